@@ -1,0 +1,7 @@
+//! Logmill: a Kafka-compatible log broker on io_uring with WebAssembly plugins.
+//!
+//! Each module is a room; which room may import which is decided by `tests/it/layering.rs`.
+//! Start reading at: ARCHITECTURE.md.
+
+pub mod base;
+pub mod model;

@@ -1,0 +1,3 @@
+//! The `logmill` executable.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The one integration binary: whole-broker tests, and the rules of the repository itself.
+mod layering;
+mod tidy;
