@@ -1,12 +1,12 @@
-//! Checks the layering rule of ARCHITECTURE.md: a room under `src/` may name only the rooms in its row.
+//! Checks the layering rule: a room under `src/` may name only the rooms in its row.
 //!
-//! The check is textual on purpose: it strips comments and string literals, then collects every
-//! `crate::<room>` and every `crate::{<room>…}` path. `super::super::…` out of a room is refused outright.
+//! Textual on purpose: comments and string literals are stripped, then every `crate::<room>` and
+//! every `crate::{<room>…}` path is collected.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Room -> rooms that it may import. Reading order is dependency order: a row names only rows above it.
+/// Room -> rooms that it may import. A row names only rows above it.
 const ALLOWED: &[(&str, &[&str])] = &[
     // Foundation.
     ("base", &[]),
@@ -62,7 +62,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Rooms that never touch the machine directly. Time, randomness, disk and network reach them as arguments or through `Env`.
+/// Rooms that never touch the machine: time, randomness, disk and network reach them as arguments
+/// or through `Env`.
 const PURE: &[&str] =
     &["base", "model", "record", "wire", "env", "log", "group", "cluster", "shard", "api"];
 
@@ -164,7 +165,7 @@ fn identifier(text: &str) -> String {
     text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
-/// Drops `//` comments and string literals, and everything from `#[cfg(test)]\nmod` on: tests may reach wider.
+/// Drops comments, string literals and all behind `#[cfg(test)]`: tests may reach wider.
 fn code_only(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
