@@ -5,3 +5,5 @@
 
 pub mod base;
 pub mod model;
+pub mod observe;
+pub mod shard;
