@@ -7,3 +7,4 @@ pub mod base;
 pub mod model;
 pub mod observe;
 pub mod shard;
+pub mod record;
