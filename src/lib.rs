@@ -6,5 +6,6 @@
 pub mod base;
 pub mod model;
 pub mod observe;
-pub mod shard;
 pub mod record;
+pub mod shard;
+pub mod wire;
