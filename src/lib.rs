@@ -6,6 +6,6 @@
 pub mod base;
 pub mod model;
 pub mod observe;
+pub mod plugin;
 pub mod record;
 pub mod shard;
-pub mod wire;
