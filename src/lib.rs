@@ -9,3 +9,4 @@ pub mod observe;
 pub mod plugin;
 pub mod record;
 pub mod shard;
+pub mod wire;

@@ -1,0 +1,47 @@
+//! `AllocateProducerIdsResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// AllocateProducerIdsResponse, versions 0 to 0.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AllocateProducerIdsResponse {
+    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+    /// The top level response error code.
+    pub error_code: i16,
+    /// The first producer ID in this range, inclusive.
+    pub producer_id_start: i64,
+    /// The number of producer IDs in this range.
+    pub producer_id_len: i32,
+}
+
+impl Wire for AllocateProducerIdsResponse {
+    const BYTES_MIN: usize = 19;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.throttle_time_ms = r.get(v)?;
+        it.error_code = r.get(v)?;
+        it.producer_id_start = r.get(v)?;
+        it.producer_id_len = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.throttle_time_ms, v)?;
+        w.put(&self.error_code, v)?;
+        w.put(&self.producer_id_start, v)?;
+        w.put(&self.producer_id_len, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for AllocateProducerIdsResponse {
+    const KEY: i16 = 67;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=0;
+    const FLEXIBLE_FROM: i16 = 0;
+}

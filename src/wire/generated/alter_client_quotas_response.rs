@@ -1,0 +1,118 @@
+//! `AlterClientQuotasResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// AlterClientQuotasResponse, versions 0 to 1.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AlterClientQuotasResponse {
+    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+    /// The quota configuration entries to alter.
+    pub entries: Vec<EntryData>,
+}
+
+impl Wire for AlterClientQuotasResponse {
+    const BYTES_MIN: usize = 5;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.throttle_time_ms = r.get(v)?;
+        it.entries = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.throttle_time_ms, v)?;
+        w.put(&self.entries, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The quota configuration entries to alter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntryData {
+    /// The error code, or `0` if the quota alteration succeeded.
+    pub error_code: i16,
+    /// The error message, or `null` if the quota alteration succeeded.
+    pub error_message: Option<String>,
+    /// The quota entity to alter.
+    pub entity: Vec<EntityData>,
+}
+
+impl Default for EntryData {
+    fn default() -> Self {
+        Self {
+            error_code: Default::default(),
+            error_message: Some(Default::default()),
+            entity: Default::default(),
+        }
+    }
+}
+
+impl Wire for EntryData {
+    const BYTES_MIN: usize = 4;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.error_code = r.get(v)?;
+        it.error_message = r.get(v)?;
+        it.entity = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.error_code, v)?;
+        w.put(&self.error_message, v)?;
+        w.put(&self.entity, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The quota entity to alter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntityData {
+    /// The entity type.
+    pub entity_type: String,
+    /// The name of the entity, or null if the default.
+    pub entity_name: Option<String>,
+}
+
+impl Default for EntityData {
+    fn default() -> Self {
+        Self {
+            entity_type: Default::default(),
+            entity_name: Some(Default::default()),
+        }
+    }
+}
+
+impl Wire for EntityData {
+    const BYTES_MIN: usize = 2;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.entity_type = r.get(v)?;
+        it.entity_name = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.entity_type, v)?;
+        w.put(&self.entity_name, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for AlterClientQuotasResponse {
+    const KEY: i16 = 49;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=1;
+    const FLEXIBLE_FROM: i16 = 1;
+}

@@ -1,0 +1,86 @@
+//! `AlterConfigsResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// AlterConfigsResponse, versions 0 to 2.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AlterConfigsResponse {
+    /// Duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+    /// The responses for each resource.
+    pub responses: Vec<AlterConfigsResourceResponse>,
+}
+
+impl Wire for AlterConfigsResponse {
+    const BYTES_MIN: usize = 5;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.throttle_time_ms = r.get(v)?;
+        it.responses = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.throttle_time_ms, v)?;
+        w.put(&self.responses, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The responses for each resource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlterConfigsResourceResponse {
+    /// The resource error code.
+    pub error_code: i16,
+    /// The resource error message, or null if there was no error.
+    pub error_message: Option<String>,
+    /// The resource type.
+    pub resource_type: i8,
+    /// The resource name.
+    pub resource_name: String,
+}
+
+impl Default for AlterConfigsResourceResponse {
+    fn default() -> Self {
+        Self {
+            error_code: Default::default(),
+            error_message: Some(Default::default()),
+            resource_type: Default::default(),
+            resource_name: Default::default(),
+        }
+    }
+}
+
+impl Wire for AlterConfigsResourceResponse {
+    const BYTES_MIN: usize = 5;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.error_code = r.get(v)?;
+        it.error_message = r.get(v)?;
+        it.resource_type = r.get(v)?;
+        it.resource_name = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.error_code, v)?;
+        w.put(&self.error_message, v)?;
+        w.put(&self.resource_type, v)?;
+        w.put(&self.resource_name, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for AlterConfigsResponse {
+    const KEY: i16 = 33;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=2;
+    const FLEXIBLE_FROM: i16 = 2;
+}

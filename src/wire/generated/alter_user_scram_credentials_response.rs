@@ -1,0 +1,81 @@
+//! `AlterUserScramCredentialsResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// AlterUserScramCredentialsResponse, versions 0 to 0.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AlterUserScramCredentialsResponse {
+    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+    /// The results for deletions and alterations, one per affected user.
+    pub results: Vec<AlterUserScramCredentialsResult>,
+}
+
+impl Wire for AlterUserScramCredentialsResponse {
+    const BYTES_MIN: usize = 6;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.throttle_time_ms = r.get(v)?;
+        it.results = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.throttle_time_ms, v)?;
+        w.put(&self.results, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The results for deletions and alterations, one per affected user.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlterUserScramCredentialsResult {
+    /// The user name.
+    pub user: String,
+    /// The error code.
+    pub error_code: i16,
+    /// The error message, if any.
+    pub error_message: Option<String>,
+}
+
+impl Default for AlterUserScramCredentialsResult {
+    fn default() -> Self {
+        Self {
+            user: Default::default(),
+            error_code: Default::default(),
+            error_message: Some(Default::default()),
+        }
+    }
+}
+
+impl Wire for AlterUserScramCredentialsResult {
+    const BYTES_MIN: usize = 5;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.user = r.get(v)?;
+        it.error_code = r.get(v)?;
+        it.error_message = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.user, v)?;
+        w.put(&self.error_code, v)?;
+        w.put(&self.error_message, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for AlterUserScramCredentialsResponse {
+    const KEY: i16 = 51;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=0;
+    const FLEXIBLE_FROM: i16 = 0;
+}

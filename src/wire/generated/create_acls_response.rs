@@ -1,0 +1,76 @@
+//! `CreateAclsResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// CreateAclsResponse, versions 1 to 3.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateAclsResponse {
+    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+    /// The results for each ACL creation.
+    pub results: Vec<AclCreationResult>,
+}
+
+impl Wire for CreateAclsResponse {
+    const BYTES_MIN: usize = 5;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.throttle_time_ms = r.get(v)?;
+        it.results = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.throttle_time_ms, v)?;
+        w.put(&self.results, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The results for each ACL creation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AclCreationResult {
+    /// The result error, or zero if there was no error.
+    pub error_code: i16,
+    /// The result message, or null if there was no error.
+    pub error_message: Option<String>,
+}
+
+impl Default for AclCreationResult {
+    fn default() -> Self {
+        Self {
+            error_code: Default::default(),
+            error_message: Some(Default::default()),
+        }
+    }
+}
+
+impl Wire for AclCreationResult {
+    const BYTES_MIN: usize = 3;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.error_code = r.get(v)?;
+        it.error_message = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.error_code, v)?;
+        w.put(&self.error_message, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for CreateAclsResponse {
+    const KEY: i16 = 30;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 1..=3;
+    const FLEXIBLE_FROM: i16 = 2;
+}

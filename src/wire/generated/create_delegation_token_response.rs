@@ -1,0 +1,88 @@
+//! `CreateDelegationTokenResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::base::Bytes;
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// CreateDelegationTokenResponse, versions 1 to 3.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateDelegationTokenResponse {
+    /// The top-level error, or zero if there was no error.
+    pub error_code: i16,
+    /// The principal type of the token owner.
+    pub principal_type: String,
+    /// The name of the token owner.
+    pub principal_name: String,
+    /// The principal type of the requester of the token.
+    pub token_requester_principal_type: String,
+    /// The principal type of the requester of the token.
+    pub token_requester_principal_name: String,
+    /// When this token was generated.
+    pub issue_timestamp_ms: i64,
+    /// When this token expires.
+    pub expiry_timestamp_ms: i64,
+    /// The maximum lifetime of this token.
+    pub max_timestamp_ms: i64,
+    /// The token UUID.
+    pub token_id: String,
+    /// HMAC of the delegation token.
+    pub hmac: Bytes,
+    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+}
+
+impl Wire for CreateDelegationTokenResponse {
+    const BYTES_MIN: usize = 34;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.error_code = r.get(v)?;
+        it.principal_type = r.get(v)?;
+        it.principal_name = r.get(v)?;
+        if v == 3 {
+            it.token_requester_principal_type = r.get(v)?;
+        }
+        if v == 3 {
+            it.token_requester_principal_name = r.get(v)?;
+        }
+        it.issue_timestamp_ms = r.get(v)?;
+        it.expiry_timestamp_ms = r.get(v)?;
+        it.max_timestamp_ms = r.get(v)?;
+        it.token_id = r.get(v)?;
+        it.hmac = r.get(v)?;
+        it.throttle_time_ms = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.error_code, v)?;
+        w.put(&self.principal_type, v)?;
+        w.put(&self.principal_name, v)?;
+        if v == 3 {
+            w.put(&self.token_requester_principal_type, v)?;
+        } else if !(self.token_requester_principal_type.is_empty()) {
+            return Err(WireError::absent("token_requester_principal_type", v));
+        }
+        if v == 3 {
+            w.put(&self.token_requester_principal_name, v)?;
+        } else if !(self.token_requester_principal_name.is_empty()) {
+            return Err(WireError::absent("token_requester_principal_name", v));
+        }
+        w.put(&self.issue_timestamp_ms, v)?;
+        w.put(&self.expiry_timestamp_ms, v)?;
+        w.put(&self.max_timestamp_ms, v)?;
+        w.put(&self.token_id, v)?;
+        w.put(&self.hmac, v)?;
+        w.put(&self.throttle_time_ms, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for CreateDelegationTokenResponse {
+    const KEY: i16 = 38;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 1..=3;
+    const FLEXIBLE_FROM: i16 = 2;
+}

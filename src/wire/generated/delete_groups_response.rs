@@ -1,0 +1,75 @@
+//! `DeleteGroupsResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// DeleteGroupsResponse, versions 0 to 3.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteGroupsResponse {
+    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+    /// The deletion results.
+    pub results: Vec<DeletableGroupResult>,
+}
+
+impl Wire for DeleteGroupsResponse {
+    const BYTES_MIN: usize = 5;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.throttle_time_ms = r.get(v)?;
+        it.results = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.throttle_time_ms, v)?;
+        w.put(&self.results, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The deletion results.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeletableGroupResult {
+    /// The group id.
+    pub group_id: String,
+    /// The deletion error, or 0 if the deletion succeeded.
+    pub error_code: i16,
+    /// The error message, or null if there was no error.
+    pub error_message: Option<String>,
+}
+
+impl Wire for DeletableGroupResult {
+    const BYTES_MIN: usize = 3;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.group_id = r.get(v)?;
+        it.error_code = r.get(v)?;
+        if v == 3 {
+            it.error_message = r.get(v)?;
+        }
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.group_id, v)?;
+        w.put(&self.error_code, v)?;
+        if v == 3 {
+            w.put(&self.error_message, v)?;
+        }
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for DeleteGroupsResponse {
+    const KEY: i16 = 42;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=3;
+    const FLEXIBLE_FROM: i16 = 2;
+}

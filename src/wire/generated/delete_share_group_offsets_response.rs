@@ -1,0 +1,84 @@
+//! `DeleteShareGroupOffsetsResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::model::TopicId;
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// DeleteShareGroupOffsetsResponse, versions 0 to 0.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteShareGroupOffsetsResponse {
+    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+    /// The top-level error code, or 0 if there was no error.
+    pub error_code: i16,
+    /// The top-level error message, or null if there was no error.
+    pub error_message: Option<String>,
+    /// The results for each topic.
+    pub responses: Vec<DeleteShareGroupOffsetsResponseTopic>,
+}
+
+impl Wire for DeleteShareGroupOffsetsResponse {
+    const BYTES_MIN: usize = 9;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.throttle_time_ms = r.get(v)?;
+        it.error_code = r.get(v)?;
+        it.error_message = r.get(v)?;
+        it.responses = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.throttle_time_ms, v)?;
+        w.put(&self.error_code, v)?;
+        w.put(&self.error_message, v)?;
+        w.put(&self.responses, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The results for each topic.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteShareGroupOffsetsResponseTopic {
+    /// The topic name.
+    pub topic_name: String,
+    /// The unique topic ID.
+    pub topic_id: TopicId,
+    /// The topic-level error code, or 0 if there was no error.
+    pub error_code: i16,
+    /// The topic-level error message, or null if there was no error.
+    pub error_message: Option<String>,
+}
+
+impl Wire for DeleteShareGroupOffsetsResponseTopic {
+    const BYTES_MIN: usize = 21;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.topic_name = r.get(v)?;
+        it.topic_id = r.get(v)?;
+        it.error_code = r.get(v)?;
+        it.error_message = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.topic_name, v)?;
+        w.put(&self.topic_id, v)?;
+        w.put(&self.error_code, v)?;
+        w.put(&self.error_message, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for DeleteShareGroupOffsetsResponse {
+    const KEY: i16 = 92;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=0;
+    const FLEXIBLE_FROM: i16 = 0;
+}

@@ -1,0 +1,101 @@
+//! `DeleteTopicsResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::model::TopicId;
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// DeleteTopicsResponse, versions 1 to 6.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteTopicsResponse {
+    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+    /// The results for each topic we tried to delete.
+    pub responses: Vec<DeletableTopicResult>,
+}
+
+impl Wire for DeleteTopicsResponse {
+    const BYTES_MIN: usize = 5;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.throttle_time_ms = r.get(v)?;
+        it.responses = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.throttle_time_ms, v)?;
+        w.put(&self.responses, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The results for each topic we tried to delete.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeletableTopicResult {
+    /// The topic name.
+    pub name: Option<String>,
+    /// The unique topic ID.
+    pub topic_id: TopicId,
+    /// The deletion error, or 0 if the deletion succeeded.
+    pub error_code: i16,
+    /// The error message, or null if there was no error.
+    pub error_message: Option<String>,
+}
+
+impl Default for DeletableTopicResult {
+    fn default() -> Self {
+        Self {
+            name: Some(Default::default()),
+            topic_id: Default::default(),
+            error_code: Default::default(),
+            error_message: Default::default(),
+        }
+    }
+}
+
+impl Wire for DeletableTopicResult {
+    const BYTES_MIN: usize = 3;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.name = r.get(v)?;
+        if it.name.is_none() && !(v == 6) {
+            return Err(WireError::null("name", v));
+        }
+        if v == 6 {
+            it.topic_id = r.get(v)?;
+        }
+        it.error_code = r.get(v)?;
+        if v >= 5 {
+            it.error_message = r.get(v)?;
+        }
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        if self.name.is_none() && !(v == 6) {
+            return Err(WireError::null("name", v));
+        }
+        w.put(&self.name, v)?;
+        if v == 6 {
+            w.put(&self.topic_id, v)?;
+        }
+        w.put(&self.error_code, v)?;
+        if v >= 5 {
+            w.put(&self.error_message, v)?;
+        }
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for DeleteTopicsResponse {
+    const KEY: i16 = 20;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 1..=6;
+    const FLEXIBLE_FROM: i16 = 4;
+}

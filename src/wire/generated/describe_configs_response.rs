@@ -1,0 +1,208 @@
+//! `DescribeConfigsResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// DescribeConfigsResponse, versions 1 to 4.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeConfigsResponse {
+    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+    /// The results for each resource.
+    pub results: Vec<DescribeConfigsResult>,
+}
+
+impl Wire for DescribeConfigsResponse {
+    const BYTES_MIN: usize = 5;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.throttle_time_ms = r.get(v)?;
+        it.results = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.throttle_time_ms, v)?;
+        w.put(&self.results, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The results for each resource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribeConfigsResult {
+    /// The error code, or 0 if we were able to successfully describe the configurations.
+    pub error_code: i16,
+    /// The error message, or null if we were able to successfully describe the configurations.
+    pub error_message: Option<String>,
+    /// The resource type.
+    pub resource_type: i8,
+    /// The resource name.
+    pub resource_name: String,
+    /// Each listed configuration.
+    pub configs: Vec<DescribeConfigsResourceResult>,
+}
+
+impl Default for DescribeConfigsResult {
+    fn default() -> Self {
+        Self {
+            error_code: Default::default(),
+            error_message: Some(Default::default()),
+            resource_type: Default::default(),
+            resource_name: Default::default(),
+            configs: Default::default(),
+        }
+    }
+}
+
+impl Wire for DescribeConfigsResult {
+    const BYTES_MIN: usize = 6;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.error_code = r.get(v)?;
+        it.error_message = r.get(v)?;
+        it.resource_type = r.get(v)?;
+        it.resource_name = r.get(v)?;
+        it.configs = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.error_code, v)?;
+        w.put(&self.error_message, v)?;
+        w.put(&self.resource_type, v)?;
+        w.put(&self.resource_name, v)?;
+        w.put(&self.configs, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// Each listed configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribeConfigsResourceResult {
+    /// The configuration name.
+    pub name: String,
+    /// The configuration value.
+    pub value: Option<String>,
+    /// True if the configuration is read-only.
+    pub read_only: bool,
+    /// The configuration source.
+    pub config_source: i8,
+    /// True if this configuration is sensitive.
+    pub is_sensitive: bool,
+    /// The synonyms for this configuration key.
+    pub synonyms: Vec<DescribeConfigsSynonym>,
+    /// The configuration data type. Type can be one of the following values - BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST, CLASS, PASSWORD.
+    pub config_type: i8,
+    /// The configuration documentation.
+    pub documentation: Option<String>,
+}
+
+impl Default for DescribeConfigsResourceResult {
+    fn default() -> Self {
+        Self {
+            name: Default::default(),
+            value: Some(Default::default()),
+            read_only: Default::default(),
+            config_source: -1,
+            is_sensitive: Default::default(),
+            synonyms: Default::default(),
+            config_type: Default::default(),
+            documentation: Some(Default::default()),
+        }
+    }
+}
+
+impl Wire for DescribeConfigsResourceResult {
+    const BYTES_MIN: usize = 6;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.name = r.get(v)?;
+        it.value = r.get(v)?;
+        it.read_only = r.get(v)?;
+        it.config_source = r.get(v)?;
+        it.is_sensitive = r.get(v)?;
+        it.synonyms = r.get(v)?;
+        if v >= 3 {
+            it.config_type = r.get(v)?;
+        }
+        if v >= 3 {
+            it.documentation = r.get(v)?;
+        }
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.name, v)?;
+        w.put(&self.value, v)?;
+        w.put(&self.read_only, v)?;
+        w.put(&self.config_source, v)?;
+        w.put(&self.is_sensitive, v)?;
+        w.put(&self.synonyms, v)?;
+        if v >= 3 {
+            w.put(&self.config_type, v)?;
+        }
+        if v >= 3 {
+            w.put(&self.documentation, v)?;
+        }
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The synonyms for this configuration key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribeConfigsSynonym {
+    /// The synonym name.
+    pub name: String,
+    /// The synonym value.
+    pub value: Option<String>,
+    /// The synonym source.
+    pub source: i8,
+}
+
+impl Default for DescribeConfigsSynonym {
+    fn default() -> Self {
+        Self {
+            name: Default::default(),
+            value: Some(Default::default()),
+            source: Default::default(),
+        }
+    }
+}
+
+impl Wire for DescribeConfigsSynonym {
+    const BYTES_MIN: usize = 3;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.name = r.get(v)?;
+        it.value = r.get(v)?;
+        it.source = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.name, v)?;
+        w.put(&self.value, v)?;
+        w.put(&self.source, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for DescribeConfigsResponse {
+    const KEY: i16 = 32;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 1..=4;
+    const FLEXIBLE_FROM: i16 = 4;
+}

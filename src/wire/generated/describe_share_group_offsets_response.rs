@@ -1,0 +1,167 @@
+//! `DescribeShareGroupOffsetsResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::model::TopicId;
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// DescribeShareGroupOffsetsResponse, versions 0 to 1.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeShareGroupOffsetsResponse {
+    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+    /// The results for each group.
+    pub groups: Vec<DescribeShareGroupOffsetsResponseGroup>,
+}
+
+impl Wire for DescribeShareGroupOffsetsResponse {
+    const BYTES_MIN: usize = 6;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.throttle_time_ms = r.get(v)?;
+        it.groups = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.throttle_time_ms, v)?;
+        w.put(&self.groups, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The results for each group.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeShareGroupOffsetsResponseGroup {
+    /// The group identifier.
+    pub group_id: String,
+    /// The results for each topic.
+    pub topics: Vec<DescribeShareGroupOffsetsResponseTopic>,
+    /// The group-level error code, or 0 if there was no error.
+    pub error_code: i16,
+    /// The group-level error message, or null if there was no error.
+    pub error_message: Option<String>,
+}
+
+impl Wire for DescribeShareGroupOffsetsResponseGroup {
+    const BYTES_MIN: usize = 6;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.group_id = r.get(v)?;
+        it.topics = r.get(v)?;
+        it.error_code = r.get(v)?;
+        it.error_message = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.group_id, v)?;
+        w.put(&self.topics, v)?;
+        w.put(&self.error_code, v)?;
+        w.put(&self.error_message, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The results for each topic.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeShareGroupOffsetsResponseTopic {
+    /// The topic name.
+    pub topic_name: String,
+    /// The unique topic ID.
+    pub topic_id: TopicId,
+    pub partitions: Vec<DescribeShareGroupOffsetsResponsePartition>,
+}
+
+impl Wire for DescribeShareGroupOffsetsResponseTopic {
+    const BYTES_MIN: usize = 19;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.topic_name = r.get(v)?;
+        it.topic_id = r.get(v)?;
+        it.partitions = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.topic_name, v)?;
+        w.put(&self.topic_id, v)?;
+        w.put(&self.partitions, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribeShareGroupOffsetsResponsePartition {
+    /// The partition index.
+    pub partition_index: i32,
+    /// The share-partition start offset.
+    pub start_offset: i64,
+    /// The leader epoch of the partition.
+    pub leader_epoch: i32,
+    /// The share-partition lag.
+    pub lag: i64,
+    /// The partition-level error code, or 0 if there was no error.
+    pub error_code: i16,
+    /// The partition-level error message, or null if there was no error.
+    pub error_message: Option<String>,
+}
+
+impl Default for DescribeShareGroupOffsetsResponsePartition {
+    fn default() -> Self {
+        Self {
+            partition_index: Default::default(),
+            start_offset: Default::default(),
+            leader_epoch: Default::default(),
+            lag: -1,
+            error_code: Default::default(),
+            error_message: Default::default(),
+        }
+    }
+}
+
+impl Wire for DescribeShareGroupOffsetsResponsePartition {
+    const BYTES_MIN: usize = 20;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.partition_index = r.get(v)?;
+        it.start_offset = r.get(v)?;
+        it.leader_epoch = r.get(v)?;
+        if v == 1 {
+            it.lag = r.get(v)?;
+        }
+        it.error_code = r.get(v)?;
+        it.error_message = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.partition_index, v)?;
+        w.put(&self.start_offset, v)?;
+        w.put(&self.leader_epoch, v)?;
+        if v == 1 {
+            w.put(&self.lag, v)?;
+        }
+        w.put(&self.error_code, v)?;
+        w.put(&self.error_message, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for DescribeShareGroupOffsetsResponse {
+    const KEY: i16 = 90;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=1;
+    const FLEXIBLE_FROM: i16 = 0;
+}

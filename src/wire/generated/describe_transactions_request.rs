@@ -1,0 +1,35 @@
+//! `DescribeTransactionsRequest`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// DescribeTransactionsRequest, versions 0 to 0.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeTransactionsRequest {
+    /// Array of transactionalIds to include in describe results. If empty, then no results will be returned.
+    pub transactional_ids: Vec<String>,
+}
+
+impl Wire for DescribeTransactionsRequest {
+    const BYTES_MIN: usize = 2;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.transactional_ids = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.transactional_ids, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for DescribeTransactionsRequest {
+    const KEY: i16 = 65;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=0;
+    const FLEXIBLE_FROM: i16 = 0;
+}

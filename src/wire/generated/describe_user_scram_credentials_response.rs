@@ -1,0 +1,133 @@
+//! `DescribeUserScramCredentialsResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// DescribeUserScramCredentialsResponse, versions 0 to 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribeUserScramCredentialsResponse {
+    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+    /// The message-level error code, 0 except for user authorization or infrastructure issues.
+    pub error_code: i16,
+    /// The message-level error message, if any.
+    pub error_message: Option<String>,
+    /// The results for descriptions, one per user.
+    pub results: Vec<DescribeUserScramCredentialsResult>,
+}
+
+impl Default for DescribeUserScramCredentialsResponse {
+    fn default() -> Self {
+        Self {
+            throttle_time_ms: Default::default(),
+            error_code: Default::default(),
+            error_message: Some(Default::default()),
+            results: Default::default(),
+        }
+    }
+}
+
+impl Wire for DescribeUserScramCredentialsResponse {
+    const BYTES_MIN: usize = 9;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.throttle_time_ms = r.get(v)?;
+        it.error_code = r.get(v)?;
+        it.error_message = r.get(v)?;
+        it.results = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.throttle_time_ms, v)?;
+        w.put(&self.error_code, v)?;
+        w.put(&self.error_message, v)?;
+        w.put(&self.results, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The results for descriptions, one per user.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribeUserScramCredentialsResult {
+    /// The user name.
+    pub user: String,
+    /// The user-level error code.
+    pub error_code: i16,
+    /// The user-level error message, if any.
+    pub error_message: Option<String>,
+    /// The mechanism and related information associated with the user's SCRAM credentials.
+    pub credential_infos: Vec<CredentialInfo>,
+}
+
+impl Default for DescribeUserScramCredentialsResult {
+    fn default() -> Self {
+        Self {
+            user: Default::default(),
+            error_code: Default::default(),
+            error_message: Some(Default::default()),
+            credential_infos: Default::default(),
+        }
+    }
+}
+
+impl Wire for DescribeUserScramCredentialsResult {
+    const BYTES_MIN: usize = 6;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.user = r.get(v)?;
+        it.error_code = r.get(v)?;
+        it.error_message = r.get(v)?;
+        it.credential_infos = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.user, v)?;
+        w.put(&self.error_code, v)?;
+        w.put(&self.error_message, v)?;
+        w.put(&self.credential_infos, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The mechanism and related information associated with the user's SCRAM credentials.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CredentialInfo {
+    /// The SCRAM mechanism.
+    pub mechanism: i8,
+    /// The number of iterations used in the SCRAM credential.
+    pub iterations: i32,
+}
+
+impl Wire for CredentialInfo {
+    const BYTES_MIN: usize = 6;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.mechanism = r.get(v)?;
+        it.iterations = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.mechanism, v)?;
+        w.put(&self.iterations, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for DescribeUserScramCredentialsResponse {
+    const KEY: i16 = 50;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=0;
+    const FLEXIBLE_FROM: i16 = 0;
+}

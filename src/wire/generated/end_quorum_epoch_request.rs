@@ -1,0 +1,184 @@
+//! `EndQuorumEpochRequest`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::model::TopicId;
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// EndQuorumEpochRequest, versions 0 to 1.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EndQuorumEpochRequest {
+    /// The cluster id.
+    pub cluster_id: Option<String>,
+    /// The topics.
+    pub topics: Vec<TopicData>,
+    /// Endpoints for the leader.
+    pub leader_endpoints: Vec<LeaderEndpoint>,
+}
+
+impl Wire for EndQuorumEpochRequest {
+    const BYTES_MIN: usize = 2;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.cluster_id = r.get(v)?;
+        it.topics = r.get(v)?;
+        if v == 1 {
+            it.leader_endpoints = r.get(v)?;
+        }
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.cluster_id, v)?;
+        w.put(&self.topics, v)?;
+        if v == 1 {
+            w.put(&self.leader_endpoints, v)?;
+        }
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The topics.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TopicData {
+    /// The topic name.
+    pub topic_name: String,
+    /// The partitions.
+    pub partitions: Vec<PartitionData>,
+}
+
+impl Wire for TopicData {
+    const BYTES_MIN: usize = 2;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.topic_name = r.get(v)?;
+        it.partitions = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.topic_name, v)?;
+        w.put(&self.partitions, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The partitions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PartitionData {
+    /// The partition index.
+    pub partition_index: i32,
+    /// The current leader ID that is resigning.
+    pub leader_id: i32,
+    /// The current epoch.
+    pub leader_epoch: i32,
+    /// A sorted list of preferred successors to start the election.
+    pub preferred_successors: Vec<i32>,
+    /// A sorted list of preferred candidates to start the election.
+    pub preferred_candidates: Vec<ReplicaInfo>,
+}
+
+impl Wire for PartitionData {
+    const BYTES_MIN: usize = 13;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.partition_index = r.get(v)?;
+        it.leader_id = r.get(v)?;
+        it.leader_epoch = r.get(v)?;
+        if v <= 0 {
+            it.preferred_successors = r.get(v)?;
+        }
+        if v == 1 {
+            it.preferred_candidates = r.get(v)?;
+        }
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.partition_index, v)?;
+        w.put(&self.leader_id, v)?;
+        w.put(&self.leader_epoch, v)?;
+        if v <= 0 {
+            w.put(&self.preferred_successors, v)?;
+        }
+        if v == 1 {
+            w.put(&self.preferred_candidates, v)?;
+        }
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// A sorted list of preferred candidates to start the election.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReplicaInfo {
+    /// The ID of the candidate replica.
+    pub candidate_id: i32,
+    /// The directory ID of the candidate replica.
+    pub candidate_directory_id: TopicId,
+}
+
+impl Wire for ReplicaInfo {
+    const BYTES_MIN: usize = 21;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.candidate_id = r.get(v)?;
+        it.candidate_directory_id = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.candidate_id, v)?;
+        w.put(&self.candidate_directory_id, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// Endpoints for the leader.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LeaderEndpoint {
+    /// The name of the endpoint.
+    pub name: String,
+    /// The node's hostname.
+    pub host: String,
+    /// The node's port.
+    pub port: u16,
+}
+
+impl Wire for LeaderEndpoint {
+    const BYTES_MIN: usize = 5;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.name = r.get(v)?;
+        it.host = r.get(v)?;
+        it.port = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.name, v)?;
+        w.put(&self.host, v)?;
+        w.put(&self.port, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for EndQuorumEpochRequest {
+    const KEY: i16 = 54;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=1;
+    const FLEXIBLE_FROM: i16 = 1;
+}

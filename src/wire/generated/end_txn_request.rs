@@ -1,0 +1,47 @@
+//! `EndTxnRequest`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// EndTxnRequest, versions 0 to 5.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EndTxnRequest {
+    /// The ID of the transaction to end.
+    pub transactional_id: String,
+    /// The producer ID.
+    pub producer_id: i64,
+    /// The current epoch associated with the producer.
+    pub producer_epoch: i16,
+    /// True if the transaction was committed, false if it was aborted.
+    pub committed: bool,
+}
+
+impl Wire for EndTxnRequest {
+    const BYTES_MIN: usize = 12;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.transactional_id = r.get(v)?;
+        it.producer_id = r.get(v)?;
+        it.producer_epoch = r.get(v)?;
+        it.committed = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.transactional_id, v)?;
+        w.put(&self.producer_id, v)?;
+        w.put(&self.producer_epoch, v)?;
+        w.put(&self.committed, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for EndTxnRequest {
+    const KEY: i16 = 26;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=5;
+    const FLEXIBLE_FROM: i16 = 3;
+}

@@ -1,0 +1,96 @@
+//! `InitializeShareGroupStateResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::model::TopicId;
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// InitializeShareGroupStateResponse, versions 0 to 0.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InitializeShareGroupStateResponse {
+    /// The initialization results.
+    pub results: Vec<InitializeStateResult>,
+}
+
+impl Wire for InitializeShareGroupStateResponse {
+    const BYTES_MIN: usize = 2;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.results = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.results, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The initialization results.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InitializeStateResult {
+    /// The topic identifier.
+    pub topic_id: TopicId,
+    /// The results for the partitions.
+    pub partitions: Vec<PartitionResult>,
+}
+
+impl Wire for InitializeStateResult {
+    const BYTES_MIN: usize = 18;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.topic_id = r.get(v)?;
+        it.partitions = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.topic_id, v)?;
+        w.put(&self.partitions, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The results for the partitions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PartitionResult {
+    /// The partition index.
+    pub partition: i32,
+    /// The error code, or 0 if there was no error.
+    pub error_code: i16,
+    /// The error message, or null if there was no error.
+    pub error_message: Option<String>,
+}
+
+impl Wire for PartitionResult {
+    const BYTES_MIN: usize = 8;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.partition = r.get(v)?;
+        it.error_code = r.get(v)?;
+        it.error_message = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.partition, v)?;
+        w.put(&self.error_code, v)?;
+        w.put(&self.error_message, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for InitializeShareGroupStateResponse {
+    const KEY: i16 = 83;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=0;
+    const FLEXIBLE_FROM: i16 = 0;
+}

@@ -1,0 +1,39 @@
+//! `KRaftVersionRecord`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// KRaftVersionRecord, versions 0 to 0.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KRaftVersionRecord {
+    /// The version of the kraft version record.
+    pub version: i16,
+    /// The kraft protocol version.
+    pub k_raft_version: i16,
+}
+
+impl Wire for KRaftVersionRecord {
+    const BYTES_MIN: usize = 5;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.version = r.get(v)?;
+        it.k_raft_version = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.version, v)?;
+        w.put(&self.k_raft_version, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for KRaftVersionRecord {
+    const KEY: i16 = -1;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=0;
+    const FLEXIBLE_FROM: i16 = 0;
+}

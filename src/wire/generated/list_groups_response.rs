@@ -1,0 +1,91 @@
+//! `ListGroupsResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// ListGroupsResponse, versions 0 to 5.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListGroupsResponse {
+    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+    /// The error code, or 0 if there was no error.
+    pub error_code: i16,
+    /// Each group in the response.
+    pub groups: Vec<ListedGroup>,
+}
+
+impl Wire for ListGroupsResponse {
+    const BYTES_MIN: usize = 3;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        if v >= 1 {
+            it.throttle_time_ms = r.get(v)?;
+        }
+        it.error_code = r.get(v)?;
+        it.groups = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        if v >= 1 {
+            w.put(&self.throttle_time_ms, v)?;
+        }
+        w.put(&self.error_code, v)?;
+        w.put(&self.groups, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// Each group in the response.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListedGroup {
+    /// The group ID.
+    pub group_id: String,
+    /// The group protocol type.
+    pub protocol_type: String,
+    /// The group state name.
+    pub group_state: String,
+    /// The group type name.
+    pub group_type: String,
+}
+
+impl Wire for ListedGroup {
+    const BYTES_MIN: usize = 2;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.group_id = r.get(v)?;
+        it.protocol_type = r.get(v)?;
+        if v >= 4 {
+            it.group_state = r.get(v)?;
+        }
+        if v == 5 {
+            it.group_type = r.get(v)?;
+        }
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.group_id, v)?;
+        w.put(&self.protocol_type, v)?;
+        if v >= 4 {
+            w.put(&self.group_state, v)?;
+        }
+        if v == 5 {
+            w.put(&self.group_type, v)?;
+        }
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for ListGroupsResponse {
+    const KEY: i16 = 16;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=5;
+    const FLEXIBLE_FROM: i16 = 3;
+}

@@ -1,0 +1,76 @@
+//! `ListPartitionReassignmentsRequest`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// ListPartitionReassignmentsRequest, versions 0 to 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListPartitionReassignmentsRequest {
+    /// The time in ms to wait for the request to complete.
+    pub timeout_ms: i32,
+    /// The topics to list partition reassignments for, or null to list everything.
+    pub topics: Option<Vec<ListPartitionReassignmentsTopics>>,
+}
+
+impl Default for ListPartitionReassignmentsRequest {
+    fn default() -> Self {
+        Self {
+            timeout_ms: 60000,
+            topics: Default::default(),
+        }
+    }
+}
+
+impl Wire for ListPartitionReassignmentsRequest {
+    const BYTES_MIN: usize = 6;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.timeout_ms = r.get(v)?;
+        it.topics = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.timeout_ms, v)?;
+        w.put(&self.topics, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The topics to list partition reassignments for, or null to list everything.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListPartitionReassignmentsTopics {
+    /// The topic name.
+    pub name: String,
+    /// The partitions to list partition reassignments for.
+    pub partition_indexes: Vec<i32>,
+}
+
+impl Wire for ListPartitionReassignmentsTopics {
+    const BYTES_MIN: usize = 3;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.name = r.get(v)?;
+        it.partition_indexes = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.name, v)?;
+        w.put(&self.partition_indexes, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for ListPartitionReassignmentsRequest {
+    const KEY: i16 = 46;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=0;
+    const FLEXIBLE_FROM: i16 = 0;
+}

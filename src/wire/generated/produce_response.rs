@@ -1,0 +1,288 @@
+//! `ProduceResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::model::TopicId;
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// ProduceResponse, versions 3 to 13.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProduceResponse {
+    /// Each produce response.
+    pub responses: Vec<TopicProduceResponse>,
+    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+    /// Endpoints for all current-leaders enumerated in PartitionProduceResponses, with errors NOT_LEADER_OR_FOLLOWER.
+    pub node_endpoints: Vec<NodeEndpoint>,
+}
+
+impl Wire for ProduceResponse {
+    const BYTES_MIN: usize = 5;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.responses = r.get(v)?;
+        it.throttle_time_ms = r.get(v)?;
+        r.tagged(&mut |r, tag| {
+            match tag {
+                0 if v >= 10 => it.node_endpoints = r.get(v)?,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.responses, v)?;
+        w.put(&self.throttle_time_ms, v)?;
+        let mut tags = w.tagged();
+        if !(self.node_endpoints.is_empty()) {
+            if v >= 10 {
+                tags.put(0, &self.node_endpoints, v)?;
+            } else {
+                return Err(WireError::absent("node_endpoints", v));
+            }
+        }
+        w.put_tagged(tags);
+        Ok(())
+    }
+}
+
+/// Each produce response.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TopicProduceResponse {
+    /// The topic name.
+    pub name: String,
+    /// The unique topic ID
+    pub topic_id: TopicId,
+    /// Each partition that we produced to within the topic.
+    pub partition_responses: Vec<PartitionProduceResponse>,
+}
+
+impl Wire for TopicProduceResponse {
+    const BYTES_MIN: usize = 2;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        if v <= 12 {
+            it.name = r.get(v)?;
+        }
+        if v == 13 {
+            it.topic_id = r.get(v)?;
+        }
+        it.partition_responses = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        if v <= 12 {
+            w.put(&self.name, v)?;
+        }
+        if v == 13 {
+            w.put(&self.topic_id, v)?;
+        }
+        w.put(&self.partition_responses, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// Each partition that we produced to within the topic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartitionProduceResponse {
+    /// The partition index.
+    pub index: i32,
+    /// The error code, or 0 if there was no error.
+    pub error_code: i16,
+    /// The base offset.
+    pub base_offset: i64,
+    /// The timestamp returned by broker after appending the messages. If CreateTime is used for the topic, the timestamp will be -1. If LogAppendTime is used for the topic, the timestamp will be the broker local time when the messages are appended.
+    pub log_append_time_ms: i64,
+    /// The log start offset.
+    pub log_start_offset: i64,
+    /// The batch indices of records that caused the batch to be dropped.
+    pub record_errors: Vec<BatchIndexAndErrorMessage>,
+    /// The global error message summarizing the common root cause of the records that caused the batch to be dropped.
+    pub error_message: Option<String>,
+    /// The leader broker that the producer should use for future requests.
+    pub current_leader: LeaderIdAndEpoch,
+}
+
+impl Default for PartitionProduceResponse {
+    fn default() -> Self {
+        Self {
+            index: Default::default(),
+            error_code: Default::default(),
+            base_offset: Default::default(),
+            log_append_time_ms: -1,
+            log_start_offset: -1,
+            record_errors: Default::default(),
+            error_message: Default::default(),
+            current_leader: Default::default(),
+        }
+    }
+}
+
+impl Wire for PartitionProduceResponse {
+    const BYTES_MIN: usize = 22;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.index = r.get(v)?;
+        it.error_code = r.get(v)?;
+        it.base_offset = r.get(v)?;
+        it.log_append_time_ms = r.get(v)?;
+        if v >= 5 {
+            it.log_start_offset = r.get(v)?;
+        }
+        if v >= 8 {
+            it.record_errors = r.get(v)?;
+        }
+        if v >= 8 {
+            it.error_message = r.get(v)?;
+        }
+        r.tagged(&mut |r, tag| {
+            match tag {
+                0 if v >= 10 => it.current_leader = r.get(v)?,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.index, v)?;
+        w.put(&self.error_code, v)?;
+        w.put(&self.base_offset, v)?;
+        w.put(&self.log_append_time_ms, v)?;
+        if v >= 5 {
+            w.put(&self.log_start_offset, v)?;
+        }
+        if v >= 8 {
+            w.put(&self.record_errors, v)?;
+        }
+        if v >= 8 {
+            w.put(&self.error_message, v)?;
+        }
+        let mut tags = w.tagged();
+        if !(self.current_leader == LeaderIdAndEpoch::default()) {
+            if v >= 10 {
+                tags.put(0, &self.current_leader, v)?;
+            } else {
+                return Err(WireError::absent("current_leader", v));
+            }
+        }
+        w.put_tagged(tags);
+        Ok(())
+    }
+}
+
+/// The batch indices of records that caused the batch to be dropped.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchIndexAndErrorMessage {
+    /// The batch index of the record that caused the batch to be dropped.
+    pub batch_index: i32,
+    /// The error message of the record that caused the batch to be dropped.
+    pub batch_index_error_message: Option<String>,
+}
+
+impl Wire for BatchIndexAndErrorMessage {
+    const BYTES_MIN: usize = 5;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.batch_index = r.get(v)?;
+        it.batch_index_error_message = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.batch_index, v)?;
+        w.put(&self.batch_index_error_message, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The leader broker that the producer should use for future requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeaderIdAndEpoch {
+    /// The ID of the current leader or -1 if the leader is unknown.
+    pub leader_id: i32,
+    /// The latest known leader epoch.
+    pub leader_epoch: i32,
+}
+
+impl Default for LeaderIdAndEpoch {
+    fn default() -> Self {
+        Self {
+            leader_id: -1,
+            leader_epoch: -1,
+        }
+    }
+}
+
+impl Wire for LeaderIdAndEpoch {
+    const BYTES_MIN: usize = 9;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.leader_id = r.get(v)?;
+        it.leader_epoch = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.leader_id, v)?;
+        w.put(&self.leader_epoch, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// Endpoints for all current-leaders enumerated in PartitionProduceResponses, with errors NOT_LEADER_OR_FOLLOWER.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeEndpoint {
+    /// The ID of the associated node.
+    pub node_id: i32,
+    /// The node's hostname.
+    pub host: String,
+    /// The node's port.
+    pub port: i32,
+    /// The rack of the node, or null if it has not been assigned to a rack.
+    pub rack: Option<String>,
+}
+
+impl Wire for NodeEndpoint {
+    const BYTES_MIN: usize = 11;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.node_id = r.get(v)?;
+        it.host = r.get(v)?;
+        it.port = r.get(v)?;
+        it.rack = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.node_id, v)?;
+        w.put(&self.host, v)?;
+        w.put(&self.port, v)?;
+        w.put(&self.rack, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for ProduceResponse {
+    const KEY: i16 = 0;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 3..=13;
+    const FLEXIBLE_FROM: i16 = 9;
+}

@@ -1,0 +1,96 @@
+//! `ReadShareGroupStateRequest`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::model::TopicId;
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// ReadShareGroupStateRequest, versions 0 to 0.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReadShareGroupStateRequest {
+    /// The group identifier.
+    pub group_id: String,
+    /// The data for the topics.
+    pub topics: Vec<ReadStateData>,
+}
+
+impl Wire for ReadShareGroupStateRequest {
+    const BYTES_MIN: usize = 3;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.group_id = r.get(v)?;
+        it.topics = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.group_id, v)?;
+        w.put(&self.topics, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The data for the topics.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReadStateData {
+    /// The topic identifier.
+    pub topic_id: TopicId,
+    /// The data for the partitions.
+    pub partitions: Vec<PartitionData>,
+}
+
+impl Wire for ReadStateData {
+    const BYTES_MIN: usize = 18;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.topic_id = r.get(v)?;
+        it.partitions = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.topic_id, v)?;
+        w.put(&self.partitions, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The data for the partitions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PartitionData {
+    /// The partition index.
+    pub partition: i32,
+    /// The leader epoch of the share-partition.
+    pub leader_epoch: i32,
+}
+
+impl Wire for PartitionData {
+    const BYTES_MIN: usize = 9;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.partition = r.get(v)?;
+        it.leader_epoch = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.partition, v)?;
+        w.put(&self.leader_epoch, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for ReadShareGroupStateRequest {
+    const KEY: i16 = 84;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=0;
+    const FLEXIBLE_FROM: i16 = 0;
+}

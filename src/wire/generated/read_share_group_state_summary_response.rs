@@ -1,0 +1,130 @@
+//! `ReadShareGroupStateSummaryResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::model::TopicId;
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// ReadShareGroupStateSummaryResponse, versions 0 to 1.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReadShareGroupStateSummaryResponse {
+    /// The read results.
+    pub results: Vec<ReadStateSummaryResult>,
+}
+
+impl Wire for ReadShareGroupStateSummaryResponse {
+    const BYTES_MIN: usize = 2;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.results = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.results, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The read results.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReadStateSummaryResult {
+    /// The topic identifier.
+    pub topic_id: TopicId,
+    /// The results for the partitions.
+    pub partitions: Vec<PartitionResult>,
+}
+
+impl Wire for ReadStateSummaryResult {
+    const BYTES_MIN: usize = 18;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.topic_id = r.get(v)?;
+        it.partitions = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.topic_id, v)?;
+        w.put(&self.partitions, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The results for the partitions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartitionResult {
+    /// The partition index.
+    pub partition: i32,
+    /// The error code, or 0 if there was no error.
+    pub error_code: i16,
+    /// The error message, or null if there was no error.
+    pub error_message: Option<String>,
+    /// The state epoch of the share-partition.
+    pub state_epoch: i32,
+    /// The leader epoch of the share-partition.
+    pub leader_epoch: i32,
+    /// The share-partition start offset.
+    pub start_offset: i64,
+    /// The number of offsets greater than or equal to share-partition start offset for which delivery has been completed.
+    pub delivery_complete_count: i32,
+}
+
+impl Default for PartitionResult {
+    fn default() -> Self {
+        Self {
+            partition: Default::default(),
+            error_code: Default::default(),
+            error_message: Default::default(),
+            state_epoch: Default::default(),
+            leader_epoch: Default::default(),
+            start_offset: Default::default(),
+            delivery_complete_count: -1,
+        }
+    }
+}
+
+impl Wire for PartitionResult {
+    const BYTES_MIN: usize = 24;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.partition = r.get(v)?;
+        it.error_code = r.get(v)?;
+        it.error_message = r.get(v)?;
+        it.state_epoch = r.get(v)?;
+        it.leader_epoch = r.get(v)?;
+        it.start_offset = r.get(v)?;
+        if v == 1 {
+            it.delivery_complete_count = r.get(v)?;
+        }
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.partition, v)?;
+        w.put(&self.error_code, v)?;
+        w.put(&self.error_message, v)?;
+        w.put(&self.state_epoch, v)?;
+        w.put(&self.leader_epoch, v)?;
+        w.put(&self.start_offset, v)?;
+        if v == 1 {
+            w.put(&self.delivery_complete_count, v)?;
+        }
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for ReadShareGroupStateSummaryResponse {
+    const KEY: i16 = 87;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=1;
+    const FLEXIBLE_FROM: i16 = 0;
+}

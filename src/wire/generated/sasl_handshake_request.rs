@@ -1,0 +1,33 @@
+//! `SaslHandshakeRequest`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// SaslHandshakeRequest, versions 0 to 1.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SaslHandshakeRequest {
+    /// The SASL mechanism chosen by the client.
+    pub mechanism: String,
+}
+
+impl Wire for SaslHandshakeRequest {
+    const BYTES_MIN: usize = 1;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.mechanism = r.get(v)?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.mechanism, v)?;
+        Ok(())
+    }
+}
+
+impl Message for SaslHandshakeRequest {
+    const KEY: i16 = 17;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=1;
+    const FLEXIBLE_FROM: i16 = i16::MAX;
+}

@@ -1,0 +1,225 @@
+//! `ShareFetchRequest`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::model::TopicId;
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// ShareFetchRequest, versions 1 to 2.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShareFetchRequest {
+    /// The group identifier.
+    pub group_id: Option<String>,
+    /// The member ID.
+    pub member_id: Option<String>,
+    /// The current share session epoch: 0 to open a share session; -1 to close it; otherwise increments for consecutive requests.
+    pub share_session_epoch: i32,
+    /// The maximum time in milliseconds to wait for the response.
+    pub max_wait_ms: i32,
+    /// The minimum bytes to accumulate in the response.
+    pub min_bytes: i32,
+    /// The maximum bytes to fetch. See KIP-74 for cases where this limit may not be honored.
+    pub max_bytes: i32,
+    /// The maximum number of records to fetch. This limit can be exceeded for alignment of batch boundaries.
+    pub max_records: i32,
+    /// The optimal number of records for batches of acquired records and acknowledgements.
+    pub batch_size: i32,
+    /// The acquire mode to control the fetch behavior - 0:batch-optimized,1:record-limit.
+    pub share_acquire_mode: i8,
+    /// Whether Renew type acknowledgements present in AcknowledgementBatches.
+    pub is_renew_ack: bool,
+    /// The topics to fetch.
+    pub topics: Vec<FetchTopic>,
+    /// The partitions to remove from this share session.
+    pub forgotten_topics_data: Vec<ForgottenTopic>,
+}
+
+impl Default for ShareFetchRequest {
+    fn default() -> Self {
+        Self {
+            group_id: Default::default(),
+            member_id: Some(Default::default()),
+            share_session_epoch: Default::default(),
+            max_wait_ms: Default::default(),
+            min_bytes: Default::default(),
+            max_bytes: 2147483647,
+            max_records: Default::default(),
+            batch_size: Default::default(),
+            share_acquire_mode: Default::default(),
+            is_renew_ack: Default::default(),
+            topics: Default::default(),
+            forgotten_topics_data: Default::default(),
+        }
+    }
+}
+
+impl Wire for ShareFetchRequest {
+    const BYTES_MIN: usize = 29;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.group_id = r.get(v)?;
+        it.member_id = r.get(v)?;
+        it.share_session_epoch = r.get(v)?;
+        it.max_wait_ms = r.get(v)?;
+        it.min_bytes = r.get(v)?;
+        it.max_bytes = r.get(v)?;
+        it.max_records = r.get(v)?;
+        it.batch_size = r.get(v)?;
+        if v == 2 {
+            it.share_acquire_mode = r.get(v)?;
+        }
+        if v == 2 {
+            it.is_renew_ack = r.get(v)?;
+        }
+        it.topics = r.get(v)?;
+        it.forgotten_topics_data = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.group_id, v)?;
+        w.put(&self.member_id, v)?;
+        w.put(&self.share_session_epoch, v)?;
+        w.put(&self.max_wait_ms, v)?;
+        w.put(&self.min_bytes, v)?;
+        w.put(&self.max_bytes, v)?;
+        w.put(&self.max_records, v)?;
+        w.put(&self.batch_size, v)?;
+        if v == 2 {
+            w.put(&self.share_acquire_mode, v)?;
+        }
+        if v == 2 {
+            w.put(&self.is_renew_ack, v)?;
+        } else if !(!self.is_renew_ack) {
+            return Err(WireError::absent("is_renew_ack", v));
+        }
+        w.put(&self.topics, v)?;
+        w.put(&self.forgotten_topics_data, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The topics to fetch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FetchTopic {
+    /// The unique topic ID.
+    pub topic_id: TopicId,
+    /// The partitions to fetch.
+    pub partitions: Vec<FetchPartition>,
+}
+
+impl Wire for FetchTopic {
+    const BYTES_MIN: usize = 18;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.topic_id = r.get(v)?;
+        it.partitions = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.topic_id, v)?;
+        w.put(&self.partitions, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The partitions to fetch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FetchPartition {
+    /// The partition index.
+    pub partition_index: i32,
+    /// Record batches to acknowledge.
+    pub acknowledgement_batches: Vec<AcknowledgementBatch>,
+}
+
+impl Wire for FetchPartition {
+    const BYTES_MIN: usize = 6;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.partition_index = r.get(v)?;
+        it.acknowledgement_batches = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.partition_index, v)?;
+        w.put(&self.acknowledgement_batches, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// Record batches to acknowledge.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AcknowledgementBatch {
+    /// First offset of batch of records to acknowledge.
+    pub first_offset: i64,
+    /// Last offset (inclusive) of batch of records to acknowledge.
+    pub last_offset: i64,
+    /// Array of acknowledge types - 0:Gap,1:Accept,2:Release,3:Reject,4:Renew.
+    pub acknowledge_types: Vec<i8>,
+}
+
+impl Wire for AcknowledgementBatch {
+    const BYTES_MIN: usize = 18;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.first_offset = r.get(v)?;
+        it.last_offset = r.get(v)?;
+        it.acknowledge_types = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.first_offset, v)?;
+        w.put(&self.last_offset, v)?;
+        w.put(&self.acknowledge_types, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The partitions to remove from this share session.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ForgottenTopic {
+    /// The unique topic ID.
+    pub topic_id: TopicId,
+    /// The partitions indexes to forget.
+    pub partitions: Vec<i32>,
+}
+
+impl Wire for ForgottenTopic {
+    const BYTES_MIN: usize = 18;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.topic_id = r.get(v)?;
+        it.partitions = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.topic_id, v)?;
+        w.put(&self.partitions, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for ShareFetchRequest {
+    const KEY: i16 = 78;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 1..=2;
+    const FLEXIBLE_FROM: i16 = 0;
+}

@@ -1,0 +1,214 @@
+//! `ShareGroupDescribeResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::model::TopicId;
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// ShareGroupDescribeResponse, versions 1 to 1.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ShareGroupDescribeResponse {
+    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+    /// Each described group.
+    pub groups: Vec<DescribedGroup>,
+}
+
+impl Wire for ShareGroupDescribeResponse {
+    const BYTES_MIN: usize = 6;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.throttle_time_ms = r.get(v)?;
+        it.groups = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.throttle_time_ms, v)?;
+        w.put(&self.groups, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// Each described group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribedGroup {
+    /// The describe error, or 0 if there was no error.
+    pub error_code: i16,
+    /// The top-level error message, or null if there was no error.
+    pub error_message: Option<String>,
+    /// The group ID string.
+    pub group_id: String,
+    /// The group state string, or the empty string.
+    pub group_state: String,
+    /// The group epoch.
+    pub group_epoch: i32,
+    /// The assignment epoch.
+    pub assignment_epoch: i32,
+    /// The selected assignor.
+    pub assignor_name: String,
+    /// The members.
+    pub members: Vec<Member>,
+    /// 32-bit bitfield to represent authorized operations for this group.
+    pub authorized_operations: i32,
+}
+
+impl Default for DescribedGroup {
+    fn default() -> Self {
+        Self {
+            error_code: Default::default(),
+            error_message: Default::default(),
+            group_id: Default::default(),
+            group_state: Default::default(),
+            group_epoch: Default::default(),
+            assignment_epoch: Default::default(),
+            assignor_name: Default::default(),
+            members: Default::default(),
+            authorized_operations: -2147483648,
+        }
+    }
+}
+
+impl Wire for DescribedGroup {
+    const BYTES_MIN: usize = 20;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.error_code = r.get(v)?;
+        it.error_message = r.get(v)?;
+        it.group_id = r.get(v)?;
+        it.group_state = r.get(v)?;
+        it.group_epoch = r.get(v)?;
+        it.assignment_epoch = r.get(v)?;
+        it.assignor_name = r.get(v)?;
+        it.members = r.get(v)?;
+        it.authorized_operations = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.error_code, v)?;
+        w.put(&self.error_message, v)?;
+        w.put(&self.group_id, v)?;
+        w.put(&self.group_state, v)?;
+        w.put(&self.group_epoch, v)?;
+        w.put(&self.assignment_epoch, v)?;
+        w.put(&self.assignor_name, v)?;
+        w.put(&self.members, v)?;
+        w.put(&self.authorized_operations, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The members.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Member {
+    /// The member ID.
+    pub member_id: String,
+    /// The member rack ID.
+    pub rack_id: Option<String>,
+    /// The current member epoch.
+    pub member_epoch: i32,
+    /// The client ID.
+    pub client_id: String,
+    /// The client host.
+    pub client_host: String,
+    /// The subscribed topic names.
+    pub subscribed_topic_names: Vec<String>,
+    /// The current assignment.
+    pub assignment: Assignment,
+}
+
+impl Wire for Member {
+    const BYTES_MIN: usize = 12;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.member_id = r.get(v)?;
+        it.rack_id = r.get(v)?;
+        it.member_epoch = r.get(v)?;
+        it.client_id = r.get(v)?;
+        it.client_host = r.get(v)?;
+        it.subscribed_topic_names = r.get(v)?;
+        it.assignment = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.member_id, v)?;
+        w.put(&self.rack_id, v)?;
+        w.put(&self.member_epoch, v)?;
+        w.put(&self.client_id, v)?;
+        w.put(&self.client_host, v)?;
+        w.put(&self.subscribed_topic_names, v)?;
+        w.put(&self.assignment, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TopicPartitions {
+    /// The topic ID.
+    pub topic_id: TopicId,
+    /// The topic name.
+    pub topic_name: String,
+    /// The partitions.
+    pub partitions: Vec<i32>,
+}
+
+impl Wire for TopicPartitions {
+    const BYTES_MIN: usize = 19;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.topic_id = r.get(v)?;
+        it.topic_name = r.get(v)?;
+        it.partitions = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.topic_id, v)?;
+        w.put(&self.topic_name, v)?;
+        w.put(&self.partitions, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Assignment {
+    /// The assigned topic-partitions to the member.
+    pub topic_partitions: Vec<TopicPartitions>,
+}
+
+impl Wire for Assignment {
+    const BYTES_MIN: usize = 2;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.topic_partitions = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.topic_partitions, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for ShareGroupDescribeResponse {
+    const KEY: i16 = 77;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 1..=1;
+    const FLEXIBLE_FROM: i16 = 0;
+}

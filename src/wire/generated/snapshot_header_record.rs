@@ -1,0 +1,39 @@
+//! `SnapshotHeaderRecord`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// SnapshotHeaderRecord, versions 0 to 0.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SnapshotHeaderRecord {
+    /// The version of the snapshot header record.
+    pub version: i16,
+    /// The append time of the last record from the log contained in this snapshot.
+    pub last_contained_log_timestamp: i64,
+}
+
+impl Wire for SnapshotHeaderRecord {
+    const BYTES_MIN: usize = 11;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.version = r.get(v)?;
+        it.last_contained_log_timestamp = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.version, v)?;
+        w.put(&self.last_contained_log_timestamp, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for SnapshotHeaderRecord {
+    const KEY: i16 = -1;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=0;
+    const FLEXIBLE_FROM: i16 = 0;
+}

@@ -1,0 +1,64 @@
+//! `SyncGroupResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::base::Bytes;
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// SyncGroupResponse, versions 0 to 5.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SyncGroupResponse {
+    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+    /// The error code, or 0 if there was no error.
+    pub error_code: i16,
+    /// The group protocol type.
+    pub protocol_type: Option<String>,
+    /// The group protocol name.
+    pub protocol_name: Option<String>,
+    /// The member assignment.
+    pub assignment: Bytes,
+}
+
+impl Wire for SyncGroupResponse {
+    const BYTES_MIN: usize = 3;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        if v >= 1 {
+            it.throttle_time_ms = r.get(v)?;
+        }
+        it.error_code = r.get(v)?;
+        if v == 5 {
+            it.protocol_type = r.get(v)?;
+        }
+        if v == 5 {
+            it.protocol_name = r.get(v)?;
+        }
+        it.assignment = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        if v >= 1 {
+            w.put(&self.throttle_time_ms, v)?;
+        }
+        w.put(&self.error_code, v)?;
+        if v == 5 {
+            w.put(&self.protocol_type, v)?;
+        }
+        if v == 5 {
+            w.put(&self.protocol_name, v)?;
+        }
+        w.put(&self.assignment, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for SyncGroupResponse {
+    const KEY: i16 = 14;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=5;
+    const FLEXIBLE_FROM: i16 = 4;
+}

@@ -1,0 +1,104 @@
+//! `UpdateFeaturesResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// UpdateFeaturesResponse, versions 0 to 2.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpdateFeaturesResponse {
+    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
+    pub throttle_time_ms: i32,
+    /// The top-level error code, or `0` if there was no top-level error.
+    pub error_code: i16,
+    /// The top-level error message, or `null` if there was no top-level error.
+    pub error_message: Option<String>,
+    /// Results for each feature update.
+    pub results: Vec<UpdatableFeatureResult>,
+}
+
+impl Default for UpdateFeaturesResponse {
+    fn default() -> Self {
+        Self {
+            throttle_time_ms: Default::default(),
+            error_code: Default::default(),
+            error_message: Some(Default::default()),
+            results: Default::default(),
+        }
+    }
+}
+
+impl Wire for UpdateFeaturesResponse {
+    const BYTES_MIN: usize = 8;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.throttle_time_ms = r.get(v)?;
+        it.error_code = r.get(v)?;
+        it.error_message = r.get(v)?;
+        if v <= 1 {
+            it.results = r.get(v)?;
+        }
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.throttle_time_ms, v)?;
+        w.put(&self.error_code, v)?;
+        w.put(&self.error_message, v)?;
+        if v <= 1 {
+            w.put(&self.results, v)?;
+        }
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// Results for each feature update.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpdatableFeatureResult {
+    /// The name of the finalized feature.
+    pub feature: String,
+    /// The feature update error code or `0` if the feature update succeeded.
+    pub error_code: i16,
+    /// The feature update error, or `null` if the feature update succeeded.
+    pub error_message: Option<String>,
+}
+
+impl Default for UpdatableFeatureResult {
+    fn default() -> Self {
+        Self {
+            feature: Default::default(),
+            error_code: Default::default(),
+            error_message: Some(Default::default()),
+        }
+    }
+}
+
+impl Wire for UpdatableFeatureResult {
+    const BYTES_MIN: usize = 5;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.feature = r.get(v)?;
+        it.error_code = r.get(v)?;
+        it.error_message = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.feature, v)?;
+        w.put(&self.error_code, v)?;
+        w.put(&self.error_message, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for UpdateFeaturesResponse {
+    const KEY: i16 = 57;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=2;
+    const FLEXIBLE_FROM: i16 = 0;
+}

@@ -1,0 +1,155 @@
+//! `VoteResponse`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-clients 4.4.0, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// VoteResponse, versions 0 to 2.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VoteResponse {
+    /// The top level error code.
+    pub error_code: i16,
+    /// The results for each topic.
+    pub topics: Vec<TopicData>,
+    /// Endpoints for all current-leaders enumerated in PartitionData.
+    pub node_endpoints: Vec<NodeEndpoint>,
+}
+
+impl Wire for VoteResponse {
+    const BYTES_MIN: usize = 4;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.error_code = r.get(v)?;
+        it.topics = r.get(v)?;
+        r.tagged(&mut |r, tag| {
+            match tag {
+                0 if v >= 1 => it.node_endpoints = r.get(v)?,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.error_code, v)?;
+        w.put(&self.topics, v)?;
+        let mut tags = w.tagged();
+        if !(self.node_endpoints.is_empty()) {
+            if v >= 1 {
+                tags.put(0, &self.node_endpoints, v)?;
+            } else {
+                return Err(WireError::absent("node_endpoints", v));
+            }
+        }
+        w.put_tagged(tags);
+        Ok(())
+    }
+}
+
+/// The results for each topic.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TopicData {
+    /// The topic name.
+    pub topic_name: String,
+    /// The results for each partition.
+    pub partitions: Vec<PartitionData>,
+}
+
+impl Wire for TopicData {
+    const BYTES_MIN: usize = 3;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.topic_name = r.get(v)?;
+        it.partitions = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.topic_name, v)?;
+        w.put(&self.partitions, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// The results for each partition.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PartitionData {
+    /// The partition index.
+    pub partition_index: i32,
+    /// The partition level error code.
+    pub error_code: i16,
+    /// The ID of the current leader or -1 if the leader is unknown.
+    pub leader_id: i32,
+    /// The latest known leader epoch.
+    pub leader_epoch: i32,
+    /// True if the vote was granted and false otherwise.
+    pub vote_granted: bool,
+}
+
+impl Wire for PartitionData {
+    const BYTES_MIN: usize = 16;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.partition_index = r.get(v)?;
+        it.error_code = r.get(v)?;
+        it.leader_id = r.get(v)?;
+        it.leader_epoch = r.get(v)?;
+        it.vote_granted = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.partition_index, v)?;
+        w.put(&self.error_code, v)?;
+        w.put(&self.leader_id, v)?;
+        w.put(&self.leader_epoch, v)?;
+        w.put(&self.vote_granted, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+/// Endpoints for all current-leaders enumerated in PartitionData.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeEndpoint {
+    /// The ID of the associated node.
+    pub node_id: i32,
+    /// The node's hostname.
+    pub host: String,
+    /// The node's port.
+    pub port: u16,
+}
+
+impl Wire for NodeEndpoint {
+    const BYTES_MIN: usize = 8;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.node_id = r.get(v)?;
+        it.host = r.get(v)?;
+        it.port = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.node_id, v)?;
+        w.put(&self.host, v)?;
+        w.put(&self.port, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for VoteResponse {
+    const KEY: i16 = 52;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=2;
+    const FLEXIBLE_FROM: i16 = 0;
+}
