@@ -3,6 +3,7 @@
 //! Each module is a room; which room may import which is decided by `tests/it/layering.rs`.
 //! Start reading at: ARCHITECTURE.md.
 
+pub mod admin;
 pub mod base;
 pub mod model;
 pub mod observe;

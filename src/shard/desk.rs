@@ -113,7 +113,9 @@ pub enum DeskCode {
     NotReady,
     /// The broker broke a promise of its own.
     Internal,
-    /// The HTTP layer refused it: no token, wrong token, foreign origin or host.
+    /// The HTTP layer refused it: no token, or a wrong one.
+    Unauthorized,
+    /// The HTTP layer refused it: a foreign origin or host.
     Forbidden,
     /// The HTTP layer refused it: the body is over its cap.
     TooLarge,
