@@ -1,3 +1,4 @@
 //! The one integration binary: whole-broker tests, and the rules of the repository itself.
+mod harness;
 mod layering;
 mod tidy;
