@@ -39,16 +39,21 @@ HEADER = """\
 # ---------------------------------------------------------------- definitions
 
 
-def jar(artifact, jars):
-    name = f"{artifact}-{KAFKA}.jar"
-    if jars:
-        return pathlib.Path(jars) / name
+def maven(group, artifact, version):
+    """Path of a jar in the local Maven repository; Maven is asked for it if it is not there."""
     local = pathlib.Path(os.environ.get("MAVEN_REPO_LOCAL", pathlib.Path.home() / ".m2/repository"))
-    path = local / "org/apache/kafka" / artifact / KAFKA / name
+    path = local / group / artifact / version / f"{artifact}-{version}.jar"
     if not path.exists():
-        get = ["mvn", "-q", "dependency:get", "-Dtransitive=false"]
-        subprocess.run(get + [f"-Dartifact=org.apache.kafka:{artifact}:{KAFKA}"], check=True)
+        name = f"{group.replace('/', '.')}:{artifact}:{version}"
+        get = ["mvn", "-q", "dependency:get", "-Dtransitive=false", f"-Dartifact={name}"]
+        subprocess.run(get, check=True)
     return path
+
+
+def jar(artifact, jars):
+    if jars:
+        return pathlib.Path(jars) / f"{artifact}-{KAFKA}.jar"
+    return maven("org/apache/kafka", artifact, KAFKA)
 
 
 def definitions(jars):
@@ -144,6 +149,10 @@ class Field:
         name = self.element()
         return None if name in PRIMITIVES else name
 
+    def marked(self):
+        """A nullable struct in a tagged field says null otherwise than elsewhere."""
+        return self.tag is not None and self.option and self.struct() == self.type
+
     def rust(self):
         inner = self.struct() or PRIMITIVES[self.element()][0]
         if self.type.startswith("[]"):
@@ -153,12 +162,13 @@ class Field:
     def rust_default(self, default):
         """The default as a Rust expression, None where it is the type's own.
 
-        Without a default Kafka takes the empty value, also where the field is nullable; JSON's null
-        and the text "null" both mean null.
+        Without a default Kafka takes the empty value, also where the field is nullable. Only the
+        text "null" means null: JSON's null is no default for Kafka's generator.
         """
         if self.type == "records":
             return None
         text = default if isinstance(default, str) else json.dumps(default)
+        text = "" if default is None else text
         if self.option:
             if text == "null":
                 return None
@@ -319,7 +329,8 @@ def read_lines(definition, struct):
         for field in tagged:
             guard = condition(field.versions, tag_around(definition, struct))
             guard = f" if {guard}" if guard else ""
-            out.append(f"                {field.tag}{guard} => it.{field.name} = r.get(v)?,")
+            get = "get_marked" if field.marked() else "get"
+            out.append(f"                {field.tag}{guard} => it.{field.name} = r.{get}(v)?,")
         out += ["                _ => return Ok(false),", "            }", "            Ok(true)"]
         out.append("        })?;")
     elif definition.flexible_from != FOREVER:
@@ -368,7 +379,8 @@ def write_lines(definition, struct):
         for field in tagged:
             guard = condition(field.versions, struct.around)
             out.append(f"        if !({field.is_default()}) {{")
-            statement = f"tags.put({field.tag}, &self.{field.name}, v)?;"
+            put = "put_marked" if field.marked() else "put"
+            statement = f"tags.{put}({field.tag}, &self.{field.name}, v)?;"
             out += guarded(guard, statement, "            ")
             if guard and not field.ignorable:
                 out[-1] = "            } else {"

@@ -2,6 +2,9 @@
 //!
 //! Owns: what every room may use. Imports no other room.
 //! Invariant: bytes behind a [`Bytes`] never change; that is what lets the kernel read them.
+#[cfg(test)]
+pub mod probe;
+
 pub use bytes::Bytes;
 
 /// CRC-32C (Castagnoli), as record batches and our own files carry it.

@@ -5,11 +5,12 @@
 //! Start reading at: [`Message`].
 use std::ops::RangeInclusive;
 
+use super::protocol::{decode_whole, encode_whole};
 use super::{Reader, Wire, WireError, Writer, generated};
 use crate::base::Bytes;
 
 /// A message of Kafka's protocol or a record schema.
-pub trait Message: Wire {
+pub trait Message: Wire + Default {
     /// API key of a request or response, record type of a coordinator record, else -1.
     const KEY: i16;
     const VERSIONS: RangeInclusive<i16>;
@@ -102,6 +103,8 @@ pub struct Codec {
     pub flexible_from: i16,
     /// Decodes one whole message of that version and encodes it again.
     pub recode: fn(&Bytes, i16) -> Result<Bytes, WireError>,
+    /// Encodes the message that has Kafka's default in every field.
+    pub encode_default: fn(i16) -> Result<Bytes, WireError>,
 }
 
 impl Codec {
@@ -114,6 +117,7 @@ impl Codec {
             version_max: *M::VERSIONS.end(),
             flexible_from: M::FLEXIBLE_FROM,
             recode: recode::<M>,
+            encode_default: encode_default::<M>,
         }
     }
 
@@ -123,10 +127,9 @@ impl Codec {
 }
 
 fn recode<M: Message>(bytes: &Bytes, version: i16) -> Result<Bytes, WireError> {
-    let mut reader = Reader::new(bytes.clone());
-    let message = M::decode(&mut reader, version)?;
-    reader.finish()?;
-    let mut writer = Writer::new();
-    message.encode(&mut writer, version)?;
-    Ok(writer.into_bytes())
+    encode_whole(&decode_whole::<M>(bytes, version)?, version)
+}
+
+fn encode_default<M: Message>(version: i16) -> Result<Bytes, WireError> {
+    encode_whole(&M::default(), version)
 }

@@ -103,6 +103,14 @@ impl Reader {
         value
     }
 
+    /// A nullable struct in a tagged field: the number in front is 0 for null.
+    pub(super) fn get_marked<T: Wire>(&mut self, v: i16) -> Result<Option<T>, WireError> {
+        match self.uvarint()? {
+            0 => Ok(None),
+            _ => T::read(self, v).map(Some),
+        }
+    }
+
     /// Says whether lengths are compact and tagged fields follow, from here on.
     pub(super) fn set_flexible(&mut self, flexible: bool) {
         self.flexible = flexible;

@@ -10,6 +10,11 @@ use super::protocol::*;
 use super::*;
 use crate::base::Bytes;
 
+#[path = "../../tests/goldens/file.rs"]
+mod file;
+mod goldens;
+mod hostile;
+
 fn bytes(text: &str) -> Bytes {
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
     let byte = |pair: &[u8]| {

@@ -195,6 +195,25 @@ impl Tagged {
     pub(super) fn put<T: Wire>(&mut self, tag: u32, value: &T, v: i16) -> Result<(), WireError> {
         let mut body = Writer { flexible: true, ..Writer::default() };
         value.write(&mut body, v)?;
+        self.add(tag, body)
+    }
+
+    /// Adds a nullable struct: the number in front is 0 for null.
+    pub(super) fn put_marked<T: Wire>(
+        &mut self,
+        tag: u32,
+        value: &Option<T>,
+        v: i16,
+    ) -> Result<(), WireError> {
+        let mut body = Writer { flexible: true, ..Writer::default() };
+        body.uvarint(u32::from(value.is_some()));
+        if let Some(value) = value {
+            value.write(&mut body, v)?;
+        }
+        self.add(tag, body)
+    }
+
+    fn add(&mut self, tag: u32, body: Writer) -> Result<(), WireError> {
         let bytes = body.len();
         let max = i32::MAX as usize;
         let size = i32::try_from(bytes).map_err(|_| WireError::TooLong { bytes, max })?;

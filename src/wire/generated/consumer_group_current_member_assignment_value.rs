@@ -45,7 +45,7 @@ impl Wire for ConsumerGroupCurrentMemberAssignmentValue {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TopicPartitions {
     /// The topic Id.
     pub topic_id: TopicId,
@@ -53,6 +53,16 @@ pub struct TopicPartitions {
     pub partitions: Vec<i32>,
     /// The epoch at which the partition was assigned to the member. Used to fence zombie commits requests. Of the same length as Partitions.
     pub assignment_epochs: Option<Vec<i32>>,
+}
+
+impl Default for TopicPartitions {
+    fn default() -> Self {
+        Self {
+            topic_id: Default::default(),
+            partitions: Default::default(),
+            assignment_epochs: Some(Default::default()),
+        }
+    }
 }
 
 impl Wire for TopicPartitions {
@@ -76,7 +86,7 @@ impl Wire for TopicPartitions {
         w.put(&self.topic_id, v)?;
         w.put(&self.partitions, v)?;
         let mut tags = w.tagged();
-        if !(self.assignment_epochs.is_none()) {
+        if !(self.assignment_epochs == Some(Default::default())) {
             tags.put(0, &self.assignment_epochs, v)?;
         }
         w.put_tagged(tags);

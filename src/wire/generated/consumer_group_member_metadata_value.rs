@@ -39,7 +39,7 @@ impl Default for ConsumerGroupMemberMetadataValue {
             subscribed_topic_regex: Some(Default::default()),
             rebalance_timeout_ms: -1,
             server_assignor: Some(Default::default()),
-            classic_member_metadata: Default::default(),
+            classic_member_metadata: Some(Default::default()),
         }
     }
 }
@@ -59,7 +59,7 @@ impl Wire for ConsumerGroupMemberMetadataValue {
         it.server_assignor = r.get(v)?;
         r.tagged(&mut |r, tag| {
             match tag {
-                0 => it.classic_member_metadata = r.get(v)?,
+                0 => it.classic_member_metadata = r.get_marked(v)?,
                 _ => return Ok(false),
             }
             Ok(true)
@@ -77,8 +77,8 @@ impl Wire for ConsumerGroupMemberMetadataValue {
         w.put(&self.rebalance_timeout_ms, v)?;
         w.put(&self.server_assignor, v)?;
         let mut tags = w.tagged();
-        if !(self.classic_member_metadata.is_none()) {
-            tags.put(0, &self.classic_member_metadata, v)?;
+        if !(self.classic_member_metadata == Some(Default::default())) {
+            tags.put_marked(0, &self.classic_member_metadata, v)?;
         }
         w.put_tagged(tags);
         Ok(())

@@ -60,7 +60,7 @@ impl Wire for StreamsGroupCurrentMemberAssignmentValue {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TaskIds {
     /// The subtopology ID.
     pub subtopology_id: String,
@@ -68,6 +68,16 @@ pub struct TaskIds {
     pub partitions: Vec<i32>,
     /// The epoch at which the partition was assigned to the member. Used to fence zombie commits requests. Of the same length as Partitions. Only defined for active tasks.
     pub assignment_epochs: Option<Vec<i32>>,
+}
+
+impl Default for TaskIds {
+    fn default() -> Self {
+        Self {
+            subtopology_id: Default::default(),
+            partitions: Default::default(),
+            assignment_epochs: Some(Default::default()),
+        }
+    }
 }
 
 impl Wire for TaskIds {
@@ -91,7 +101,7 @@ impl Wire for TaskIds {
         w.put(&self.subtopology_id, v)?;
         w.put(&self.partitions, v)?;
         let mut tags = w.tagged();
-        if !(self.assignment_epochs.is_none()) {
+        if !(self.assignment_epochs == Some(Default::default())) {
             tags.put(0, &self.assignment_epochs, v)?;
         }
         w.put_tagged(tags);

@@ -27,7 +27,7 @@ impl Default for StreamsGroupMetadataValue {
             epoch: Default::default(),
             metadata_hash: Default::default(),
             validated_topology_epoch: -1,
-            last_assignment_configs: Default::default(),
+            last_assignment_configs: Some(Default::default()),
             stored_description_topology_epoch: -1,
             failed_description_topology_epoch: -1,
         }
@@ -61,7 +61,7 @@ impl Wire for StreamsGroupMetadataValue {
         if !(self.validated_topology_epoch == -1) {
             tags.put(0, &self.validated_topology_epoch, v)?;
         }
-        if !(self.last_assignment_configs.is_none()) {
+        if !(self.last_assignment_configs == Some(Default::default())) {
             tags.put(1, &self.last_assignment_configs, v)?;
         }
         if !(self.stored_description_topology_epoch == -1) {
