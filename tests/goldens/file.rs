@@ -83,6 +83,19 @@ impl<F: FnMut(u64) -> u64> Damage<F> {
         bytes
     }
 
+    /// `source` with one to four bits flipped, so that it often still has sense.
+    #[allow(dead_code)]
+    pub fn value(&mut self, source: &[u8]) -> Vec<u8> {
+        let mut bytes = source.to_vec();
+        for _ in 0..=self.at(4) {
+            let (at, bit) = (self.at(bytes.len()), self.at(8));
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= 1 << bit;
+            }
+        }
+        bytes
+    }
+
     /// A frame of up to `bytes_max` bytes without any sense, mostly of small numbers.
     pub fn noise(&mut self, bytes_max: usize) -> Vec<u8> {
         let length = self.at(bytes_max + 1);

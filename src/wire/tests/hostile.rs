@@ -9,7 +9,7 @@ use super::file::{Damage, Golden};
 use super::goldens::goldens;
 use crate::base::{Bytes, Rng, probe};
 
-/// Frames of one run; `LOGMILL_FRAMES` sets another number.
+/// Frames of one run.
 const FRAMES: usize = 240_000;
 
 /// What became of the frames of one decoder.
@@ -21,11 +21,6 @@ struct Reached {
 
 type Tally = BTreeMap<&'static str, Reached>;
 
-fn frames() -> usize {
-    let wanted = std::env::var("LOGMILL_FRAMES").ok();
-    wanted.map_or(FRAMES, |count| count.parse().expect("LOGMILL_FRAMES is a number"))
-}
-
 #[test]
 fn hostile_bytes_give_errors_and_bounded_memory() {
     let goldens = goldens();
@@ -33,8 +28,7 @@ fn hostile_bytes_give_errors_and_bounded_memory() {
     let mut damage = Damage { below: |count| rng.below(count) };
     let (mut bodies, mut requests) = (Tally::new(), Tally::new());
     let (mut damaged, mut unknown) = (0, 0);
-    let frames = frames();
-    for round in 0..frames {
+    for round in 0..FRAMES {
         let golden = &goldens[round * 7 % goldens.len()];
         let other = &goldens[(damage.below)(goldens.len() as u64) as usize];
         let codec = Codec::find(&golden.name).expect("every golden has a codec");
@@ -50,9 +44,9 @@ fn hostile_bytes_give_errors_and_bounded_memory() {
             check_body(codec, golden.version, bytes, &mut bodies);
         }
     }
-    assert!(frames <= 2 * damaged, "at least half are made of goldens");
-    report("decoders", &bodies, CODECS.len(), frames);
-    report("requests by header", &requests, APIS.len(), frames);
+    assert!(FRAMES <= 2 * damaged, "at least half are made of goldens");
+    report("decoders", &bodies, CODECS.len());
+    report("requests by header", &requests, APIS.len());
     println!("{unknown} frames had a header without an API or without that version");
 }
 
@@ -110,7 +104,7 @@ fn check_body(codec: &'static Codec, version: i16, bytes: Vec<u8>, tally: &mut T
     }
 }
 
-fn report(what: &str, tally: &Tally, all: usize, frames: usize) {
+fn report(what: &str, tally: &Tally, all: usize) {
     let read: usize = tally.values().map(|reached| reached.read).sum();
     let refused: usize = tally.values().map(|reached| reached.refused).sum();
     println!("{what}: {} of {all} reached; {read} frames read, {refused} refused", tally.len());
@@ -118,11 +112,9 @@ fn report(what: &str, tally: &Tally, all: usize, frames: usize) {
     if let Some((name, Reached { read, refused })) = fewest {
         println!("fewest frames: {name}, {read} read, {refused} refused");
     }
-    if FRAMES <= frames {
-        assert_eq!(tally.len(), all, "every decoder is reached");
-        for (name, reached) in tally {
-            assert!(0 < reached.read && 0 < reached.refused, "{name}: only one kind of answer");
-        }
+    assert_eq!(tally.len(), all, "every decoder is reached");
+    for (name, reached) in tally {
+        assert!(0 < reached.read && 0 < reached.refused, "{name}: only one kind of answer");
     }
 }
 
