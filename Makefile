@@ -37,6 +37,8 @@ test: setup guests ## what CI runs (warm: <= 15 minutes): all of quick, real cli
 test-all: setup guests ## before an issue closes (<= 60 minutes): more of everything, Kafka itself too
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+	tools/wiregen.py --check
+	tools/goldens.py --check
 	LOGMILL_PEER=kafka LOGMILL_TIER=all cargo test --test it -- clients
 	SIM_SEEDS=2000 LOGMILL_TIER=all cargo test --no-fail-fast
 

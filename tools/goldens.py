@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Runs tests/peers/java/Goldens.java on the jars of Apache Kafka that the generator reads.
+"""Runs tests/peers/kafka-clients/Goldens.java on the jars of Apache Kafka that the generator reads.
 
 Usage:
     tools/goldens.py                write tests/goldens/
     tools/goldens.py --check        write into a temporary folder and compare; exit 1 on a difference
     tools/goldens.py --verify FILE  let Kafka's classes read and write the messages in FILE
 
-Needs JDK 17 or newer; jars come from the local Maven repository, else through Maven.
+Needs JDK 17 or newer; jars come from where `make setup` left them, else through Maven.
 """
 
 import argparse
@@ -19,14 +19,14 @@ import tempfile
 import wiregen
 
 OUT = wiregen.ROOT / "tests" / "goldens"
-PROGRAM = wiregen.ROOT / "tests" / "peers" / "java" / "Goldens.java"
+PROGRAM = wiregen.ROOT / "tests" / "peers" / "kafka-clients" / "Goldens.java"
 FILES = ["messages.bin.gz", "apis.txt", "errors.txt"]
-LOGGING = ("org/slf4j", "slf4j-api", "1.7.36")
+LOGGING = ("org.slf4j", "slf4j-api", "1.7.36")
 
 
 def java(*arguments):
     jars = [wiregen.jar(artifact, None) for artifact in wiregen.ARTIFACTS]
-    jars.append(wiregen.maven(*LOGGING))
+    jars.append(wiregen.fetched(*LOGGING))
     path = ":".join(str(jar) for jar in jars)
     command = ["java", "-XX:TieredStopAtLevel=1", "-cp", path, str(PROGRAM), *arguments]
     return subprocess.run(command, stderr=subprocess.PIPE, text=True)

@@ -5,8 +5,8 @@ Usage:
     tools/wiregen.py            regenerate src/wire/generated/
     tools/wiregen.py --check    regenerate into a temporary folder and compare; exit 1 on a difference
 
-The definitions are the JSON files inside the jars named in ARTIFACTS. A jar is taken from the local
-Maven repository, else Maven is asked for it. `--jars DIR` takes the jars from a folder instead.
+The definitions are the JSON files inside the jars named in ARTIFACTS. A jar is taken from where
+`make setup` left it, else Maven is asked for it. `--jars DIR` takes the jars from a folder instead.
 
 What the output relies on: src/wire/{mod,reader,writer}.rs (`Wire`, `Message`, `Codec`, `Api`).
 Python 3.11, standard library only.
@@ -39,21 +39,23 @@ HEADER = """\
 # ---------------------------------------------------------------- definitions
 
 
-def maven(group, artifact, version):
-    """Path of a jar in the local Maven repository; Maven is asked for it if it is not there."""
-    local = pathlib.Path(os.environ.get("MAVEN_REPO_LOCAL", pathlib.Path.home() / ".m2/repository"))
-    path = local / group / artifact / version / f"{artifact}-{version}.jar"
-    if not path.exists():
-        name = f"{group.replace('/', '.')}:{artifact}:{version}"
-        get = ["mvn", "-q", "dependency:get", "-Dtransitive=false", f"-Dartifact={name}"]
-        subprocess.run(get, check=True)
-    return path
+def fetched(group, artifact, version):
+    """Path of a jar: as `make setup` left it, else in Maven's local repository or through Maven."""
+    name = f"{artifact}-{version}.jar"
+    setup = pathlib.Path(os.environ.get("LOGMILL_SETUP_DIR", ROOT / ".setup"))
+    local = pathlib.Path.home() / ".m2/repository" / group.replace(".", "/") / artifact / version
+    for folder in (setup / "kafka-clients", local):
+        if (folder / name).exists():
+            return folder / name
+    get = ["mvn", "-q", "-B", "dependency:get", "-Dtransitive=false"]
+    subprocess.run(get + [f"-Dartifact={group}:{artifact}:{version}"], check=True)
+    return local / name
 
 
 def jar(artifact, jars):
     if jars:
         return pathlib.Path(jars) / f"{artifact}-{KAFKA}.jar"
-    return maven("org/apache/kafka", artifact, KAFKA)
+    return fetched("org.apache.kafka", artifact, KAFKA)
 
 
 def definitions(jars):

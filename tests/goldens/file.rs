@@ -1,8 +1,11 @@
 //! The file of goldens: messages as Apache Kafka's own library wrote them, and ways to damage them.
 //!
-//! Owns: reading and writing the format that `tests/peers/java/Goldens.java` describes; mutations.
+//! Owns: mutations; reading and writing the format that `tests/peers/kafka-clients/Goldens.java`
+//! describes.
 //! Leaves to others: what a golden must do. Included by the unit tests of `wire` and by `tests/it`.
 //! Start reading at: [`load`], [`Damage::frame`].
+// Each of the two users needs another part.
+#![allow(dead_code)]
 use std::io::{Read, Write};
 
 /// One message of one version.
@@ -47,7 +50,6 @@ fn number(rest: &mut &[u8], width: usize) -> usize {
 }
 
 /// Writes a file that `Goldens.java` reads; goldens of one name lie together.
-#[allow(dead_code)]
 pub fn save(goldens: &[Golden]) -> Vec<u8> {
     let groups: Vec<&[Golden]> = goldens.chunk_by(|a, b| a.name == b.name).collect();
     let mut file = (groups.len() as u32).to_be_bytes().to_vec();
@@ -84,7 +86,6 @@ impl<F: FnMut(u64) -> u64> Damage<F> {
     }
 
     /// `source` with one to four bits flipped, so that it often still has sense.
-    #[allow(dead_code)]
     pub fn value(&mut self, source: &[u8]) -> Vec<u8> {
         let mut bytes = source.to_vec();
         for _ in 0..=self.at(4) {
