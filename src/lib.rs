@@ -9,5 +9,6 @@ pub mod model;
 pub mod observe;
 pub mod plugin;
 pub mod record;
+pub mod server;
 pub mod shard;
 pub mod wire;

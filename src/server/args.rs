@@ -1,0 +1,262 @@
+//! The command line as types; clap parses, prints help and exits with 2 on misuse.
+//!
+//! Owns: names of commands and options (API). Leaves to others: doing it (`cli`, `start`).
+//! Start reading at: [`Args`], then [`Command`].
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::shard::desk::{BindingMode, BindingPolicy, BindingTarget};
+
+/// Where the admin port of a broker without configuration listens.
+pub const ADMIN_URL_DEFAULT: &str = "http://127.0.0.1:9644";
+
+/// A Kafka-compatible log broker on io_uring, extended with WebAssembly plugins.
+#[derive(Debug, Parser)]
+#[command(name = "logmill", version, about, propagate_version = true)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start, stop and look at plugins of a running broker
+    Plugin {
+        #[command(subcommand)]
+        order: PluginOrder,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Look at topics of a running broker, and compact them
+    Topic {
+        #[command(subcommand)]
+        order: TopicOrder,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Look at consumer groups of a running broker
+    Group {
+        #[command(subcommand)]
+        order: GroupOrder,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Look at the settings of a running broker
+    Config {
+        #[command(subcommand)]
+        order: ConfigOrder,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Ask a running broker whether it is well
+    Health {
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+/// How to reach a running broker.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Remote {
+    /// Admin port of the broker
+    #[arg(long, value_name = "URL", default_value = ADMIN_URL_DEFAULT, global = true)]
+    pub admin: String,
+    /// File with the admin token [default: $LOGMILL_TOKEN_FILE, else ./data/admin.token]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub token_file: Option<PathBuf>,
+    /// Print the broker's answer as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PluginOrder {
+    /// Check, compile and register a component under a name and version
+    Install {
+        /// The component (a .wasm file)
+        file: PathBuf,
+        #[arg(long = "as", value_name = "NAME@VERSION")]
+        name: NameVersion,
+    },
+    /// List all plugins
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Show one plugin with its versions and bindings
+    Show { name: String },
+    /// What plugins do right now: state, calls, time, failures
+    Ps,
+    /// List all bindings
+    Bindings,
+    /// Bind a plugin to a topic or a group; NAME@VERSION pins the version
+    Bind(BindArgs),
+    /// Take a plugin off a topic or a group
+    Unbind {
+        plugin: String,
+        #[command(flatten)]
+        target: TargetArgs,
+    },
+    /// Make a version the active one on all shards
+    Activate { name: NameVersion },
+    /// Make the previous version the active one again
+    Rollback { name: String },
+    /// Stop calling a plugin; each binding's failure policy answers meanwhile
+    Pause { name: String },
+    /// Call a paused plugin again
+    Resume { name: String },
+    /// Remove a version that is neither active, previous, bound nor pinned
+    Rm { name: NameVersion },
+    /// Turn a core WebAssembly module into a component, without a broker
+    Componentize {
+        /// The module, built with the bindings of one of Logmill's worlds
+        module: PathBuf,
+        /// Where the component goes
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct BindArgs {
+    /// NAME, or NAME@VERSION to pin that version
+    pub plugin: String,
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// What a partitioner does with records that lie wrong [default: verify]
+    #[arg(long, value_enum)]
+    pub mode: Option<ModeArg>,
+    /// What happens when the plugin cannot answer [default: closed; open for assignors]
+    #[arg(long, value_enum)]
+    pub policy: Option<PolicyArg>,
+    /// A setting handed to the plugin
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<KeyValue>,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct TargetArgs {
+    #[arg(long)]
+    pub topic: Option<String>,
+    #[arg(long)]
+    pub group: Option<String>,
+}
+
+impl TargetArgs {
+    pub fn target(&self) -> BindingTarget {
+        match (&self.topic, &self.group) {
+            (Some(topic), _) => BindingTarget::Topic(topic.clone()),
+            (None, Some(group)) => BindingTarget::Group(group.clone()),
+            (None, None) => unreachable!("clap requires one of the two"),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ModeArg {
+    Advise,
+    Verify,
+}
+
+impl From<ModeArg> for BindingMode {
+    fn from(mode: ModeArg) -> Self {
+        match mode {
+            ModeArg::Advise => Self::Advise,
+            ModeArg::Verify => Self::Verify,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum PolicyArg {
+    Closed,
+    Open,
+    LastGood,
+}
+
+impl From<PolicyArg> for BindingPolicy {
+    fn from(policy: PolicyArg) -> Self {
+        match policy {
+            PolicyArg::Closed => Self::Closed,
+            PolicyArg::Open => Self::Open,
+            PolicyArg::LastGood => Self::LastGood,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TopicOrder {
+    /// List all topics
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Show one topic with its partitions, settings and plugins
+    Describe { topic: String },
+    /// Roll the active segment and run one compaction pass
+    Compact {
+        topic: String,
+        /// Say what would go, and drop nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Allow a pass that drops more than the topic's max.drop.ratio
+        #[arg(long)]
+        approve: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GroupOrder {
+    /// List all groups
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Show one group with its members, their partitions and its offsets
+    Describe { group: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigOrder {
+    /// Show the settings in force
+    Show {
+        /// Only settings whose name contains this
+        filter: Option<String>,
+    },
+}
+
+/// `by-airport@1.1.0`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameVersion {
+    pub name: String,
+    pub version: String,
+}
+
+impl std::str::FromStr for NameVersion {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('@') {
+            Some((name, version)) if !name.is_empty() && !version.is_empty() => {
+                Ok(Self { name: name.to_owned(), version: version.to_owned() })
+            }
+            _ => Err("write it as NAME@VERSION, for example by-airport@1.0.0".to_owned()),
+        }
+    }
+}
+
+/// `log.dirs=/var/lib/logmill`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyValue {
+    pub key: String,
+    pub value: String,
+}
+
+impl std::str::FromStr for KeyValue {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((key, value)) if !key.trim().is_empty() => {
+                Ok(Self { key: key.trim().to_owned(), value: value.to_owned() })
+            }
+            _ => Err("write it as KEY=VALUE".to_owned()),
+        }
+    }
+}
