@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod base;
+pub mod config;
 pub mod model;
 pub mod observe;
 pub mod plugin;
