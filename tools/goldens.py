@@ -20,7 +20,7 @@ import wiregen
 
 OUT = wiregen.ROOT / "tests" / "goldens"
 PROGRAM = wiregen.ROOT / "tests" / "peers" / "kafka-clients" / "Goldens.java"
-FILES = ["messages.bin.gz", "apis.txt", "errors.txt"]
+FILES = ["messages.bin.gz", "transcodes.bin.gz", "apis.txt", "errors.txt"]
 LOGGING = ("org.slf4j", "slf4j-api", "1.7.36")
 
 

@@ -101,8 +101,8 @@ pub struct Codec {
     pub version_min: i16,
     pub version_max: i16,
     pub flexible_from: i16,
-    /// Decodes one whole message of that version and encodes it again.
-    pub recode: fn(&Bytes, i16) -> Result<Bytes, WireError>,
+    /// Decodes one whole message of the first version and encodes it in the second.
+    pub transcode: fn(&Bytes, i16, i16) -> Result<Bytes, WireError>,
     /// Encodes the message that has Kafka's default in every field.
     pub encode_default: fn(i16) -> Result<Bytes, WireError>,
 }
@@ -116,9 +116,14 @@ impl Codec {
             version_min: *M::VERSIONS.start(),
             version_max: *M::VERSIONS.end(),
             flexible_from: M::FLEXIBLE_FROM,
-            recode: recode::<M>,
+            transcode: transcode::<M>,
             encode_default: encode_default::<M>,
         }
+    }
+
+    /// Decodes one whole message of that version and encodes it again.
+    pub fn recode(&self, bytes: &Bytes, version: i16) -> Result<Bytes, WireError> {
+        (self.transcode)(bytes, version, version)
     }
 
     pub fn find(name: &str) -> Option<&'static Self> {
@@ -126,8 +131,8 @@ impl Codec {
     }
 }
 
-fn recode<M: Message>(bytes: &Bytes, version: i16) -> Result<Bytes, WireError> {
-    encode_whole(&decode_whole::<M>(bytes, version)?, version)
+fn transcode<M: Message>(bytes: &Bytes, from: i16, to: i16) -> Result<Bytes, WireError> {
+    encode_whole(&decode_whole::<M>(bytes, from)?, to)
 }
 
 fn encode_default<M: Message>(version: i16) -> Result<Bytes, WireError> {

@@ -18,25 +18,60 @@ pub struct Golden {
     pub bytes: Vec<u8>,
 }
 
-/// Reads a whole file. Panics on anything unexpected: the file is ours.
+/// One message, and what Kafka writes for it in each version; `None` where Kafka refuses.
+#[derive(Clone, Debug)]
+pub struct Transcode {
+    pub name: String,
+    pub version: i16,
+    pub bytes: Vec<u8>,
+    pub targets: Vec<(i16, Option<Vec<u8>>)>,
+}
+
+/// Reads messages.bin.gz. Panics on anything unexpected: the file is ours.
 pub fn load(packed: &[u8]) -> Vec<Golden> {
+    read_groups(packed, |name, rest| {
+        let version = number(rest, 2) as i16;
+        let is_default = number(rest, 1) == 1;
+        let length = number(rest, 4);
+        Golden { name, version, is_default, bytes: take(rest, length).to_vec() }
+    })
+}
+
+/// Reads transcodes.bin.gz, as [`load`].
+pub fn load_transcodes(packed: &[u8]) -> Vec<Transcode> {
+    const REFUSED: usize = u32::MAX as usize;
+    read_groups(packed, |name, rest| {
+        let version = number(rest, 2) as i16;
+        let length = number(rest, 4);
+        let bytes = take(rest, length).to_vec();
+        let count = number(rest, 4);
+        let target = |_| {
+            let version = number(rest, 2) as i16;
+            match number(rest, 4) {
+                REFUSED => (version, None),
+                length => (version, Some(take(rest, length).to_vec())),
+            }
+        };
+        let targets = (0..count).map(target).collect();
+        Transcode { name, version, bytes, targets }
+    })
+}
+
+/// Reads what both files have in common: a number of names, and for each a number of entries.
+fn read_groups<T>(packed: &[u8], mut entry: impl FnMut(String, &mut &[u8]) -> T) -> Vec<T> {
     let mut file = Vec::new();
     flate2::read::GzDecoder::new(packed).read_to_end(&mut file).expect("the goldens are gzip");
     let mut rest = &file[..];
-    let mut goldens = Vec::new();
+    let mut entries = Vec::new();
     for _ in 0..number(&mut rest, 4) {
         let length = number(&mut rest, 2);
         let name = String::from_utf8(take(&mut rest, length).to_vec()).expect("a name is text");
         for _ in 0..number(&mut rest, 4) {
-            let version = number(&mut rest, 2) as i16;
-            let is_default = number(&mut rest, 1) == 1;
-            let length = number(&mut rest, 4);
-            let bytes = take(&mut rest, length).to_vec();
-            goldens.push(Golden { name: name.clone(), version, is_default, bytes });
+            entries.push(entry(name.clone(), &mut rest));
         }
     }
     assert!(rest.is_empty(), "{} bytes follow the goldens", rest.len());
-    goldens
+    entries
 }
 
 fn take<'a>(rest: &mut &'a [u8], length: usize) -> &'a [u8] {

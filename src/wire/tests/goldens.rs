@@ -1,11 +1,12 @@
 //! Every golden of Apache Kafka's library is read whole and written as the same bytes.
 use super::super::generated::{APIS, CODECS};
 use super::super::*;
-use super::file::{Golden, load};
+use super::file::{Golden, load, load_transcodes};
 use crate::base::Bytes;
 use crate::model::ErrorCode;
 
 const MESSAGES: &[u8] = include_bytes!("../../../tests/goldens/messages.bin.gz");
+const TRANSCODES: &[u8] = include_bytes!("../../../tests/goldens/transcodes.bin.gz");
 const KAFKA_APIS: &str = include_str!("../../../tests/goldens/apis.txt");
 const KAFKA_ERRORS: &str = include_str!("../../../tests/goldens/errors.txt");
 
@@ -18,7 +19,7 @@ fn every_golden_is_read_and_written_as_the_same_bytes() {
     for golden in goldens() {
         let codec = Codec::find(&golden.name).expect("Kafka has no message that we lack");
         let bytes = Bytes::from(golden.bytes);
-        let again = (codec.recode)(&bytes, golden.version);
+        let again = codec.recode(&bytes, golden.version);
         assert_eq!(again.as_ref(), Ok(&bytes), "{} v{}", golden.name, golden.version);
     }
 }
@@ -56,10 +57,26 @@ fn our_defaults_are_kafkas() {
 }
 
 #[test]
+fn a_field_that_a_version_lacks_is_dropped_or_refused_as_kafka_does() {
+    let (mut written, mut refused) = (0, 0);
+    for source in load_transcodes(TRANSCODES) {
+        let codec = Codec::find(&source.name).expect("Kafka has no message that we lack");
+        let bytes = Bytes::from(source.bytes);
+        for (version, want) in source.targets {
+            let ours = (codec.transcode)(&bytes, source.version, version);
+            let want = want.map(Bytes::from);
+            assert_eq!(ours.clone().ok(), want, "{} to v{version}: {ours:?}", source.name);
+            *(if ours.is_ok() { &mut written } else { &mut refused }) += 1;
+        }
+    }
+    assert!(9_000 < written && 1_000 < refused, "{written} written, {refused} refused");
+}
+
+#[test]
 fn no_version_before_the_first_or_after_the_last_is_read() {
     for codec in &CODECS {
         for version in [i16::MIN, codec.version_min - 1, codec.version_max + 1, i16::MAX] {
-            let error = (codec.recode)(&Bytes::from(vec![0; 64]), version).unwrap_err();
+            let error = codec.recode(&Bytes::from(vec![0; 64]), version).unwrap_err();
             assert!(matches!(error, WireError::Version { .. }), "{} v{version}", codec.name);
         }
     }

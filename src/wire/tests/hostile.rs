@@ -90,7 +90,7 @@ fn check_request(frame: Vec<u8>, tally: &mut Tally) -> bool {
 
 fn check_body(codec: &'static Codec, version: i16, bytes: Vec<u8>, tally: &mut Tally) {
     let bytes = Bytes::from(bytes);
-    let (result, peak) = probe::peak_bytes(|| (codec.recode)(&bytes, version));
+    let (result, peak) = probe::peak_bytes(|| codec.recode(&bytes, version));
     // A vector grows to twice its need, and the frame is written once more.
     let bytes_max = (2 * MEMORY_PER_BYTE_MAX + 8) * bytes.len() + 2 * MEMORY_BASE;
     assert!(peak <= bytes_max, "{} v{version}: {peak} for {bytes:x?}", codec.name);
@@ -99,7 +99,7 @@ fn check_body(codec: &'static Codec, version: i16, bytes: Vec<u8>, tally: &mut T
         Err(_) => reached.refused += 1,
         Ok(again) => {
             reached.read += 1;
-            assert_eq!((codec.recode)(&again, version).as_ref(), Ok(&again), "{}", codec.name);
+            assert_eq!(codec.recode(&again, version).as_ref(), Ok(&again), "{}", codec.name);
         }
     }
 }
@@ -130,7 +130,7 @@ fn a_claimed_length_of_two_billion_reserves_next_to_nothing() {
             let end = bytes.len().min(at + claim.len());
             bytes.splice(at..end, claim.iter().copied());
             let bytes = Bytes::from(bytes);
-            let (_, peak) = probe::peak_bytes(|| (codec.recode)(&bytes, golden.version));
+            let (_, peak) = probe::peak_bytes(|| codec.recode(&bytes, golden.version));
             assert!(peak < 64 * 1024, "{} v{}: {peak}", golden.name, golden.version);
             frames += 1;
         }
@@ -144,7 +144,7 @@ fn every_golden_that_is_cut_short_is_refused() {
         let codec = Codec::find(&golden.name).expect("every golden has a codec");
         let bytes = Bytes::from(golden.bytes.clone());
         for end in 0..bytes.len().min(120) {
-            let result = (codec.recode)(&bytes.slice(..end), golden.version);
+            let result = codec.recode(&bytes.slice(..end), golden.version);
             assert!(result.is_err(), "{} v{} cut at {end}", golden.name, golden.version);
         }
     }

@@ -3,13 +3,16 @@ import java.io.DataOutputStream;
 import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
 import java.lang.reflect.Field;
+import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
+import java.lang.reflect.ParameterizedType;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -20,6 +23,7 @@ import java.util.zip.GZIPInputStream;
 import java.util.zip.GZIPOutputStream;
 
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.errors.UnsupportedVersionException;
 import org.apache.kafka.common.message.ApiMessageType;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
 import org.apache.kafka.common.protocol.Errors;
@@ -31,6 +35,7 @@ import org.apache.kafka.common.protocol.types.Schema;
 import org.apache.kafka.common.protocol.types.Struct;
 import org.apache.kafka.common.protocol.types.TaggedFields;
 import org.apache.kafka.common.protocol.types.Type;
+import org.apache.kafka.common.record.internal.BaseRecords;
 import org.apache.kafka.common.record.internal.MemoryRecords;
 import org.apache.kafka.coordinator.group.generated.ConsumerGroupMemberMetadataValue;
 
@@ -38,9 +43,9 @@ import org.apache.kafka.coordinator.group.generated.ConsumerGroupMemberMetadataV
  * Goldens for our message codecs, by Apache Kafka's own client library, and the other direction.
  *
  * <pre>
- *   write DIR     messages.bin.gz, apis.txt and errors.txt
- *   verify FILE   every message in FILE (same format) must be read whole by Kafka's classes and be
- *                 written by them as the same bytes; exit 1 otherwise
+ *   write DIR     messages.bin.gz, transcodes.bin.gz, apis.txt and errors.txt
+ *   verify FILE   every message in FILE (format of messages.bin.gz) must be read whole by Kafka's
+ *                 classes and be written by them as the bytes of the next entry; exit 1 otherwise
  * </pre>
  *
  * How a golden is made: a value is built along Kafka's Schema of that version, written by the
@@ -48,6 +53,12 @@ import org.apache.kafka.coordinator.group.generated.ConsumerGroupMemberMetadataV
  *
  * Format of messages.bin, all big-endian: i32 messages; each: UTF name, i32 entries; each: i16
  * version, i8 is-the-default, i32 length, bytes.
+ *
+ * Transcodes say what Kafka writes for other versions than the one that was read, or that it
+ * refuses to: for every field there are messages in which only this field is not the default.
+ *
+ * Format of transcodes.bin: i32 messages; each: UTF name, i32 sources; each: i16 version, i32
+ * length, bytes, i32 targets; each: i16 version, i32 length or -1 for refused, bytes.
  */
 public final class Goldens {
     private static final String[] PACKAGES = {
@@ -143,9 +154,10 @@ public final class Goldens {
         }
         Path file = dir.resolve("messages.bin.gz");
         save(file, goldens);
+        int transcodes = Transcodes.save(dir.resolve("transcodes.bin.gz"));
         Files.writeString(dir.resolve("apis.txt"), apis());
         Files.writeString(dir.resolve("errors.txt"), errors());
-        System.out.printf("%d goldens of %d messages, %d bytes%n", count, goldens.size(), Files.size(file));
+        System.out.printf("%d goldens and %d transcodes of %d messages%n", count, transcodes, goldens.size());
     }
 
     static List<Entry> entries(String name, Class<? extends Message> type) throws Exception {
@@ -178,10 +190,7 @@ public final class Goldens {
     }
 
     static void save(Path file, Map<String, List<Entry>> goldens) throws IOException {
-        try (OutputStream raw = Files.newOutputStream(file);
-             DataOutputStream out = new DataOutputStream(new GZIPOutputStream(raw) {{
-                 def.setLevel(9);
-             }})) {
+        try (DataOutputStream out = packed(file)) {
             out.writeInt(goldens.size());
             for (Map.Entry<String, List<Entry>> named : goldens.entrySet()) {
                 out.writeUTF(named.getKey());
@@ -194,6 +203,12 @@ public final class Goldens {
                 }
             }
         }
+    }
+
+    static DataOutputStream packed(Path file) throws IOException {
+        return new DataOutputStream(new GZIPOutputStream(Files.newOutputStream(file)) {{
+            def.setLevel(9);
+        }});
     }
 
     /** One line per API and version: key, name, version, request header, response header. */
@@ -229,15 +244,14 @@ public final class Goldens {
              DataInputStream in = new DataInputStream(new GZIPInputStream(raw))) {
             for (int left = in.readInt(); left > 0; left--) {
                 String name = in.readUTF();
-                for (int entries = in.readInt(); entries > 0; entries--) {
-                    short version = in.readShort();
-                    in.readByte();
-                    byte[] bytes = in.readNBytes(in.readInt());
-                    String problem = problem(classes.get(name), bytes, version);
+                for (int entries = in.readInt(); entries > 0; entries -= 2) {
+                    Entry read = entry(in);
+                    Entry wanted = entry(in);
+                    String problem = problem(classes.get(name), read, wanted);
                     if (problem == null) {
                         good++;
                     } else if (bad++ < 20) {
-                        System.out.printf("%s v%d: %s%n", name, version, problem);
+                        System.out.printf("%s v%d: %s%n", name, read.version, problem);
                     }
                 }
             }
@@ -246,12 +260,36 @@ public final class Goldens {
         return bad == 0;
     }
 
-    static String problem(Class<? extends Message> type, byte[] bytes, short version) {
+    static Entry entry(DataInputStream in) throws IOException {
+        return new Entry(in.readShort(), in.readByte() == 1, in.readNBytes(in.readInt()));
+    }
+
+    static String problem(Class<? extends Message> type, Entry read, Entry wanted) {
         try {
-            byte[] again = recode(type, bytes, version);
-            return Arrays.equals(bytes, again) ? null : "other bytes: " + hex(bytes) + " " + hex(again);
-        } catch (RuntimeException e) {
-            return e + ": " + hex(bytes);
+            Message message = make(type);
+            ByteBuffer buffer = ByteBuffer.wrap(read.bytes);
+            message.read(new ByteBufferAccessor(buffer), read.version);
+            if (buffer.hasRemaining()) return buffer.remaining() + " bytes follow: " + hex(read.bytes);
+            dropUnknownTags(message);
+            byte[] again = bytes(message, wanted.version);
+            if (Arrays.equals(wanted.bytes, again)) return null;
+            return hex(read.bytes) + " is for us " + hex(wanted.bytes) + ", for Kafka " + hex(again);
+        } catch (RuntimeException | ReflectiveOperationException e) {
+            return e + ": " + hex(read.bytes);
+        }
+    }
+
+    /** Kafka keeps tagged fields that it does not know; we drop them. */
+    static void dropUnknownTags(Object value) throws ReflectiveOperationException {
+        if (value instanceof Message message) {
+            message.unknownTaggedFields().clear();
+            for (Field field : value.getClass().getDeclaredFields()) {
+                if (Modifier.isStatic(field.getModifiers())) continue;
+                field.setAccessible(true);
+                dropUnknownTags(field.get(value));
+            }
+        } else if (value instanceof Iterable<?> all && !(value instanceof BaseRecords)) {
+            for (Object element : all) dropUnknownTags(element);
         }
     }
 
@@ -380,6 +418,136 @@ public final class Goldens {
             byte[] bytes = new byte[mode == Mode.EDGE ? 0 : mode == Mode.FULL ? 3 : random.nextInt(140)];
             Arrays.fill(bytes, (byte) ++next);
             return bytes;
+        }
+    }
+
+    // ------------------------------------------------------------------ transcodes
+
+    /** What Kafka writes in each version for messages in which one field is not the default. */
+    static final class Transcodes {
+        static int save(Path file) throws Exception {
+            Map<String, Class<? extends Message>> classes = classes();
+            int count = 0;
+            try (DataOutputStream out = packed(file)) {
+                out.writeInt(classes.size());
+                for (Map.Entry<String, Class<? extends Message>> named : classes.entrySet()) {
+                    short first = named.getValue().getField("LOWEST_SUPPORTED_VERSION").getShort(null);
+                    short last = named.getValue().getField("HIGHEST_SUPPORTED_VERSION").getShort(null);
+                    List<Entry> sources = sources(named.getValue(), first, last);
+                    out.writeUTF(named.getKey());
+                    out.writeInt(sources.size());
+                    for (Entry source : sources) {
+                        out.writeShort(source.version);
+                        blob(out, source.bytes);
+                        out.writeInt(last - first + 1);
+                        for (short to = first; to <= last; to++) {
+                            out.writeShort(to);
+                            blob(out, write(read(named.getValue(), source), to));
+                            count++;
+                        }
+                    }
+                }
+            }
+            return count;
+        }
+
+        private static void blob(DataOutputStream out, byte[] bytes) throws IOException {
+            out.writeInt(bytes == null ? -1 : bytes.length);
+            if (bytes != null) out.write(bytes);
+        }
+
+        private static Message read(Class<? extends Message> type, Entry source) {
+            Message message = make(type);
+            message.read(new ByteBufferAccessor(ByteBuffer.wrap(source.bytes)), source.version);
+            return message;
+        }
+
+        private static byte[] write(Message message, short version) {
+            try {
+                return bytes(message, version);
+            } catch (UnsupportedVersionException | NullPointerException e) {
+                return null;
+            }
+        }
+
+        /** Each variant in the newest version that keeps all of it. */
+        private static List<Entry> sources(Class<? extends Message> type, short first, short last) throws Exception {
+            List<Entry> found = new ArrayList<>();
+            for (Object variant : variants(type)) {
+                for (short version = last; version >= first; version--) {
+                    byte[] bytes = write((Message) variant, version);
+                    if (bytes == null) continue;
+                    Entry entry = new Entry(version, false, bytes);
+                    if (read(type, entry).equals(variant)) {
+                        found.add(entry);
+                        break;
+                    }
+                }
+            }
+            return found;
+        }
+
+        /** Instances with the default everywhere but in one field; below arrays and structs too. */
+        private static List<Object> variants(Class<?> type) throws Exception {
+            List<Object> found = new ArrayList<>();
+            Method[] setters = type.getDeclaredMethods();
+            Arrays.sort(setters, Comparator.comparing(Method::getName));
+            for (Method setter : setters) {
+                if (!setter.getName().startsWith("set") || setter.getParameterCount() != 1) continue;
+                if (setter.getReturnType() != type) continue;
+                for (Object value : values(setter.getParameterTypes()[0], setter.getGenericParameterTypes()[0])) {
+                    Object instance = type.getDeclaredConstructor().newInstance();
+                    setter.invoke(instance, value);
+                    found.add(instance);
+                }
+            }
+            return found;
+        }
+
+        private static List<Object> values(Class<?> type, java.lang.reflect.Type generic) throws Exception {
+            if (type == boolean.class) return List.of(true, false);
+            if (type == byte.class) return List.of((byte) 7);
+            if (type == short.class) return List.of((short) 7);
+            if (type == int.class) return List.of(7);
+            if (type == long.class) return List.of(7L);
+            if (type == double.class) return List.of(7.5);
+            if (type == Byte.class) return List.of((byte) 7);
+            if (type == Short.class) return List.of((short) 7);
+            if (type == Integer.class) return List.of(7);
+            if (type == Long.class) return List.of(7L);
+            if (type == Uuid.class) return List.of(new Uuid(7, 7));
+            List<Object> found = new ArrayList<>();
+            found.add(null);
+            if (type == String.class) {
+                found.addAll(List.of("", "s"));
+            } else if (type == byte[].class) {
+                found.addAll(List.of(new byte[0], new byte[] {7}));
+            } else if (type == ByteBuffer.class) {
+                found.addAll(List.of(ByteBuffer.allocate(0), ByteBuffer.wrap(new byte[] {7})));
+            } else if (Iterable.class.isAssignableFrom(type) && !Message.class.isAssignableFrom(type)
+                && !BaseRecords.class.isAssignableFrom(type)) {
+                collections(type, generic, found);
+            } else if (BaseRecords.class.isAssignableFrom(type)) {
+                found.add(MemoryRecords.readableRecords(ByteBuffer.wrap(new byte[] {7})));
+            } else {
+                found.add(type.getDeclaredConstructor().newInstance());
+                found.addAll(variants(type));
+            }
+            return found;
+        }
+
+        @SuppressWarnings("unchecked")
+        private static void collections(Class<?> type, java.lang.reflect.Type generic, List<Object> found) throws Exception {
+            java.lang.reflect.Type whole = generic instanceof ParameterizedType ? generic : type.getGenericSuperclass();
+            Class<?> element = (Class<?>) ((ParameterizedType) whole).getActualTypeArguments()[0];
+            boolean plain = type == List.class;
+            found.add(plain ? new ArrayList<>() : type.getDeclaredConstructor().newInstance());
+            for (Object value : values(element, element)) {
+                if (value == null) continue;
+                Object one = plain ? new ArrayList<>() : type.getDeclaredConstructor().newInstance();
+                ((java.util.Collection<Object>) one).add(value);
+                found.add(one);
+            }
         }
     }
 }
