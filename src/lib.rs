@@ -6,10 +6,13 @@
 pub mod admin;
 pub mod base;
 pub mod config;
+pub mod env;
+pub mod io;
 pub mod model;
 pub mod observe;
 pub mod plugin;
 pub mod record;
 pub mod server;
 pub mod shard;
+pub mod sim;
 pub mod wire;

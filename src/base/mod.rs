@@ -4,6 +4,7 @@
 //! Invariant: bytes behind a [`Bytes`] never change; that is what lets the kernel read them.
 #[cfg(test)]
 pub mod probe;
+pub mod waker;
 
 pub use bytes::Bytes;
 

@@ -1,4 +1,5 @@
 //! The one integration binary: whole-broker tests, and the rules of the repository itself.
+mod contract;
 mod goldens;
 mod harness;
 mod layering;

@@ -1,0 +1,133 @@
+//! Files over the seam: gathered writes, exact reads, fdatasync, names.
+//!
+//! Owns: the loops for short results, and closing: a [`File`] closes when its last handle drops.
+//! Invariant: a short write or read is not an error; the rest is submitted again from here.
+//! Durability: bytes and size by [`Env::sync_data`]; names (create, rename, remove) only by
+//! [`Env::sync_dir`] of the directory that holds them.
+use std::rc::Rc;
+
+use crate::base::{Bytes, advance_all};
+use crate::env::net::{Handle, SLICES_MAX};
+use crate::env::op::{Done, Memory, Op, PathOp};
+use crate::env::{DirEntry, Env, IoError, OpenHow};
+
+/// An open file; costs one descriptor.
+#[derive(Clone)]
+pub struct File(Rc<Handle>);
+
+impl Env {
+    async fn path_op(&self, op: PathOp) -> Result<Done, IoError> {
+        let done = self.submit(Op::Path(op)).await;
+        done.result?;
+        Ok(done)
+    }
+
+    /// Errors: [`IoError::NotFound`], [`IoError::AlreadyExists`] and what the system says.
+    pub async fn open(&self, path: &str, how: OpenHow) -> Result<File, IoError> {
+        let done = self.path_op(PathOp::Open { path: path.to_owned(), how }).await?;
+        Ok(File(self.handle(done.result?)))
+    }
+
+    /// One write; may be short. Callers want [`Env::write_all_at`].
+    pub async fn write_once_at(
+        &self,
+        file: &File,
+        at: u64,
+        data: Vec<Bytes>,
+    ) -> Result<(usize, Vec<Bytes>), IoError> {
+        assert!(data.len() <= SLICES_MAX);
+        let done = self.submit(Op::WriteAt { file: file.0.fd(), at, data }).await;
+        Ok((done.result?, done.into_slices()))
+    }
+
+    /// Writes all slices, gathered; `Ok` means that the page cache has them.
+    pub async fn write_all_at(
+        &self,
+        file: &File,
+        mut at: u64,
+        mut data: Vec<Bytes>,
+    ) -> Result<(), IoError> {
+        data.retain(|slice| !slice.is_empty());
+        while !data.is_empty() {
+            let rest =
+                if SLICES_MAX < data.len() { data.split_off(SLICES_MAX) } else { Vec::new() };
+            while !data.is_empty() {
+                let (moved, back) = self.write_once_at(file, at, data).await?;
+                if moved == 0 {
+                    // The system promises progress or an error; without either we must not spin.
+                    return Err(IoError::EIO);
+                }
+                at += moved as u64;
+                data = back;
+                advance_all(&mut data, moved);
+            }
+            data = rest;
+        }
+        Ok(())
+    }
+
+    /// Reads `want` bytes, or fewer when the file ends before; the caller bounds `want`.
+    pub async fn read_at(&self, file: &File, at: u64, want: usize) -> Result<Bytes, IoError> {
+        let mut buf = self.seam.recycler.buf(want);
+        while buf.len() < want {
+            let from = at + buf.len() as u64;
+            let done = self.submit(Op::ReadAt { file: file.0.fd(), at: from, buf, want }).await;
+            let moved = done.result?;
+            buf = done.into_buf();
+            if moved == 0 {
+                break;
+            }
+        }
+        Ok(self.seam.recycler.freeze(buf))
+    }
+
+    /// Makes the file's bytes and size durable (fdatasync).
+    pub async fn sync_data(&self, file: &File) -> Result<(), IoError> {
+        self.submit(Op::SyncData { file: file.0.fd() }).await.result.map(drop)
+    }
+
+    pub async fn truncate(&self, file: &File, bytes: u64) -> Result<(), IoError> {
+        self.path_op(PathOp::Truncate { file: file.0.fd(), bytes }).await.map(drop)
+    }
+
+    pub async fn file_bytes(&self, file: &File) -> Result<u64, IoError> {
+        let done = self.path_op(PathOp::FileBytes { file: file.0.fd() }).await?;
+        Ok(done.result? as u64)
+    }
+
+    /// Renames, atomically replacing a file of the new name.
+    pub async fn rename(&self, from: &str, to: &str) -> Result<(), IoError> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.path_op(PathOp::Rename { from, to }).await.map(drop)
+    }
+
+    pub async fn remove_file(&self, path: &str) -> Result<(), IoError> {
+        self.path_op(PathOp::RemoveFile { path: path.to_owned() }).await.map(drop)
+    }
+
+    pub async fn remove_dir_all(&self, path: &str) -> Result<(), IoError> {
+        self.path_op(PathOp::RemoveDirAll { path: path.to_owned() }).await.map(drop)
+    }
+
+    /// Makes a directory and those above it; one that is there already is fine.
+    pub async fn create_dir_all(&self, path: &str) -> Result<(), IoError> {
+        self.path_op(PathOp::CreateDirAll { path: path.to_owned() }).await.map(drop)
+    }
+
+    /// The names in a directory, sorted.
+    pub async fn list_dir(&self, path: &str) -> Result<Vec<DirEntry>, IoError> {
+        let done = self.path_op(PathOp::ListDir { path: path.to_owned() }).await?;
+        let Memory::Entries(entries) = done.memory else { panic!("a listing has entries") };
+        Ok(entries)
+    }
+
+    /// Makes the names in a directory durable: what was created, renamed or removed there.
+    pub async fn sync_dir(&self, path: &str) -> Result<(), IoError> {
+        self.path_op(PathOp::SyncDir { path: path.to_owned() }).await.map(drop)
+    }
+
+    pub async fn exists(&self, path: &str) -> Result<bool, IoError> {
+        let done = self.path_op(PathOp::Exists { path: path.to_owned() }).await?;
+        Ok(done.result? == 1)
+    }
+}

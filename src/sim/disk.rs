@@ -1,0 +1,261 @@
+//! The simulated disk of one machine: a tree of files, a page cache, and what power cuts leave.
+//!
+//! Owns: file contents (cached and durable), unsynced sectors. Names: `names`.
+//! Invariant: what was synced by an honest sync survives every cut, byte for byte.
+//! Start reading at: [`Disk::write`], [`Disk::sync`], [`Disk::power_cut`].
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::{Bytes, Rng};
+use crate::env::IoError;
+use crate::sim::faults::{FaultCounts, Faults};
+use crate::sim::names::Names;
+
+/// The unit that a disk writes whole.
+pub const SECTOR_BYTES: u64 = 512;
+
+/// Names a file or directory; never given out twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ino(pub u64);
+
+#[derive(Default)]
+struct FileNode {
+    cached: Vec<u8>,
+    durable: Vec<u8>,
+    /// Sectors whose cached bytes no sync has written.
+    dirty: BTreeSet<u64>,
+}
+
+/// Rates and counters of the world, and its dice.
+pub struct Luck<'a> {
+    pub rng: &'a mut Rng,
+    pub faults: &'a Faults,
+    pub counts: &'a mut FaultCounts,
+}
+
+impl Luck<'_> {
+    /// All of `all`, or a random part that is at least 1.
+    pub fn part(&mut self, all: usize) -> usize {
+        if 1 < all && self.rng.chance(self.faults.short_per_1000) {
+            self.counts.short += 1;
+            return 1 + self.rng.below(all as u64 - 1) as usize;
+        }
+        all
+    }
+
+    fn io_error(&mut self) -> bool {
+        let fails = self.rng.chance(self.faults.io_error_per_1000);
+        self.counts.io_errors += u64::from(fails);
+        fails
+    }
+
+    fn lie(&mut self) -> bool {
+        let lies = self.rng.chance(self.faults.lying_sync_per_1000);
+        self.counts.lying_syncs += u64::from(lies);
+        lies
+    }
+
+    fn failed_sync(&mut self) -> bool {
+        let fails = self.rng.chance(self.faults.failed_sync_per_1000);
+        self.counts.failed_syncs += u64::from(fails);
+        fails
+    }
+}
+
+pub struct Disk {
+    pub names: Names,
+    files: BTreeMap<Ino, FileNode>,
+    /// Bytes that all files together may have.
+    pub bytes_max: u64,
+    bytes: u64,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self { names: Names::default(), files: BTreeMap::new(), bytes_max: u64::MAX, bytes: 0 }
+    }
+}
+
+fn sectors(from: u64, to: u64) -> std::ops::Range<u64> {
+    from / SECTOR_BYTES..to.div_ceil(SECTOR_BYTES)
+}
+
+impl FileNode {
+    fn resize(&mut self, bytes: usize) {
+        let old = self.cached.len();
+        self.cached.resize(bytes, 0);
+        let (low, high) = (old.min(bytes) as u64, old.max(bytes) as u64);
+        self.dirty.extend(sectors(low, high));
+    }
+
+    /// What a power cut leaves of this file.
+    fn survive(&mut self, luck: &mut Luck<'_>) {
+        let (old, new) = (self.durable.len(), self.cached.len());
+        let mut bytes = new;
+        if old != new && luck.rng.chance(500) {
+            luck.counts.sizes_lost += 1;
+            let (low, high) = (old.min(new), old.max(new));
+            // The old size, or any in between: the disk grows a file in steps.
+            bytes = if luck.rng.chance(500) {
+                old
+            } else {
+                low + luck.rng.below((high - low) as u64 + 1) as usize
+            };
+        }
+        let mut survived = self.durable.clone();
+        survived.resize(bytes, 0);
+        for sector in &self.dirty {
+            let from = (sector * SECTOR_BYTES) as usize;
+            let to = (from + SECTOR_BYTES as usize).min(bytes).min(new);
+            if to <= from {
+                continue;
+            }
+            let mut keep = to - from;
+            let dice = luck.rng.below(1_000);
+            if dice < luck.faults.sector_lost_per_1000 {
+                luck.counts.sectors_lost += 1;
+                keep = 0;
+            } else if dice < luck.faults.sector_lost_per_1000 + luck.faults.sector_torn_per_1000 {
+                luck.counts.sectors_torn += 1;
+                keep = luck.rng.below(keep as u64) as usize;
+            }
+            survived[from..from + keep].copy_from_slice(&self.cached[from..from + keep]);
+        }
+        self.cached.clone_from(&survived);
+        self.durable = survived;
+        self.dirty.clear();
+    }
+}
+
+impl Disk {
+    fn file(&mut self, file: Ino) -> &mut FileNode {
+        self.files.entry(file).or_default()
+    }
+
+    /// Makes an empty file's contents; names are made in `names`.
+    pub fn create(&mut self, file: Ino) {
+        self.files.insert(file, FileNode::default());
+    }
+
+    pub fn file_bytes(&self, file: Ino) -> u64 {
+        self.files.get(&file).map_or(0, |node| node.cached.len() as u64)
+    }
+
+    pub fn write(
+        &mut self,
+        file: Ino,
+        at: u64,
+        data: &[Bytes],
+        luck: &mut Luck<'_>,
+    ) -> Result<usize, IoError> {
+        if luck.io_error() {
+            return Err(IoError::EIO);
+        }
+        let total: usize = data.iter().map(|slice| slice.len()).sum();
+        let mut moved = luck.part(total);
+        let room = self.bytes_max.saturating_sub(self.bytes);
+        let end_max = self.file_bytes(file) + room;
+        if end_max < at + moved as u64 {
+            luck.counts.disk_full += 1;
+            moved = end_max.saturating_sub(at) as usize;
+            if moved == 0 && 0 < total {
+                return Err(IoError::NoSpace);
+            }
+        }
+        let node = self.file(file);
+        let (old, end) = (node.cached.len(), at as usize + moved);
+        if old < end {
+            node.resize(end);
+        }
+        node.dirty.extend(sectors(at, end as u64));
+        let (mut to, mut left) = (at as usize, moved);
+        for slice in data {
+            let part = left.min(slice.len());
+            node.cached[to..to + part].copy_from_slice(&slice[..part]);
+            (to, left) = (to + part, left - part);
+        }
+        self.bytes += end.saturating_sub(old) as u64;
+        Ok(moved)
+    }
+
+    /// Appends up to `room` bytes of the file to `buf`.
+    pub fn read(
+        &mut self,
+        file: Ino,
+        at: u64,
+        buf: &mut Vec<u8>,
+        room: usize,
+        luck: &mut Luck<'_>,
+    ) -> Result<usize, IoError> {
+        if luck.io_error() {
+            return Err(IoError::EIO);
+        }
+        let cached = &self.file(file).cached;
+        let from = usize::try_from(at).unwrap_or(usize::MAX).min(cached.len());
+        let moved = luck.part(room.min(cached.len() - from));
+        buf.extend_from_slice(&cached[from..from + moved]);
+        Ok(moved)
+    }
+
+    pub fn truncate(&mut self, file: Ino, bytes: u64) {
+        let old = self.file_bytes(file);
+        self.file(file).resize(bytes as usize);
+        self.bytes = self.bytes - old + bytes;
+    }
+
+    pub fn sync(&mut self, file: Ino, luck: &mut Luck<'_>) -> Result<usize, IoError> {
+        if luck.lie() {
+            return Ok(0);
+        }
+        let node = self.file(file);
+        if luck.failed_sync() {
+            // As Linux does it: the pages are clean now, and the next sync finds nothing to do.
+            node.dirty.clear();
+            return Err(IoError::EIO);
+        }
+        let FileNode { cached, durable, dirty } = node;
+        durable.resize(cached.len(), 0);
+        for sector in std::mem::take(dirty) {
+            let from = ((sector * SECTOR_BYTES) as usize).min(cached.len());
+            let to = (from + SECTOR_BYTES as usize).min(cached.len());
+            durable[from..to].copy_from_slice(&cached[from..to]);
+        }
+        Ok(0)
+    }
+
+    pub fn sync_dir(&mut self, path: &str, luck: &mut Luck<'_>) -> Result<usize, IoError> {
+        let dir = self.names.dir(path)?;
+        if luck.lie() {
+            return Ok(0);
+        }
+        if luck.failed_sync() {
+            return Err(IoError::EIO);
+        }
+        self.names.sync(dir);
+        Ok(0)
+    }
+
+    /// Counts the space again after names were removed.
+    pub fn forget(&mut self, removed: &[Ino]) {
+        for file in removed {
+            self.bytes -= self.file_bytes(*file);
+        }
+    }
+
+    /// The power goes: unsynced sectors, sizes and names survive as luck will have it.
+    pub fn power_cut(&mut self, luck: &mut Luck<'_>) {
+        luck.counts.names_lost += self.names.power_cut(luck.rng, luck.faults.name_lost_per_1000);
+        let kept = self.names.files();
+        self.files.retain(|file, _| kept.contains(file));
+        for node in self.files.values_mut() {
+            node.survive(luck);
+        }
+        self.bytes = self.files.values().map(|node| node.cached.len() as u64).sum();
+    }
+
+    /// The process dies: the page cache stays, files without a name go.
+    pub fn crash(&mut self) {
+        let mut kept = self.names.files();
+        kept.extend(self.names.durable_files());
+        self.files.retain(|file, _| kept.contains(file));
+    }
+}
