@@ -130,7 +130,6 @@ class Field:
     def __init__(self, spec, around):
         self.kafka = spec["name"]
         self.name = snake(spec["name"])
-        self.about = spec.get("about", "")
         self.type = spec["type"]
         declared = versions(spec.get("versions", spec.get("taggedVersions")))
         self.versions = both(declared, around)
@@ -255,7 +254,7 @@ class Definition:
             field = Field(spec, around)
             if field.versions and field.struct() and "fields" in spec:
                 assert field.struct() not in self.common
-                self.add(field.struct(), spec.get("about", ""), spec["fields"], field.versions)
+                self.add(field.struct(), "", spec["fields"], field.versions)
 
     def assert_not_recursive(self, name, path):
         assert name not in path, f"{self.name}: {name} holds itself, decoding must not recurse"
@@ -296,7 +295,6 @@ def struct_lines(definition, struct):
     lines.append(f"#[derive(Clone, Debug, {'Default, ' if simple else ''}PartialEq)]")
     lines.append(f"pub struct {struct.name} {{")
     for field in struct.fields:
-        lines += doc(field.about, "    ")
         lines.append(f"    pub {field.name}: {field.rust()},")
     lines.append("}")
     if not simple:

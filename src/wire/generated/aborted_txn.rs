@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AbortedTxn, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AbortedTxn {
-    /// The producer id associated with the aborted transaction
     pub producer_id: i64,
-    /// The first offset in the aborted transaction
     pub first_offset: i64,
-    /// The last offset in the aborted transaction
     pub last_offset: i64,
-    /// The last stable offset at the time the transaction was aborted
     pub last_stable_offset: i64,
 }
 

@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AddOffsetsToTxnRequest, versions 0 to 4.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddOffsetsToTxnRequest {
-    /// The transactional id corresponding to the transaction.
     pub transactional_id: String,
-    /// Current producer id in use by the transactional id.
     pub producer_id: i64,
-    /// Current epoch associated with the producer id.
     pub producer_epoch: i16,
-    /// The unique group identifier.
     pub group_id: String,
 }
 

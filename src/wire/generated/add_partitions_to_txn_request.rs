@@ -7,15 +7,10 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AddPartitionsToTxnRequest, versions 0 to 5.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPartitionsToTxnRequest {
-    /// List of transactions to add partitions to.
     pub transactions: Vec<AddPartitionsToTxnTransaction>,
-    /// The transactional id corresponding to the transaction.
     pub v3_and_below_transactional_id: String,
-    /// Current producer id in use by the transactional id.
     pub v3_and_below_producer_id: i64,
-    /// Current epoch associated with the producer id.
     pub v3_and_below_producer_epoch: i16,
-    /// The partitions to add to the transaction.
     pub v3_and_below_topics: Vec<AddPartitionsToTxnTopic>,
 }
 
@@ -74,18 +69,12 @@ impl Wire for AddPartitionsToTxnRequest {
     }
 }
 
-/// List of transactions to add partitions to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPartitionsToTxnTransaction {
-    /// The transactional id corresponding to the transaction.
     pub transactional_id: String,
-    /// Current producer id in use by the transactional id.
     pub producer_id: i64,
-    /// Current epoch associated with the producer id.
     pub producer_epoch: i16,
-    /// Boolean to signify if we want to check if the partition is in the transaction rather than add it.
     pub verify_only: bool,
-    /// The partitions to add to the transaction.
     pub topics: Vec<AddPartitionsToTxnTopic>,
 }
 
@@ -116,9 +105,7 @@ impl Wire for AddPartitionsToTxnTransaction {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPartitionsToTxnTopic {
-    /// The name of the topic.
     pub name: String,
-    /// The partition indexes to add to the transaction.
     pub partitions: Vec<i32>,
 }
 

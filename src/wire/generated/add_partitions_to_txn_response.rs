@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AddPartitionsToTxnResponse, versions 0 to 5.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPartitionsToTxnResponse {
-    /// Duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The response top level error code.
     pub error_code: i16,
-    /// Results categorized by transactional ID.
     pub results_by_transaction: Vec<AddPartitionsToTxnResult>,
-    /// The results for each topic.
     pub results_by_topic_v3_and_below: Vec<AddPartitionsToTxnTopicResult>,
 }
 
@@ -56,12 +52,9 @@ impl Wire for AddPartitionsToTxnResponse {
     }
 }
 
-/// Results categorized by transactional ID.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPartitionsToTxnResult {
-    /// The transactional id corresponding to the transaction.
     pub transactional_id: String,
-    /// The results for each topic.
     pub topic_results: Vec<AddPartitionsToTxnTopicResult>,
 }
 
@@ -86,9 +79,7 @@ impl Wire for AddPartitionsToTxnResult {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPartitionsToTxnTopicResult {
-    /// The topic name.
     pub name: String,
-    /// The results for each partition.
     pub results_by_partition: Vec<AddPartitionsToTxnPartitionResult>,
 }
 
@@ -113,9 +104,7 @@ impl Wire for AddPartitionsToTxnTopicResult {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPartitionsToTxnPartitionResult {
-    /// The partition indexes.
     pub partition_index: i32,
-    /// The response error code.
     pub partition_error_code: i16,
 }
 

@@ -8,17 +8,11 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AddRaftVoterRequest, versions 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AddRaftVoterRequest {
-    /// The cluster id.
     pub cluster_id: Option<String>,
-    /// The maximum time to wait for the request to complete before returning.
     pub timeout_ms: i32,
-    /// The replica id of the voter getting added to the topic partition.
     pub voter_id: i32,
-    /// The directory id of the voter getting added to the topic partition.
     pub voter_directory_id: TopicId,
-    /// The endpoints that can be used to communicate with the voter.
     pub listeners: Vec<Listener>,
-    /// When true, return a response after the new voter set is committed. Otherwise, return after the leader writes the changes locally.
     pub ack_when_committed: bool,
 }
 
@@ -68,14 +62,10 @@ impl Wire for AddRaftVoterRequest {
     }
 }
 
-/// The endpoints that can be used to communicate with the voter.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listener {
-    /// The name of the endpoint.
     pub name: String,
-    /// The hostname.
     pub host: String,
-    /// The port.
     pub port: u16,
 }
 

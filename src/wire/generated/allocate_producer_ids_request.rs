@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AllocateProducerIdsRequest, versions 0 to 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AllocateProducerIdsRequest {
-    /// The ID of the requesting broker.
     pub broker_id: i32,
-    /// The epoch of the requesting broker.
     pub broker_epoch: i64,
 }
 

@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AllocateProducerIdsResponse, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AllocateProducerIdsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The top level response error code.
     pub error_code: i16,
-    /// The first producer ID in this range, inclusive.
     pub producer_id_start: i64,
-    /// The number of producer IDs in this range.
     pub producer_id_len: i32,
 }
 

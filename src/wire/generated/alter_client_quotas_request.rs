@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AlterClientQuotasRequest, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterClientQuotasRequest {
-    /// The quota configuration entries to alter.
     pub entries: Vec<EntryData>,
-    /// Whether the alteration should be validated, but not performed.
     pub validate_only: bool,
 }
 
@@ -32,12 +30,9 @@ impl Wire for AlterClientQuotasRequest {
     }
 }
 
-/// The quota configuration entries to alter.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EntryData {
-    /// The quota entity to alter.
     pub entity: Vec<EntityData>,
-    /// An individual quota configuration entry to alter.
     pub ops: Vec<OpData>,
 }
 
@@ -60,12 +55,9 @@ impl Wire for EntryData {
     }
 }
 
-/// The quota entity to alter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EntityData {
-    /// The entity type.
     pub entity_type: String,
-    /// The name of the entity, or null if the default.
     pub entity_name: Option<String>,
 }
 
@@ -97,14 +89,10 @@ impl Wire for EntityData {
     }
 }
 
-/// An individual quota configuration entry to alter.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OpData {
-    /// The quota configuration key.
     pub key: String,
-    /// The value to set, otherwise ignored if the value is to be removed.
     pub value: f64,
-    /// Whether the quota configuration value should be removed, otherwise set.
     pub remove: bool,
 }
 

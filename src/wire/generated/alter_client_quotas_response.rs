@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AlterClientQuotasResponse, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterClientQuotasResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The quota configuration entries to alter.
     pub entries: Vec<EntryData>,
 }
 
@@ -32,14 +30,10 @@ impl Wire for AlterClientQuotasResponse {
     }
 }
 
-/// The quota configuration entries to alter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EntryData {
-    /// The error code, or `0` if the quota alteration succeeded.
     pub error_code: i16,
-    /// The error message, or `null` if the quota alteration succeeded.
     pub error_message: Option<String>,
-    /// The quota entity to alter.
     pub entity: Vec<EntityData>,
 }
 
@@ -74,12 +68,9 @@ impl Wire for EntryData {
     }
 }
 
-/// The quota entity to alter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EntityData {
-    /// The entity type.
     pub entity_type: String,
-    /// The name of the entity, or null if the default.
     pub entity_name: Option<String>,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AlterConfigsRequest, versions 0 to 2.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterConfigsRequest {
-    /// The updates for each resource.
     pub resources: Vec<AlterConfigsResource>,
-    /// True if we should validate the request, but not change the configurations.
     pub validate_only: bool,
 }
 
@@ -32,14 +30,10 @@ impl Wire for AlterConfigsRequest {
     }
 }
 
-/// The updates for each resource.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterConfigsResource {
-    /// The resource type.
     pub resource_type: i8,
-    /// The resource name.
     pub resource_name: String,
-    /// The configurations.
     pub configs: Vec<AlterableConfig>,
 }
 
@@ -64,12 +58,9 @@ impl Wire for AlterConfigsResource {
     }
 }
 
-/// The configurations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlterableConfig {
-    /// The configuration key name.
     pub name: String,
-    /// The value to set for the configuration key.
     pub value: Option<String>,
 }
 

@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AlterPartitionReassignmentsRequest, versions 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlterPartitionReassignmentsRequest {
-    /// The time in ms to wait for the request to complete.
     pub timeout_ms: i32,
-    /// The option indicating whether changing the replication factor of any given partition as part of this request is a valid move.
     pub allow_replication_factor_change: bool,
-    /// The topics to reassign.
     pub topics: Vec<ReassignableTopic>,
 }
 
@@ -52,12 +49,9 @@ impl Wire for AlterPartitionReassignmentsRequest {
     }
 }
 
-/// The topics to reassign.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReassignableTopic {
-    /// The topic name.
     pub name: String,
-    /// The partitions to reassign.
     pub partitions: Vec<ReassignablePartition>,
 }
 
@@ -80,12 +74,9 @@ impl Wire for ReassignableTopic {
     }
 }
 
-/// The partitions to reassign.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReassignablePartition {
-    /// The partition index.
     pub partition_index: i32,
-    /// The replicas to place the partitions on, or null to cancel a pending reassignment for this partition.
     pub replicas: Option<Vec<i32>>,
 }
 

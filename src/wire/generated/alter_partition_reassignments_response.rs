@@ -7,15 +7,10 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AlterPartitionReassignmentsResponse, versions 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlterPartitionReassignmentsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The option indicating whether changing the replication factor of any given partition as part of the request was allowed.
     pub allow_replication_factor_change: bool,
-    /// The top-level error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The top-level error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// The responses to topics to reassign.
     pub responses: Vec<ReassignableTopicResponse>,
 }
 
@@ -60,12 +55,9 @@ impl Wire for AlterPartitionReassignmentsResponse {
     }
 }
 
-/// The responses to topics to reassign.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReassignableTopicResponse {
-    /// The topic name.
     pub name: String,
-    /// The responses to partitions to reassign.
     pub partitions: Vec<ReassignablePartitionResponse>,
 }
 
@@ -88,14 +80,10 @@ impl Wire for ReassignableTopicResponse {
     }
 }
 
-/// The responses to partitions to reassign.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReassignablePartitionResponse {
-    /// The partition index.
     pub partition_index: i32,
-    /// The error code for this partition, or 0 if there was no error.
     pub error_code: i16,
-    /// The error message for this partition, or null if there was no error.
     pub error_message: Option<String>,
 }
 

@@ -8,11 +8,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AlterPartitionRequest, versions 2 to 3.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlterPartitionRequest {
-    /// The ID of the requesting broker.
     pub broker_id: i32,
-    /// The epoch of the requesting broker.
     pub broker_epoch: i64,
-    /// The topics to alter ISRs for.
     pub topics: Vec<TopicData>,
 }
 
@@ -47,12 +44,9 @@ impl Wire for AlterPartitionRequest {
     }
 }
 
-/// The topics to alter ISRs for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicData {
-    /// The ID of the topic to alter ISRs for.
     pub topic_id: TopicId,
-    /// The partitions to alter ISRs for.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -75,20 +69,13 @@ impl Wire for TopicData {
     }
 }
 
-/// The partitions to alter ISRs for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition_index: i32,
-    /// The leader epoch of this partition.
     pub leader_epoch: i32,
-    /// The ISR for this partition. Deprecated since version 3.
     pub new_isr: Vec<i32>,
-    /// The ISR for this partition.
     pub new_isr_with_epochs: Vec<BrokerState>,
-    /// 1 if the partition is recovering from an unclean leader election; 0 otherwise.
     pub leader_recovery_state: i8,
-    /// The expected epoch of the partition which is being updated.
     pub partition_epoch: i32,
 }
 
@@ -131,12 +118,9 @@ impl Wire for PartitionData {
     }
 }
 
-/// The ISR for this partition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BrokerState {
-    /// The ID of the broker.
     pub broker_id: i32,
-    /// The epoch of the broker. It will be -1 if the epoch check is not supported.
     pub broker_epoch: i64,
 }
 

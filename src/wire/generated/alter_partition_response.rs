@@ -8,11 +8,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AlterPartitionResponse, versions 2 to 3.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterPartitionResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The top level response error code.
     pub error_code: i16,
-    /// The responses for each topic.
     pub topics: Vec<TopicData>,
 }
 
@@ -37,12 +34,9 @@ impl Wire for AlterPartitionResponse {
     }
 }
 
-/// The responses for each topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicData {
-    /// The ID of the topic.
     pub topic_id: TopicId,
-    /// The responses for each partition.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -65,22 +59,14 @@ impl Wire for TopicData {
     }
 }
 
-/// The responses for each partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition_index: i32,
-    /// The partition level error code.
     pub error_code: i16,
-    /// The broker ID of the leader.
     pub leader_id: i32,
-    /// The leader epoch.
     pub leader_epoch: i32,
-    /// The in-sync replica IDs.
     pub isr: Vec<i32>,
-    /// 1 if the partition is recovering from an unclean leader election; 0 otherwise.
     pub leader_recovery_state: i8,
-    /// The current epoch for the partition for KRaft controllers.
     pub partition_epoch: i32,
 }
 

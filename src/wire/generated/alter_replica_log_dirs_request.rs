@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AlterReplicaLogDirsRequest, versions 1 to 2.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterReplicaLogDirsRequest {
-    /// The alterations to make for each directory.
     pub dirs: Vec<AlterReplicaLogDir>,
 }
 
@@ -28,12 +27,9 @@ impl Wire for AlterReplicaLogDirsRequest {
     }
 }
 
-/// The alterations to make for each directory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterReplicaLogDir {
-    /// The absolute directory path.
     pub path: String,
-    /// The topics to add to the directory.
     pub topics: Vec<AlterReplicaLogDirTopic>,
 }
 
@@ -56,12 +52,9 @@ impl Wire for AlterReplicaLogDir {
     }
 }
 
-/// The topics to add to the directory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterReplicaLogDirTopic {
-    /// The topic name.
     pub name: String,
-    /// The partition indexes.
     pub partitions: Vec<i32>,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AlterReplicaLogDirsResponse, versions 1 to 2.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterReplicaLogDirsResponse {
-    /// Duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The results for each topic.
     pub results: Vec<AlterReplicaLogDirTopicResult>,
 }
 
@@ -32,12 +30,9 @@ impl Wire for AlterReplicaLogDirsResponse {
     }
 }
 
-/// The results for each topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterReplicaLogDirTopicResult {
-    /// The name of the topic.
     pub topic_name: String,
-    /// The results for each partition.
     pub partitions: Vec<AlterReplicaLogDirPartitionResult>,
 }
 
@@ -60,12 +55,9 @@ impl Wire for AlterReplicaLogDirTopicResult {
     }
 }
 
-/// The results for each partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterReplicaLogDirPartitionResult {
-    /// The partition index.
     pub partition_index: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AlterShareGroupOffsetsRequest, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterShareGroupOffsetsRequest {
-    /// The group identifier.
     pub group_id: String,
-    /// The topics to alter offsets for.
     pub topics: Vec<AlterShareGroupOffsetsRequestTopic>,
 }
 
@@ -32,12 +30,9 @@ impl Wire for AlterShareGroupOffsetsRequest {
     }
 }
 
-/// The topics to alter offsets for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterShareGroupOffsetsRequestTopic {
-    /// The topic name.
     pub topic_name: String,
-    /// Each partition to alter offsets for.
     pub partitions: Vec<AlterShareGroupOffsetsRequestPartition>,
 }
 
@@ -60,12 +55,9 @@ impl Wire for AlterShareGroupOffsetsRequestTopic {
     }
 }
 
-/// Each partition to alter offsets for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterShareGroupOffsetsRequestPartition {
-    /// The partition index.
     pub partition_index: i32,
-    /// The share-partition start offset.
     pub start_offset: i64,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AlterUserScramCredentialsResponse, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterUserScramCredentialsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The results for deletions and alterations, one per affected user.
     pub results: Vec<AlterUserScramCredentialsResult>,
 }
 
@@ -32,14 +30,10 @@ impl Wire for AlterUserScramCredentialsResponse {
     }
 }
 
-/// The results for deletions and alterations, one per affected user.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlterUserScramCredentialsResult {
-    /// The user name.
     pub user: String,
-    /// The error code.
     pub error_code: i16,
-    /// The error message, if any.
     pub error_message: Option<String>,
 }
 

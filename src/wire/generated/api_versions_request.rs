@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ApiVersionsRequest, versions 0 to 5.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiVersionsRequest {
-    /// The name of the client.
     pub client_software_name: String,
-    /// The version of the client.
     pub client_software_version: String,
-    /// The cluster ID the client intends to connect to. Provide both ClusterId and NodeId, if known.
     pub cluster_id: Option<String>,
-    /// The node ID the client intends to connect to. Provide both ClusterId and NodeId, if known.
     pub node_id: i32,
 }
 

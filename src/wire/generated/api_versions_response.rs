@@ -7,19 +7,12 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ApiVersionsResponse, versions 0 to 5.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiVersionsResponse {
-    /// The top-level error code.
     pub error_code: i16,
-    /// The APIs supported by the broker.
     pub api_keys: Vec<ApiVersion>,
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// Features supported by the broker. Note: in v0-v3, features with MinSupportedVersion = 0 are omitted.
     pub supported_features: Vec<SupportedFeatureKey>,
-    /// The monotonically increasing epoch for the finalized features information. Valid values are >= 0. A value of -1 is special and represents unknown epoch.
     pub finalized_features_epoch: i64,
-    /// List of cluster-wide finalized features. The information is valid only if FinalizedFeaturesEpoch >= 0.
     pub finalized_features: Vec<FinalizedFeatureKey>,
-    /// Set by a KRaft controller if the required configurations for ZK migration are present.
     pub zk_migration_ready: bool,
 }
 
@@ -92,14 +85,10 @@ impl Wire for ApiVersionsResponse {
     }
 }
 
-/// The APIs supported by the broker.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ApiVersion {
-    /// The API index.
     pub api_key: i16,
-    /// The minimum supported version, inclusive.
     pub min_version: i16,
-    /// The maximum supported version, inclusive.
     pub max_version: i16,
 }
 
@@ -124,14 +113,10 @@ impl Wire for ApiVersion {
     }
 }
 
-/// Features supported by the broker. Note: in v0-v3, features with MinSupportedVersion = 0 are omitted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SupportedFeatureKey {
-    /// The name of the feature.
     pub name: String,
-    /// The minimum supported version for the feature.
     pub min_version: i16,
-    /// The maximum supported version for the feature.
     pub max_version: i16,
 }
 
@@ -156,14 +141,10 @@ impl Wire for SupportedFeatureKey {
     }
 }
 
-/// List of cluster-wide finalized features. The information is valid only if FinalizedFeaturesEpoch >= 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FinalizedFeatureKey {
-    /// The name of the feature.
     pub name: String,
-    /// The cluster-wide finalized max version level for the feature.
     pub max_version_level: i16,
-    /// The cluster-wide finalized min version level for the feature.
     pub min_version_level: i16,
 }
 

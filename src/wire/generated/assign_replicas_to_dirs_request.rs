@@ -8,11 +8,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AssignReplicasToDirsRequest, versions 0 to 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AssignReplicasToDirsRequest {
-    /// The ID of the requesting broker.
     pub broker_id: i32,
-    /// The epoch of the requesting broker.
     pub broker_epoch: i64,
-    /// The directories to which replicas should be assigned.
     pub directories: Vec<DirectoryData>,
 }
 
@@ -47,12 +44,9 @@ impl Wire for AssignReplicasToDirsRequest {
     }
 }
 
-/// The directories to which replicas should be assigned.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DirectoryData {
-    /// The ID of the directory.
     pub id: TopicId,
-    /// The topics assigned to the directory.
     pub topics: Vec<TopicData>,
 }
 
@@ -75,12 +69,9 @@ impl Wire for DirectoryData {
     }
 }
 
-/// The topics assigned to the directory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicData {
-    /// The ID of the assigned topic.
     pub topic_id: TopicId,
-    /// The partitions assigned to the directory.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -103,10 +94,8 @@ impl Wire for TopicData {
     }
 }
 
-/// The partitions assigned to the directory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition_index: i32,
 }
 

@@ -8,11 +8,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// AssignReplicasToDirsResponse, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AssignReplicasToDirsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The top level response error code.
     pub error_code: i16,
-    /// The list of directories and their assigned partitions.
     pub directories: Vec<DirectoryData>,
 }
 
@@ -37,12 +34,9 @@ impl Wire for AssignReplicasToDirsResponse {
     }
 }
 
-/// The list of directories and their assigned partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DirectoryData {
-    /// The ID of the directory.
     pub id: TopicId,
-    /// The list of topics and their assigned partitions.
     pub topics: Vec<TopicData>,
 }
 
@@ -65,12 +59,9 @@ impl Wire for DirectoryData {
     }
 }
 
-/// The list of topics and their assigned partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicData {
-    /// The ID of the assigned topic.
     pub topic_id: TopicId,
-    /// The list of assigned partitions.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -93,12 +84,9 @@ impl Wire for TopicData {
     }
 }
 
-/// The list of assigned partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition_index: i32,
-    /// The partition level error code.
     pub error_code: i16,
 }
 

@@ -8,13 +8,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// BeginQuorumEpochRequest, versions 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BeginQuorumEpochRequest {
-    /// The cluster id.
     pub cluster_id: Option<String>,
-    /// The replica id of the voter receiving the request.
     pub voter_id: i32,
-    /// The topics.
     pub topics: Vec<TopicData>,
-    /// Endpoints for the leader.
     pub leader_endpoints: Vec<LeaderEndpoint>,
 }
 
@@ -60,12 +56,9 @@ impl Wire for BeginQuorumEpochRequest {
     }
 }
 
-/// The topics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicData {
-    /// The topic name.
     pub topic_name: String,
-    /// The partitions.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -88,16 +81,11 @@ impl Wire for TopicData {
     }
 }
 
-/// The partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition_index: i32,
-    /// The directory id of the receiving replica.
     pub voter_directory_id: TopicId,
-    /// The ID of the newly elected leader.
     pub leader_id: i32,
-    /// The epoch of the newly elected leader.
     pub leader_epoch: i32,
 }
 
@@ -128,14 +116,10 @@ impl Wire for PartitionData {
     }
 }
 
-/// Endpoints for the leader.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeaderEndpoint {
-    /// The name of the endpoint.
     pub name: String,
-    /// The node's hostname.
     pub host: String,
-    /// The node's port.
     pub port: u16,
 }
 

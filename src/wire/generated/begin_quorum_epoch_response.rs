@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// BeginQuorumEpochResponse, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BeginQuorumEpochResponse {
-    /// The top level error code.
     pub error_code: i16,
-    /// The topic data.
     pub topics: Vec<TopicData>,
-    /// Endpoints for all leaders enumerated in PartitionData.
     pub node_endpoints: Vec<NodeEndpoint>,
 }
 
@@ -48,12 +45,9 @@ impl Wire for BeginQuorumEpochResponse {
     }
 }
 
-/// The topic data.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicData {
-    /// The topic name.
     pub topic_name: String,
-    /// The partition data.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -76,16 +70,11 @@ impl Wire for TopicData {
     }
 }
 
-/// The partition data.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition_index: i32,
-    /// The error code for this partition.
     pub error_code: i16,
-    /// The ID of the current leader or -1 if the leader is unknown.
     pub leader_id: i32,
-    /// The latest known leader epoch.
     pub leader_epoch: i32,
 }
 
@@ -112,14 +101,10 @@ impl Wire for PartitionData {
     }
 }
 
-/// Endpoints for all leaders enumerated in PartitionData.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeEndpoint {
-    /// The ID of the associated node.
     pub node_id: i32,
-    /// The node's hostname.
     pub host: String,
-    /// The node's port.
     pub port: u16,
 }
 

@@ -8,19 +8,12 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// BrokerHeartbeatRequest, versions 0 to 2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BrokerHeartbeatRequest {
-    /// The broker ID.
     pub broker_id: i32,
-    /// The broker epoch.
     pub broker_epoch: i64,
-    /// The highest metadata offset which the broker has reached.
     pub current_metadata_offset: i64,
-    /// True if the broker wants to be fenced, false otherwise.
     pub want_fence: bool,
-    /// True if the broker wants to be shut down, false otherwise.
     pub want_shut_down: bool,
-    /// Log directories that failed and went offline.
     pub offline_log_dirs: Vec<TopicId>,
-    /// List of log directories that are cordoned. This is null before the broker reaches the RECOVERY state.
     pub cordoned_log_dirs: Option<Vec<TopicId>>,
 }
 

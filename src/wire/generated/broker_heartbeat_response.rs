@@ -7,15 +7,10 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// BrokerHeartbeatResponse, versions 0 to 2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BrokerHeartbeatResponse {
-    /// Duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// True if the broker has approximately caught up with the latest metadata.
     pub is_caught_up: bool,
-    /// True if the broker is fenced.
     pub is_fenced: bool,
-    /// True if the broker should proceed with its shutdown.
     pub should_shut_down: bool,
 }
 

@@ -8,23 +8,14 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// BrokerRegistrationRequest, versions 0 to 4.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BrokerRegistrationRequest {
-    /// The broker ID.
     pub broker_id: i32,
-    /// The cluster id of the broker process.
     pub cluster_id: String,
-    /// The incarnation id of the broker process.
     pub incarnation_id: TopicId,
-    /// The listeners of this broker.
     pub listeners: Vec<Listener>,
-    /// The features on this broker. Note: in v0-v3, features with MinSupportedVersion = 0 are omitted.
     pub features: Vec<Feature>,
-    /// The rack which this broker is in.
     pub rack: Option<String>,
-    /// If the required configurations for ZK migration are present, this value is set to true.
     pub is_migrating_zk_broker: bool,
-    /// Log directories configured in this broker which are available.
     pub log_dirs: Vec<TopicId>,
-    /// The epoch before a clean shutdown.
     pub previous_broker_epoch: i64,
 }
 
@@ -91,16 +82,11 @@ impl Wire for BrokerRegistrationRequest {
     }
 }
 
-/// The listeners of this broker.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listener {
-    /// The name of the endpoint.
     pub name: String,
-    /// The hostname.
     pub host: String,
-    /// The port.
     pub port: u16,
-    /// The security protocol.
     pub security_protocol: i16,
 }
 
@@ -127,14 +113,10 @@ impl Wire for Listener {
     }
 }
 
-/// The features on this broker. Note: in v0-v3, features with MinSupportedVersion = 0 are omitted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Feature {
-    /// The feature name.
     pub name: String,
-    /// The minimum supported feature level.
     pub min_supported_version: i16,
-    /// The maximum supported feature level.
     pub max_supported_version: i16,
 }
 

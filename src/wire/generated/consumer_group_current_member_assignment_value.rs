@@ -8,15 +8,10 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ConsumerGroupCurrentMemberAssignmentValue, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerGroupCurrentMemberAssignmentValue {
-    /// The current member epoch that is expected from the member in the heartbeat request.
     pub member_epoch: i32,
-    /// If the last epoch bump is lost before reaching the member, the member will retry with the previous epoch.
     pub previous_member_epoch: i32,
-    /// The member state. See MemberState for the possible values.
     pub state: i8,
-    /// The partitions assigned to (or owned by) this member.
     pub assigned_partitions: Vec<TopicPartitions>,
-    /// The partitions that must be revoked by this member.
     pub partitions_pending_revocation: Vec<TopicPartitions>,
 }
 
@@ -47,11 +42,8 @@ impl Wire for ConsumerGroupCurrentMemberAssignmentValue {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopicPartitions {
-    /// The topic Id.
     pub topic_id: TopicId,
-    /// The partition Ids.
     pub partitions: Vec<i32>,
-    /// The epoch at which the partition was assigned to the member. Used to fence zombie commits requests. Of the same length as Partitions.
     pub assignment_epochs: Option<Vec<i32>>,
 }
 

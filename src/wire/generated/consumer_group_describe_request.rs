@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ConsumerGroupDescribeRequest, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerGroupDescribeRequest {
-    /// The ids of the groups to describe.
     pub group_ids: Vec<String>,
-    /// Whether to include authorized operations.
     pub include_authorized_operations: bool,
 }
 

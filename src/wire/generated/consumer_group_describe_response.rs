@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ConsumerGroupDescribeResponse, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerGroupDescribeResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// Each described group.
     pub groups: Vec<DescribedGroup>,
 }
 
@@ -33,26 +31,16 @@ impl Wire for ConsumerGroupDescribeResponse {
     }
 }
 
-/// Each described group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribedGroup {
-    /// The describe error, or 0 if there was no error.
     pub error_code: i16,
-    /// The top-level error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// The group ID string.
     pub group_id: String,
-    /// The group state string, or the empty string.
     pub group_state: String,
-    /// The group epoch.
     pub group_epoch: i32,
-    /// The assignment epoch.
     pub assignment_epoch: i32,
-    /// The selected assignor.
     pub assignor_name: String,
-    /// The members.
     pub members: Vec<Member>,
-    /// 32-bit bitfield to represent authorized operations for this group.
     pub authorized_operations: i32,
 }
 
@@ -105,30 +93,18 @@ impl Wire for DescribedGroup {
     }
 }
 
-/// The members.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Member {
-    /// The member ID.
     pub member_id: String,
-    /// The member instance ID.
     pub instance_id: Option<String>,
-    /// The member rack ID.
     pub rack_id: Option<String>,
-    /// The current member epoch.
     pub member_epoch: i32,
-    /// The client ID.
     pub client_id: String,
-    /// The client host.
     pub client_host: String,
-    /// The subscribed topic names.
     pub subscribed_topic_names: Vec<String>,
-    /// the subscribed topic regex otherwise or null of not provided.
     pub subscribed_topic_regex: Option<String>,
-    /// The current assignment.
     pub assignment: Assignment,
-    /// The target assignment.
     pub target_assignment: Assignment,
-    /// -1 for unknown. 0 for classic member. +1 for consumer member.
     pub member_type: i8,
 }
 
@@ -193,11 +169,8 @@ impl Wire for Member {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicPartitions {
-    /// The topic ID.
     pub topic_id: TopicId,
-    /// The topic name.
     pub topic_name: String,
-    /// The partitions.
     pub partitions: Vec<i32>,
 }
 
@@ -224,7 +197,6 @@ impl Wire for TopicPartitions {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assignment {
-    /// The assigned topic-partitions to the member.
     pub topic_partitions: Vec<TopicPartitions>,
 }
 

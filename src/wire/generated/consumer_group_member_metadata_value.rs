@@ -8,23 +8,14 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ConsumerGroupMemberMetadataValue, versions 0 to 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConsumerGroupMemberMetadataValue {
-    /// The (optional) instance id.
     pub instance_id: Option<String>,
-    /// The (optional) rack id.
     pub rack_id: Option<String>,
-    /// The client id.
     pub client_id: String,
-    /// The client host.
     pub client_host: String,
-    /// The list of subscribed topic names.
     pub subscribed_topic_names: Vec<String>,
-    /// The subscribed topic regular expression.
     pub subscribed_topic_regex: Option<String>,
-    /// The rebalance timeout.
     pub rebalance_timeout_ms: i32,
-    /// The server assignor to use; or null if not used.
     pub server_assignor: Option<String>,
-    /// The classic member metadata which includes the supported protocols of the consumer if it uses the classic protocol. The metadata is null if the consumer uses the consumer protocol.
     pub classic_member_metadata: Option<ClassicMemberMetadata>,
 }
 
@@ -85,12 +76,9 @@ impl Wire for ConsumerGroupMemberMetadataValue {
     }
 }
 
-/// The classic member metadata which includes the supported protocols of the consumer if it uses the classic protocol. The metadata is null if the consumer uses the consumer protocol.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClassicMemberMetadata {
-    /// The session timeout if the consumer uses the classic protocol.
     pub session_timeout_ms: i32,
-    /// The list of protocols that the member supports if the consumer uses the classic protocol.
     pub supported_protocols: Vec<ClassicProtocol>,
 }
 
@@ -113,12 +101,9 @@ impl Wire for ClassicMemberMetadata {
     }
 }
 
-/// The list of protocols that the member supports if the consumer uses the classic protocol.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClassicProtocol {
-    /// The protocol name.
     pub name: String,
-    /// The protocol metadata.
     pub metadata: Bytes,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ConsumerGroupMetadataValue, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerGroupMetadataValue {
-    /// The group epoch.
     pub epoch: i32,
-    /// The hash of all topics in the group.
     pub metadata_hash: i64,
 }
 

@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ConsumerGroupPartitionMetadataKey, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerGroupPartitionMetadataKey {
-    /// The group id.
     pub group_id: String,
 }
 

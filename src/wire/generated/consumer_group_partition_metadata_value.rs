@@ -8,7 +8,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ConsumerGroupPartitionMetadataValue, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerGroupPartitionMetadataValue {
-    /// The list of topic metadata.
     pub topics: Vec<TopicMetadata>,
 }
 
@@ -29,16 +28,11 @@ impl Wire for ConsumerGroupPartitionMetadataValue {
     }
 }
 
-/// The list of topic metadata.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicMetadata {
-    /// The topic id.
     pub topic_id: TopicId,
-    /// The topic name.
     pub topic_name: String,
-    /// The number of partitions of the topic.
     pub num_partitions: i32,
-    /// Deprecated: this field is not used after 4.0. Partitions mapped to a set of racks. If the rack information is unavailable for all the partitions, an empty list is stored.
     pub partition_metadata: Vec<PartitionMetadata>,
 }
 
@@ -65,12 +59,9 @@ impl Wire for TopicMetadata {
     }
 }
 
-/// Deprecated: this field is not used after 4.0. Partitions mapped to a set of racks. If the rack information is unavailable for all the partitions, an empty list is stored.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionMetadata {
-    /// The partition number.
     pub partition: i32,
-    /// The set of racks that the partition is mapped to.
     pub racks: Vec<String>,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ConsumerGroupRegularExpressionKey, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerGroupRegularExpressionKey {
-    /// The group id.
     pub group_id: String,
-    /// The regular expression.
     pub regular_expression: String,
 }
 

@@ -8,7 +8,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ConsumerGroupTargetAssignmentMemberValue, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerGroupTargetAssignmentMemberValue {
-    /// The assigned partitions.
     pub topic_partitions: Vec<TopicPartition>,
 }
 
@@ -29,12 +28,9 @@ impl Wire for ConsumerGroupTargetAssignmentMemberValue {
     }
 }
 
-/// The assigned partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicPartition {
-    /// The topic id.
     pub topic_id: TopicId,
-    /// The partition indexes.
     pub partitions: Vec<i32>,
 }
 

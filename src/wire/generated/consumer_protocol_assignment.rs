@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ConsumerProtocolAssignment, versions 0 to 3.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerProtocolAssignment {
-    /// The list of topics and partitions assigned to this consumer.
     pub assigned_partitions: Vec<TopicPartition>,
-    /// User data.
     pub user_data: Option<Bytes>,
 }
 
@@ -31,12 +29,9 @@ impl Wire for ConsumerProtocolAssignment {
     }
 }
 
-/// The list of topics and partitions assigned to this consumer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicPartition {
-    /// The topic name.
     pub topic: String,
-    /// The list of partitions assigned to this consumer.
     pub partitions: Vec<i32>,
 }
 

@@ -8,15 +8,10 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ConsumerProtocolSubscription, versions 0 to 3.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConsumerProtocolSubscription {
-    /// The topics that the member wants to consume.
     pub topics: Vec<String>,
-    /// User data that will be passed back to the consumer.
     pub user_data: Option<Bytes>,
-    /// The partitions that the member owns.
     pub owned_partitions: Vec<TopicPartition>,
-    /// The generation id of the member.
     pub generation_id: i32,
-    /// The rack id of the member.
     pub rack_id: Option<String>,
 }
 
@@ -67,12 +62,9 @@ impl Wire for ConsumerProtocolSubscription {
     }
 }
 
-/// The partitions that the member owns.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicPartition {
-    /// The topic name.
     pub topic: String,
-    /// The partition ids.
     pub partitions: Vec<i32>,
 }
 

@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ControlRecordTypeSchema, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ControlRecordTypeSchema {
-    /// The type of the control record, such as commit or abort
     pub type_: i16,
 }
 

@@ -8,15 +8,10 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ControllerRegistrationRequest, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ControllerRegistrationRequest {
-    /// The ID of the controller to register.
     pub controller_id: i32,
-    /// The controller incarnation ID, which is unique to each process run.
     pub incarnation_id: TopicId,
-    /// Set if the required configurations for ZK migration are present.
     pub zk_migration_ready: bool,
-    /// The listeners of this controller.
     pub listeners: Vec<Listener>,
-    /// The features on this controller.
     pub features: Vec<Feature>,
 }
 
@@ -45,16 +40,11 @@ impl Wire for ControllerRegistrationRequest {
     }
 }
 
-/// The listeners of this controller.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listener {
-    /// The name of the endpoint.
     pub name: String,
-    /// The hostname.
     pub host: String,
-    /// The port.
     pub port: u16,
-    /// The security protocol.
     pub security_protocol: i16,
 }
 
@@ -81,14 +71,10 @@ impl Wire for Listener {
     }
 }
 
-/// The features on this controller.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Feature {
-    /// The feature name.
     pub name: String,
-    /// The minimum supported feature level.
     pub min_supported_version: i16,
-    /// The maximum supported feature level.
     pub max_supported_version: i16,
 }
 

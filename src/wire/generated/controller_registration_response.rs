@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ControllerRegistrationResponse, versions 0 to 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ControllerRegistrationResponse {
-    /// Duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The response error code.
     pub error_code: i16,
-    /// The response error message, or null if there was no error.
     pub error_message: Option<String>,
 }
 

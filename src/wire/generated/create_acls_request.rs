@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// CreateAclsRequest, versions 1 to 3.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateAclsRequest {
-    /// The ACLs that we want to create.
     pub creations: Vec<AclCreation>,
 }
 
@@ -28,22 +27,14 @@ impl Wire for CreateAclsRequest {
     }
 }
 
-/// The ACLs that we want to create.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AclCreation {
-    /// The type of the resource.
     pub resource_type: i8,
-    /// The resource name for the ACL.
     pub resource_name: String,
-    /// The pattern type for the ACL.
     pub resource_pattern_type: i8,
-    /// The principal for the ACL.
     pub principal: String,
-    /// The host for the ACL.
     pub host: String,
-    /// The operation type for the ACL (read, write, etc.).
     pub operation: i8,
-    /// The permission type for the ACL (allow, deny, etc.).
     pub permission_type: i8,
 }
 

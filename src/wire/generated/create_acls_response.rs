@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// CreateAclsResponse, versions 1 to 3.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateAclsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The results for each ACL creation.
     pub results: Vec<AclCreationResult>,
 }
 
@@ -32,12 +30,9 @@ impl Wire for CreateAclsResponse {
     }
 }
 
-/// The results for each ACL creation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AclCreationResult {
-    /// The result error, or zero if there was no error.
     pub error_code: i16,
-    /// The result message, or null if there was no error.
     pub error_message: Option<String>,
 }
 

@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// CreateDelegationTokenRequest, versions 1 to 3.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateDelegationTokenRequest {
-    /// The principal type of the owner of the token. If it's null it defaults to the token request principal.
     pub owner_principal_type: Option<String>,
-    /// The principal name of the owner of the token. If it's null it defaults to the token request principal.
     pub owner_principal_name: Option<String>,
-    /// A list of those who are allowed to renew this token before it expires.
     pub renewers: Vec<CreatableRenewers>,
-    /// The maximum lifetime of the token in milliseconds, or -1 to use the server side default.
     pub max_lifetime_ms: i64,
 }
 
@@ -63,12 +59,9 @@ impl Wire for CreateDelegationTokenRequest {
     }
 }
 
-/// A list of those who are allowed to renew this token before it expires.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatableRenewers {
-    /// The type of the Kafka principal.
     pub principal_type: String,
-    /// The name of the Kafka principal.
     pub principal_name: String,
 }
 

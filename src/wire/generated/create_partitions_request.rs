@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// CreatePartitionsRequest, versions 0 to 3.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePartitionsRequest {
-    /// Each topic that we want to create new partitions inside.
     pub topics: Vec<CreatePartitionsTopic>,
-    /// The time in ms to wait for the partitions to be created.
     pub timeout_ms: i32,
-    /// If true, then validate the request, but don't actually increase the number of partitions.
     pub validate_only: bool,
 }
 
@@ -36,14 +33,10 @@ impl Wire for CreatePartitionsRequest {
     }
 }
 
-/// Each topic that we want to create new partitions inside.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreatePartitionsTopic {
-    /// The topic name.
     pub name: String,
-    /// The new partition count.
     pub count: i32,
-    /// The new partition assignments.
     pub assignments: Option<Vec<CreatePartitionsAssignment>>,
 }
 
@@ -78,10 +71,8 @@ impl Wire for CreatePartitionsTopic {
     }
 }
 
-/// The new partition assignments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePartitionsAssignment {
-    /// The assigned broker IDs.
     pub broker_ids: Vec<i32>,
 }
 

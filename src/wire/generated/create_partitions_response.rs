@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// CreatePartitionsResponse, versions 0 to 3.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePartitionsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The partition creation results for each topic.
     pub results: Vec<CreatePartitionsTopicResult>,
 }
 
@@ -32,14 +30,10 @@ impl Wire for CreatePartitionsResponse {
     }
 }
 
-/// The partition creation results for each topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePartitionsTopicResult {
-    /// The topic name.
     pub name: String,
-    /// The result error, or zero if there was no error.
     pub error_code: i16,
-    /// The result message, or null if there was no error.
     pub error_message: Option<String>,
 }
 

@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// CreateTopicsRequest, versions 2 to 7.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateTopicsRequest {
-    /// The topics to create.
     pub topics: Vec<CreatableTopic>,
-    /// How long to wait in milliseconds before timing out the request.
     pub timeout_ms: i32,
-    /// If true, check that the topics can be created as specified, but don't create anything.
     pub validate_only: bool,
 }
 
@@ -46,18 +43,12 @@ impl Wire for CreateTopicsRequest {
     }
 }
 
-/// The topics to create.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatableTopic {
-    /// The topic name.
     pub name: String,
-    /// The number of partitions to create in the topic, or -1 if we are either specifying a manual partition assignment or using the default partitions.
     pub num_partitions: i32,
-    /// The number of replicas to create for each partition in the topic, or -1 if we are either specifying a manual partition assignment or using the default replication factor.
     pub replication_factor: i16,
-    /// The manual partition assignment, or the empty array if we are using automatic assignment.
     pub assignments: Vec<CreatableReplicaAssignment>,
-    /// The custom topic configurations to set.
     pub configs: Vec<CreatableTopicConfig>,
 }
 
@@ -86,12 +77,9 @@ impl Wire for CreatableTopic {
     }
 }
 
-/// The manual partition assignment, or the empty array if we are using automatic assignment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatableReplicaAssignment {
-    /// The partition index.
     pub partition_index: i32,
-    /// The brokers to place the partition on.
     pub broker_ids: Vec<i32>,
 }
 
@@ -114,12 +102,9 @@ impl Wire for CreatableReplicaAssignment {
     }
 }
 
-/// The custom topic configurations to set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreatableTopicConfig {
-    /// The configuration name.
     pub name: String,
-    /// The configuration value.
     pub value: Option<String>,
 }
 

@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// CreateTopicsResponse, versions 2 to 7.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateTopicsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// Results for each topic we tried to create.
     pub topics: Vec<CreatableTopicResult>,
 }
 
@@ -33,24 +31,15 @@ impl Wire for CreateTopicsResponse {
     }
 }
 
-/// Results for each topic we tried to create.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreatableTopicResult {
-    /// The topic name.
     pub name: String,
-    /// The unique topic ID.
     pub topic_id: TopicId,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// Optional topic config error returned if configs are not returned in the response.
     pub topic_config_error_code: i16,
-    /// Number of partitions of the topic.
     pub num_partitions: i32,
-    /// Replication factor of the topic.
     pub replication_factor: i16,
-    /// Configuration of the topic.
     pub configs: Option<Vec<CreatableTopicConfigs>>,
 }
 
@@ -126,18 +115,12 @@ impl Wire for CreatableTopicResult {
     }
 }
 
-/// Configuration of the topic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreatableTopicConfigs {
-    /// The configuration name.
     pub name: String,
-    /// The configuration value.
     pub value: Option<String>,
-    /// True if the configuration is read-only.
     pub read_only: bool,
-    /// The configuration source.
     pub config_source: i8,
-    /// True if this configuration is sensitive.
     pub is_sensitive: bool,
 }
 

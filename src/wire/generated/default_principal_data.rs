@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DefaultPrincipalData, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DefaultPrincipalData {
-    /// The principal type.
     pub type_: String,
-    /// The principal name.
     pub name: String,
-    /// Whether the principal was authenticated by a delegation token on the forwarding broker.
     pub token_authenticated: bool,
 }
 

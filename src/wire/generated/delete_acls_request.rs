@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DeleteAclsRequest, versions 1 to 3.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteAclsRequest {
-    /// The filters to use when deleting ACLs.
     pub filters: Vec<DeleteAclsFilter>,
 }
 
@@ -28,22 +27,14 @@ impl Wire for DeleteAclsRequest {
     }
 }
 
-/// The filters to use when deleting ACLs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeleteAclsFilter {
-    /// The resource type.
     pub resource_type_filter: i8,
-    /// The resource name, or null to match any resource name.
     pub resource_name_filter: Option<String>,
-    /// The pattern type.
     pub pattern_type_filter: i8,
-    /// The principal filter, or null to accept all principals.
     pub principal_filter: Option<String>,
-    /// The host filter, or null to accept all hosts.
     pub host_filter: Option<String>,
-    /// The ACL operation.
     pub operation: i8,
-    /// The permission type.
     pub permission_type: i8,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DeleteAclsResponse, versions 1 to 3.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteAclsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The results for each filter.
     pub filter_results: Vec<DeleteAclsFilterResult>,
 }
 
@@ -32,14 +30,10 @@ impl Wire for DeleteAclsResponse {
     }
 }
 
-/// The results for each filter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeleteAclsFilterResult {
-    /// The error code, or 0 if the filter succeeded.
     pub error_code: i16,
-    /// The error message, or null if the filter succeeded.
     pub error_message: Option<String>,
-    /// The ACLs which matched this filter.
     pub matching_acls: Vec<DeleteAclsMatchingAcl>,
 }
 
@@ -74,26 +68,16 @@ impl Wire for DeleteAclsFilterResult {
     }
 }
 
-/// The ACLs which matched this filter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeleteAclsMatchingAcl {
-    /// The deletion error code, or 0 if the deletion succeeded.
     pub error_code: i16,
-    /// The deletion error message, or null if the deletion succeeded.
     pub error_message: Option<String>,
-    /// The ACL resource type.
     pub resource_type: i8,
-    /// The ACL resource name.
     pub resource_name: String,
-    /// The ACL resource pattern type.
     pub pattern_type: i8,
-    /// The ACL principal.
     pub principal: String,
-    /// The ACL host.
     pub host: String,
-    /// The ACL operation.
     pub operation: i8,
-    /// The ACL permission type.
     pub permission_type: i8,
 }
 

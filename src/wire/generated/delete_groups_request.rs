@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DeleteGroupsRequest, versions 0 to 3.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteGroupsRequest {
-    /// The group names to delete.
     pub groups_names: Vec<String>,
 }
 

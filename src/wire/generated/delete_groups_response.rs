@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DeleteGroupsResponse, versions 0 to 3.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteGroupsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The deletion results.
     pub results: Vec<DeletableGroupResult>,
 }
 
@@ -32,14 +30,10 @@ impl Wire for DeleteGroupsResponse {
     }
 }
 
-/// The deletion results.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeletableGroupResult {
-    /// The group id.
     pub group_id: String,
-    /// The deletion error, or 0 if the deletion succeeded.
     pub error_code: i16,
-    /// The error message, or null if there was no error.
     pub error_message: Option<String>,
 }
 

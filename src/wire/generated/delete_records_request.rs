@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DeleteRecordsRequest, versions 0 to 2.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRecordsRequest {
-    /// Each topic that we want to delete records from.
     pub topics: Vec<DeleteRecordsTopic>,
-    /// How long to wait for the deletion to complete, in milliseconds.
     pub timeout_ms: i32,
 }
 
@@ -32,12 +30,9 @@ impl Wire for DeleteRecordsRequest {
     }
 }
 
-/// Each topic that we want to delete records from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRecordsTopic {
-    /// The topic name.
     pub name: String,
-    /// Each partition that we want to delete records from.
     pub partitions: Vec<DeleteRecordsPartition>,
 }
 
@@ -60,12 +55,9 @@ impl Wire for DeleteRecordsTopic {
     }
 }
 
-/// Each partition that we want to delete records from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRecordsPartition {
-    /// The partition index.
     pub partition_index: i32,
-    /// The deletion offset. -1 means that records should be truncated to the high watermark.
     pub offset: i64,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DeleteRecordsResponse, versions 0 to 2.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRecordsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// Each topic that we wanted to delete records from.
     pub topics: Vec<DeleteRecordsTopicResult>,
 }
 
@@ -32,12 +30,9 @@ impl Wire for DeleteRecordsResponse {
     }
 }
 
-/// Each topic that we wanted to delete records from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRecordsTopicResult {
-    /// The topic name.
     pub name: String,
-    /// Each partition that we wanted to delete records from.
     pub partitions: Vec<DeleteRecordsPartitionResult>,
 }
 
@@ -60,14 +55,10 @@ impl Wire for DeleteRecordsTopicResult {
     }
 }
 
-/// Each partition that we wanted to delete records from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRecordsPartitionResult {
-    /// The partition index.
     pub partition_index: i32,
-    /// The partition low water mark.
     pub low_watermark: i64,
-    /// The deletion error code, or 0 if the deletion succeeded.
     pub error_code: i16,
 }
 

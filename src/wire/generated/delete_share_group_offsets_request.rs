@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DeleteShareGroupOffsetsRequest, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteShareGroupOffsetsRequest {
-    /// The group identifier.
     pub group_id: String,
-    /// The topics to delete offsets for.
     pub topics: Vec<DeleteShareGroupOffsetsRequestTopic>,
 }
 
@@ -32,10 +30,8 @@ impl Wire for DeleteShareGroupOffsetsRequest {
     }
 }
 
-/// The topics to delete offsets for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteShareGroupOffsetsRequestTopic {
-    /// The topic name.
     pub topic_name: String,
 }
 

@@ -8,13 +8,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DeleteShareGroupOffsetsResponse, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteShareGroupOffsetsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The top-level error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The top-level error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// The results for each topic.
     pub responses: Vec<DeleteShareGroupOffsetsResponseTopic>,
 }
 
@@ -41,16 +37,11 @@ impl Wire for DeleteShareGroupOffsetsResponse {
     }
 }
 
-/// The results for each topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteShareGroupOffsetsResponseTopic {
-    /// The topic name.
     pub topic_name: String,
-    /// The unique topic ID.
     pub topic_id: TopicId,
-    /// The topic-level error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The topic-level error message, or null if there was no error.
     pub error_message: Option<String>,
 }
 

@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DeleteShareGroupStateRequest, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteShareGroupStateRequest {
-    /// The group identifier.
     pub group_id: String,
-    /// The data for the topics.
     pub topics: Vec<DeleteStateData>,
 }
 
@@ -33,12 +31,9 @@ impl Wire for DeleteShareGroupStateRequest {
     }
 }
 
-/// The data for the topics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteStateData {
-    /// The topic identifier.
     pub topic_id: TopicId,
-    /// The data for the partitions.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -61,10 +56,8 @@ impl Wire for DeleteStateData {
     }
 }
 
-/// The data for the partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition: i32,
 }
 

@@ -8,7 +8,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DeleteShareGroupStateResponse, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteShareGroupStateResponse {
-    /// The delete results.
     pub results: Vec<DeleteStateResult>,
 }
 
@@ -29,12 +28,9 @@ impl Wire for DeleteShareGroupStateResponse {
     }
 }
 
-/// The delete results.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteStateResult {
-    /// The topic identifier.
     pub topic_id: TopicId,
-    /// The results for the partitions.
     pub partitions: Vec<PartitionResult>,
 }
 
@@ -57,14 +53,10 @@ impl Wire for DeleteStateResult {
     }
 }
 
-/// The results for the partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionResult {
-    /// The partition index.
     pub partition: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The error message, or null if there was no error.
     pub error_message: Option<String>,
 }
 

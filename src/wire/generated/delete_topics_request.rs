@@ -8,11 +8,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DeleteTopicsRequest, versions 1 to 6.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTopicsRequest {
-    /// The name or topic ID of the topic.
     pub topics: Vec<DeleteTopicState>,
-    /// The names of the topics to delete.
     pub topic_names: Vec<String>,
-    /// The length of time in milliseconds to wait for the deletions to complete.
     pub timeout_ms: i32,
 }
 
@@ -47,12 +44,9 @@ impl Wire for DeleteTopicsRequest {
     }
 }
 
-/// The name or topic ID of the topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTopicState {
-    /// The topic name.
     pub name: Option<String>,
-    /// The unique topic ID.
     pub topic_id: TopicId,
 }
 

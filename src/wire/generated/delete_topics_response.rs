@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DeleteTopicsResponse, versions 1 to 6.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTopicsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The results for each topic we tried to delete.
     pub responses: Vec<DeletableTopicResult>,
 }
 
@@ -33,16 +31,11 @@ impl Wire for DeleteTopicsResponse {
     }
 }
 
-/// The results for each topic we tried to delete.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeletableTopicResult {
-    /// The topic name.
     pub name: Option<String>,
-    /// The unique topic ID.
     pub topic_id: TopicId,
-    /// The deletion error, or 0 if the deletion succeeded.
     pub error_code: i16,
-    /// The error message, or null if there was no error.
     pub error_message: Option<String>,
 }
 

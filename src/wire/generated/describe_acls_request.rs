@@ -7,19 +7,12 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeAclsRequest, versions 1 to 3.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeAclsRequest {
-    /// The resource type.
     pub resource_type_filter: i8,
-    /// The resource name, or null to match any resource name.
     pub resource_name_filter: Option<String>,
-    /// The resource pattern to match.
     pub pattern_type_filter: i8,
-    /// The principal to match, or null to match any principal.
     pub principal_filter: Option<String>,
-    /// The host to match, or null to match any host.
     pub host_filter: Option<String>,
-    /// The operation to match.
     pub operation: i8,
-    /// The permission type to match.
     pub permission_type: i8,
 }
 

@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeAclsResponse, versions 1 to 3.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeAclsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// Each Resource that is referenced in an ACL.
     pub resources: Vec<DescribeAclsResource>,
 }
 
@@ -51,16 +47,11 @@ impl Wire for DescribeAclsResponse {
     }
 }
 
-/// Each Resource that is referenced in an ACL.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeAclsResource {
-    /// The resource type.
     pub resource_type: i8,
-    /// The resource name.
     pub resource_name: String,
-    /// The resource pattern type.
     pub pattern_type: i8,
-    /// The ACLs.
     pub acls: Vec<AclDescription>,
 }
 
@@ -98,16 +89,11 @@ impl Wire for DescribeAclsResource {
     }
 }
 
-/// The ACLs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AclDescription {
-    /// The ACL principal.
     pub principal: String,
-    /// The ACL host.
     pub host: String,
-    /// The ACL operation.
     pub operation: i8,
-    /// The ACL permission type.
     pub permission_type: i8,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeClientQuotasRequest, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeClientQuotasRequest {
-    /// Filter components to apply to quota entities.
     pub components: Vec<ComponentData>,
-    /// Whether the match is strict, i.e. should exclude entities with unspecified entity types.
     pub strict: bool,
 }
 
@@ -32,14 +30,10 @@ impl Wire for DescribeClientQuotasRequest {
     }
 }
 
-/// Filter components to apply to quota entities.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ComponentData {
-    /// The entity type that the filter component applies to.
     pub entity_type: String,
-    /// How to match the entity {0 = exact name, 1 = default name, 2 = any specified name}.
     pub match_type: i8,
-    /// The string to match against, or null if unused for the match type.
     pub match_: Option<String>,
 }
 

@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeClientQuotasResponse, versions 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeClientQuotasResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The error code, or `0` if the quota description succeeded.
     pub error_code: i16,
-    /// The error message, or `null` if the quota description succeeded.
     pub error_message: Option<String>,
-    /// A result entry.
     pub entries: Option<Vec<EntryData>>,
 }
 
@@ -51,12 +47,9 @@ impl Wire for DescribeClientQuotasResponse {
     }
 }
 
-/// A result entry.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EntryData {
-    /// The quota entity description.
     pub entity: Vec<EntityData>,
-    /// The quota values for the entity.
     pub values: Vec<ValueData>,
 }
 
@@ -79,12 +72,9 @@ impl Wire for EntryData {
     }
 }
 
-/// The quota entity description.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EntityData {
-    /// The entity type.
     pub entity_type: String,
-    /// The entity name, or null if the default.
     pub entity_name: Option<String>,
 }
 
@@ -116,12 +106,9 @@ impl Wire for EntityData {
     }
 }
 
-/// The quota values for the entity.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ValueData {
-    /// The quota configuration key.
     pub key: String,
-    /// The quota configuration value.
     pub value: f64,
 }
 

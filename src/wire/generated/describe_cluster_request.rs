@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeClusterRequest, versions 0 to 2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeClusterRequest {
-    /// Whether to include cluster authorized operations.
     pub include_cluster_authorized_operations: bool,
-    /// The endpoint type to describe. 1=brokers, 2=controllers.
     pub endpoint_type: i8,
-    /// Whether to include fenced brokers when listing brokers.
     pub include_fenced_brokers: bool,
 }
 

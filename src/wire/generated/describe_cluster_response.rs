@@ -7,21 +7,13 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeClusterResponse, versions 0 to 2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeClusterResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The top-level error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The top-level error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// The endpoint type that was described. 1=brokers, 2=controllers.
     pub endpoint_type: i8,
-    /// The cluster ID that responding broker belongs to.
     pub cluster_id: String,
-    /// The ID of the controller. When handled by a controller, returns the current voter leader ID. When handled by a broker, returns a random alive broker ID as a fallback.
     pub controller_id: i32,
-    /// Each broker in the response.
     pub brokers: Vec<DescribeClusterBroker>,
-    /// 32-bit bitfield to represent authorized operations for this cluster.
     pub cluster_authorized_operations: i32,
 }
 
@@ -77,18 +69,12 @@ impl Wire for DescribeClusterResponse {
     }
 }
 
-/// Each broker in the response.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeClusterBroker {
-    /// The broker ID.
     pub broker_id: i32,
-    /// The broker hostname.
     pub host: String,
-    /// The broker port.
     pub port: i32,
-    /// The rack of the broker, or null if it has not been assigned to a rack.
     pub rack: Option<String>,
-    /// Whether the broker is fenced
     pub is_fenced: bool,
 }
 

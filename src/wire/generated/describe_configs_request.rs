@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeConfigsRequest, versions 1 to 4.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeConfigsRequest {
-    /// The resources whose configurations we want to describe.
     pub resources: Vec<DescribeConfigsResource>,
-    /// True if we should include all synonyms.
     pub include_synonyms: bool,
-    /// True if we should include configuration documentation.
     pub include_documentation: bool,
 }
 
@@ -42,14 +39,10 @@ impl Wire for DescribeConfigsRequest {
     }
 }
 
-/// The resources whose configurations we want to describe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeConfigsResource {
-    /// The resource type.
     pub resource_type: i8,
-    /// The resource name.
     pub resource_name: String,
-    /// The configuration keys to list, or null to list all configuration keys.
     pub configuration_keys: Option<Vec<String>>,
 }
 

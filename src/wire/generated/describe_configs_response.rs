@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeConfigsResponse, versions 1 to 4.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeConfigsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The results for each resource.
     pub results: Vec<DescribeConfigsResult>,
 }
 
@@ -32,18 +30,12 @@ impl Wire for DescribeConfigsResponse {
     }
 }
 
-/// The results for each resource.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeConfigsResult {
-    /// The error code, or 0 if we were able to successfully describe the configurations.
     pub error_code: i16,
-    /// The error message, or null if we were able to successfully describe the configurations.
     pub error_message: Option<String>,
-    /// The resource type.
     pub resource_type: i8,
-    /// The resource name.
     pub resource_name: String,
-    /// Each listed configuration.
     pub configs: Vec<DescribeConfigsResourceResult>,
 }
 
@@ -84,24 +76,15 @@ impl Wire for DescribeConfigsResult {
     }
 }
 
-/// Each listed configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeConfigsResourceResult {
-    /// The configuration name.
     pub name: String,
-    /// The configuration value.
     pub value: Option<String>,
-    /// True if the configuration is read-only.
     pub read_only: bool,
-    /// The configuration source.
     pub config_source: i8,
-    /// True if this configuration is sensitive.
     pub is_sensitive: bool,
-    /// The synonyms for this configuration key.
     pub synonyms: Vec<DescribeConfigsSynonym>,
-    /// The configuration data type. Type can be one of the following values - BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST, CLASS, PASSWORD.
     pub config_type: i8,
-    /// The configuration documentation.
     pub documentation: Option<String>,
 }
 
@@ -159,14 +142,10 @@ impl Wire for DescribeConfigsResourceResult {
     }
 }
 
-/// The synonyms for this configuration key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeConfigsSynonym {
-    /// The synonym name.
     pub name: String,
-    /// The synonym value.
     pub value: Option<String>,
-    /// The synonym source.
     pub source: i8,
 }
 

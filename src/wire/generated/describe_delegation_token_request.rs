@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeDelegationTokenRequest, versions 1 to 3.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeDelegationTokenRequest {
-    /// Each owner that we want to describe delegation tokens for, or null to describe all tokens.
     pub owners: Option<Vec<DescribeDelegationTokenOwner>>,
 }
 
@@ -36,12 +35,9 @@ impl Wire for DescribeDelegationTokenRequest {
     }
 }
 
-/// Each owner that we want to describe delegation tokens for, or null to describe all tokens.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeDelegationTokenOwner {
-    /// The owner principal type.
     pub principal_type: String,
-    /// The owner principal name.
     pub principal_name: String,
 }
 

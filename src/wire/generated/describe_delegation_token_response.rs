@@ -8,11 +8,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeDelegationTokenResponse, versions 1 to 3.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeDelegationTokenResponse {
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The tokens.
     pub tokens: Vec<DescribedDelegationToken>,
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
 }
 
@@ -37,28 +34,17 @@ impl Wire for DescribeDelegationTokenResponse {
     }
 }
 
-/// The tokens.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribedDelegationToken {
-    /// The token principal type.
     pub principal_type: String,
-    /// The token principal name.
     pub principal_name: String,
-    /// The principal type of the requester of the token.
     pub token_requester_principal_type: String,
-    /// The principal type of the requester of the token.
     pub token_requester_principal_name: String,
-    /// The token issue timestamp in milliseconds.
     pub issue_timestamp: i64,
-    /// The token expiry timestamp in milliseconds.
     pub expiry_timestamp: i64,
-    /// The token maximum timestamp length in milliseconds.
     pub max_timestamp: i64,
-    /// The token ID.
     pub token_id: String,
-    /// The token HMAC.
     pub hmac: Bytes,
-    /// Those who are able to renew this token before it expires.
     pub renewers: Vec<DescribedDelegationTokenRenewer>,
 }
 
@@ -109,12 +95,9 @@ impl Wire for DescribedDelegationToken {
     }
 }
 
-/// Those who are able to renew this token before it expires.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribedDelegationTokenRenewer {
-    /// The renewer principal type.
     pub principal_type: String,
-    /// The renewer principal name.
     pub principal_name: String,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeGroupsRequest, versions 0 to 6.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeGroupsRequest {
-    /// The names of the groups to describe.
     pub groups: Vec<String>,
-    /// Whether to include authorized operations.
     pub include_authorized_operations: bool,
 }
 

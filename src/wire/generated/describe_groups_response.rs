@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeGroupsResponse, versions 0 to 6.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeGroupsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// Each described group.
     pub groups: Vec<DescribedGroup>,
 }
 
@@ -37,24 +35,15 @@ impl Wire for DescribeGroupsResponse {
     }
 }
 
-/// Each described group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribedGroup {
-    /// The describe error, or 0 if there was no error.
     pub error_code: i16,
-    /// The describe error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// The group ID string.
     pub group_id: String,
-    /// The group state string, or the empty string.
     pub group_state: String,
-    /// The group protocol type, or the empty string.
     pub protocol_type: String,
-    /// The group protocol data, or the empty string.
     pub protocol_data: String,
-    /// The group members.
     pub members: Vec<DescribedGroupMember>,
-    /// 32-bit bitfield to represent authorized operations for this group.
     pub authorized_operations: i32,
 }
 
@@ -116,20 +105,13 @@ impl Wire for DescribedGroup {
     }
 }
 
-/// The group members.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribedGroupMember {
-    /// The member id.
     pub member_id: String,
-    /// The unique identifier of the consumer instance provided by end user.
     pub group_instance_id: Option<String>,
-    /// The client ID used in the member's latest join group request.
     pub client_id: String,
-    /// The client host.
     pub client_host: String,
-    /// The metadata corresponding to the current group protocol in use.
     pub member_metadata: Bytes,
-    /// The current assignment provided by the group leader.
     pub member_assignment: Bytes,
 }
 

@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeLogDirsRequest, versions 1 to 5.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeLogDirsRequest {
-    /// Each topic that we want to describe log directories for, or null for all topics.
     pub topics: Option<Vec<DescribableLogDirTopic>>,
 }
 
@@ -36,12 +35,9 @@ impl Wire for DescribeLogDirsRequest {
     }
 }
 
-/// Each topic that we want to describe log directories for, or null for all topics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribableLogDirTopic {
-    /// The topic name.
     pub topic: String,
-    /// The partition indexes.
     pub partitions: Vec<i32>,
 }
 

@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeLogDirsResponse, versions 1 to 5.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeLogDirsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The log directories.
     pub results: Vec<DescribeLogDirsResult>,
 }
 
@@ -40,20 +37,13 @@ impl Wire for DescribeLogDirsResponse {
     }
 }
 
-/// The log directories.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeLogDirsResult {
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The absolute log directory path.
     pub log_dir: String,
-    /// The topics.
     pub topics: Vec<DescribeLogDirsTopic>,
-    /// The total size in bytes of the volume the log directory is in. This value does not include the size of data stored in remote storage.
     pub total_bytes: i64,
-    /// The usable size in bytes of the volume the log directory is in. This value does not include the size of data stored in remote storage.
     pub usable_bytes: i64,
-    /// True if this log directory is cordoned.
     pub is_cordoned: bool,
 }
 
@@ -109,12 +99,9 @@ impl Wire for DescribeLogDirsResult {
     }
 }
 
-/// The topics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeLogDirsTopic {
-    /// The topic name.
     pub name: String,
-    /// The partitions.
     pub partitions: Vec<DescribeLogDirsPartition>,
 }
 
@@ -137,16 +124,11 @@ impl Wire for DescribeLogDirsTopic {
     }
 }
 
-/// The partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeLogDirsPartition {
-    /// The partition index.
     pub partition_index: i32,
-    /// The size of the log segments in this partition in bytes.
     pub partition_size: i64,
-    /// The lag of the log's LEO w.r.t. partition's HW (if it is the current log for the partition) or current replica's LEO (if it is the future log for the partition).
     pub offset_lag: i64,
-    /// True if this log is created by AlterReplicaLogDirsRequest and will replace the current log of the replica in the future.
     pub is_future_key: bool,
 }
 

@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeProducersRequest, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeProducersRequest {
-    /// The topics to list producers for.
     pub topics: Vec<TopicRequest>,
 }
 
@@ -28,12 +27,9 @@ impl Wire for DescribeProducersRequest {
     }
 }
 
-/// The topics to list producers for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicRequest {
-    /// The topic name.
     pub name: String,
-    /// The indexes of the partitions to list producers for.
     pub partition_indexes: Vec<i32>,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeProducersResponse, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeProducersResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// Each topic in the response.
     pub topics: Vec<TopicResponse>,
 }
 
@@ -32,12 +30,9 @@ impl Wire for DescribeProducersResponse {
     }
 }
 
-/// Each topic in the response.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicResponse {
-    /// The topic name.
     pub name: String,
-    /// Each partition in the response.
     pub partitions: Vec<PartitionResponse>,
 }
 
@@ -60,16 +55,11 @@ impl Wire for TopicResponse {
     }
 }
 
-/// Each partition in the response.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionResponse {
-    /// The partition index.
     pub partition_index: i32,
-    /// The partition error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The partition error message, which may be null if no additional details are available.
     pub error_message: Option<String>,
-    /// The active producers for the partition.
     pub active_producers: Vec<ProducerState>,
 }
 
@@ -96,20 +86,13 @@ impl Wire for PartitionResponse {
     }
 }
 
-/// The active producers for the partition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProducerState {
-    /// The producer id.
     pub producer_id: i64,
-    /// The producer epoch.
     pub producer_epoch: i32,
-    /// The last sequence number sent by the producer.
     pub last_sequence: i32,
-    /// The last timestamp sent by the producer.
     pub last_timestamp: i64,
-    /// The current epoch of the producer group.
     pub coordinator_epoch: i32,
-    /// The current transaction start offset of the producer.
     pub current_txn_start_offset: i64,
 }
 

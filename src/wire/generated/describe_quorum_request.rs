@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeQuorumRequest, versions 0 to 2.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeQuorumRequest {
-    /// The topics to describe.
     pub topics: Vec<TopicData>,
 }
 
@@ -28,12 +27,9 @@ impl Wire for DescribeQuorumRequest {
     }
 }
 
-/// The topics to describe.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicData {
-    /// The topic name.
     pub topic_name: String,
-    /// The partitions to describe.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -56,10 +52,8 @@ impl Wire for TopicData {
     }
 }
 
-/// The partitions to describe.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition_index: i32,
 }
 

@@ -8,13 +8,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeQuorumResponse, versions 0 to 2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeQuorumResponse {
-    /// The top level error code.
     pub error_code: i16,
-    /// The error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// The response from the describe quorum API.
     pub topics: Vec<TopicData>,
-    /// The nodes in the quorum.
     pub nodes: Vec<Node>,
 }
 
@@ -62,12 +58,9 @@ impl Wire for DescribeQuorumResponse {
     }
 }
 
-/// The response from the describe quorum API.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicData {
-    /// The topic name.
     pub topic_name: String,
-    /// The partition data.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -90,24 +83,15 @@ impl Wire for TopicData {
     }
 }
 
-/// The partition data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition_index: i32,
-    /// The partition error code.
     pub error_code: i16,
-    /// The error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// The ID of the current leader or -1 if the leader is unknown.
     pub leader_id: i32,
-    /// The latest known leader epoch.
     pub leader_epoch: i32,
-    /// The high water mark.
     pub high_watermark: i64,
-    /// The current voters of the partition.
     pub current_voters: Vec<ReplicaState>,
-    /// The observers of the partition.
     pub observers: Vec<ReplicaState>,
 }
 
@@ -161,12 +145,9 @@ impl Wire for PartitionData {
     }
 }
 
-/// The nodes in the quorum.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Node {
-    /// The ID of the associated node.
     pub node_id: i32,
-    /// The listeners of this controller.
     pub listeners: Vec<Listener>,
 }
 
@@ -189,14 +170,10 @@ impl Wire for Node {
     }
 }
 
-/// The listeners of this controller.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listener {
-    /// The name of the endpoint.
     pub name: String,
-    /// The hostname.
     pub host: String,
-    /// The port.
     pub port: u16,
 }
 
@@ -223,15 +200,10 @@ impl Wire for Listener {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReplicaState {
-    /// The ID of the replica.
     pub replica_id: i32,
-    /// The replica directory ID of the replica.
     pub replica_directory_id: TopicId,
-    /// The last known log end offset of the follower or -1 if it is unknown.
     pub log_end_offset: i64,
-    /// The last known leader wall clock time time when a follower fetched from the leader. This is reported as -1 both for the current leader or if it is unknown for a voter.
     pub last_fetch_timestamp: i64,
-    /// The leader wall clock append time of the offset for which the follower made the most recent fetch request. This is reported as the current time for the leader and -1 if unknown for a voter.
     pub last_caught_up_timestamp: i64,
 }
 

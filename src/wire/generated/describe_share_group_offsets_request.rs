@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeShareGroupOffsetsRequest, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeShareGroupOffsetsRequest {
-    /// The groups to describe offsets for.
     pub groups: Vec<DescribeShareGroupOffsetsRequestGroup>,
 }
 
@@ -28,12 +27,9 @@ impl Wire for DescribeShareGroupOffsetsRequest {
     }
 }
 
-/// The groups to describe offsets for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeShareGroupOffsetsRequestGroup {
-    /// The group identifier.
     pub group_id: String,
-    /// The topics to describe offsets for, or null for all topic-partitions.
     pub topics: Option<Vec<DescribeShareGroupOffsetsRequestTopic>>,
 }
 
@@ -65,12 +61,9 @@ impl Wire for DescribeShareGroupOffsetsRequestGroup {
     }
 }
 
-/// The topics to describe offsets for, or null for all topic-partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeShareGroupOffsetsRequestTopic {
-    /// The topic name.
     pub topic_name: String,
-    /// The partitions.
     pub partitions: Vec<i32>,
 }
 

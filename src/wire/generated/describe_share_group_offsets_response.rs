@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeShareGroupOffsetsResponse, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeShareGroupOffsetsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The results for each group.
     pub groups: Vec<DescribeShareGroupOffsetsResponseGroup>,
 }
 
@@ -33,16 +31,11 @@ impl Wire for DescribeShareGroupOffsetsResponse {
     }
 }
 
-/// The results for each group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeShareGroupOffsetsResponseGroup {
-    /// The group identifier.
     pub group_id: String,
-    /// The results for each topic.
     pub topics: Vec<DescribeShareGroupOffsetsResponseTopic>,
-    /// The group-level error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The group-level error message, or null if there was no error.
     pub error_message: Option<String>,
 }
 
@@ -69,12 +62,9 @@ impl Wire for DescribeShareGroupOffsetsResponseGroup {
     }
 }
 
-/// The results for each topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeShareGroupOffsetsResponseTopic {
-    /// The topic name.
     pub topic_name: String,
-    /// The unique topic ID.
     pub topic_id: TopicId,
     pub partitions: Vec<DescribeShareGroupOffsetsResponsePartition>,
 }
@@ -102,17 +92,11 @@ impl Wire for DescribeShareGroupOffsetsResponseTopic {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeShareGroupOffsetsResponsePartition {
-    /// The partition index.
     pub partition_index: i32,
-    /// The share-partition start offset.
     pub start_offset: i64,
-    /// The leader epoch of the partition.
     pub leader_epoch: i32,
-    /// The share-partition lag.
     pub lag: i64,
-    /// The partition-level error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The partition-level error message, or null if there was no error.
     pub error_message: Option<String>,
 }
 

@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeTopicPartitionsRequest, versions 0 to 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeTopicPartitionsRequest {
-    /// The topics to fetch details for.
     pub topics: Vec<TopicRequest>,
-    /// The maximum number of partitions included in the response.
     pub response_partition_limit: i32,
-    /// The first topic and partition index to fetch details for.
     pub cursor: Option<Cursor>,
 }
 
@@ -46,10 +43,8 @@ impl Wire for DescribeTopicPartitionsRequest {
     }
 }
 
-/// The topics to fetch details for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicRequest {
-    /// The topic name.
     pub name: String,
 }
 
@@ -70,12 +65,9 @@ impl Wire for TopicRequest {
     }
 }
 
-/// The first topic and partition index to fetch details for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cursor {
-    /// The name for the first topic to process.
     pub topic_name: String,
-    /// The partition index to start with.
     pub partition_index: i32,
 }
 

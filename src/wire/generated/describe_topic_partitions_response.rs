@@ -8,11 +8,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeTopicPartitionsResponse, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeTopicPartitionsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// Each topic in the response.
     pub topics: Vec<DescribeTopicPartitionsResponseTopic>,
-    /// The next topic and partition index to fetch details for.
     pub next_cursor: Option<Cursor>,
 }
 
@@ -37,20 +34,13 @@ impl Wire for DescribeTopicPartitionsResponse {
     }
 }
 
-/// Each topic in the response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeTopicPartitionsResponseTopic {
-    /// The topic error, or 0 if there was no error.
     pub error_code: i16,
-    /// The topic name.
     pub name: Option<String>,
-    /// The topic id.
     pub topic_id: TopicId,
-    /// True if the topic is internal.
     pub is_internal: bool,
-    /// Each partition in the topic.
     pub partitions: Vec<DescribeTopicPartitionsResponsePartition>,
-    /// 32-bit bitfield to represent authorized operations for this topic.
     pub topic_authorized_operations: i32,
 }
 
@@ -94,26 +84,16 @@ impl Wire for DescribeTopicPartitionsResponseTopic {
     }
 }
 
-/// Each partition in the topic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeTopicPartitionsResponsePartition {
-    /// The partition error, or 0 if there was no error.
     pub error_code: i16,
-    /// The partition index.
     pub partition_index: i32,
-    /// The ID of the leader broker.
     pub leader_id: i32,
-    /// The leader epoch of this partition.
     pub leader_epoch: i32,
-    /// The set of all nodes that host this partition.
     pub replica_nodes: Vec<i32>,
-    /// The set of nodes that are in sync with the leader for this partition.
     pub isr_nodes: Vec<i32>,
-    /// The new eligible leader replicas otherwise.
     pub eligible_leader_replicas: Option<Vec<i32>>,
-    /// The last known ELR.
     pub last_known_elr: Option<Vec<i32>>,
-    /// The set of offline replicas of this partition.
     pub offline_replicas: Vec<i32>,
 }
 
@@ -166,12 +146,9 @@ impl Wire for DescribeTopicPartitionsResponsePartition {
     }
 }
 
-/// The next topic and partition index to fetch details for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cursor {
-    /// The name for the first topic to process.
     pub topic_name: String,
-    /// The partition index to start with.
     pub partition_index: i32,
 }
 

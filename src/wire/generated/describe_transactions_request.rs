@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeTransactionsRequest, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeTransactionsRequest {
-    /// Array of transactionalIds to include in describe results. If empty, then no results will be returned.
     pub transactional_ids: Vec<String>,
 }
 

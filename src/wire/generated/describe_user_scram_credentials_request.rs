@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeUserScramCredentialsRequest, versions 0 to 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeUserScramCredentialsRequest {
-    /// The users to describe, or null/empty to describe all users.
     pub users: Option<Vec<UserName>>,
 }
 
@@ -36,10 +35,8 @@ impl Wire for DescribeUserScramCredentialsRequest {
     }
 }
 
-/// The users to describe, or null/empty to describe all users.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UserName {
-    /// The user name.
     pub name: String,
 }
 

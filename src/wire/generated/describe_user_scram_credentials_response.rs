@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// DescribeUserScramCredentialsResponse, versions 0 to 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeUserScramCredentialsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The message-level error code, 0 except for user authorization or infrastructure issues.
     pub error_code: i16,
-    /// The message-level error message, if any.
     pub error_message: Option<String>,
-    /// The results for descriptions, one per user.
     pub results: Vec<DescribeUserScramCredentialsResult>,
 }
 
@@ -51,16 +47,11 @@ impl Wire for DescribeUserScramCredentialsResponse {
     }
 }
 
-/// The results for descriptions, one per user.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribeUserScramCredentialsResult {
-    /// The user name.
     pub user: String,
-    /// The user-level error code.
     pub error_code: i16,
-    /// The user-level error message, if any.
     pub error_message: Option<String>,
-    /// The mechanism and related information associated with the user's SCRAM credentials.
     pub credential_infos: Vec<CredentialInfo>,
 }
 
@@ -98,12 +89,9 @@ impl Wire for DescribeUserScramCredentialsResult {
     }
 }
 
-/// The mechanism and related information associated with the user's SCRAM credentials.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CredentialInfo {
-    /// The SCRAM mechanism.
     pub mechanism: i8,
-    /// The number of iterations used in the SCRAM credential.
     pub iterations: i32,
 }
 

@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ElectLeadersRequest, versions 0 to 2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ElectLeadersRequest {
-    /// Type of elections to conduct for the partition. A value of '0' elects the preferred replica. A value of '1' elects the first live replica if there are no in-sync replica.
     pub election_type: i8,
-    /// The topic partitions to elect leaders.
     pub topic_partitions: Option<Vec<TopicPartitions>>,
-    /// The time in ms to wait for the election to complete.
     pub timeout_ms: i32,
 }
 
@@ -52,12 +49,9 @@ impl Wire for ElectLeadersRequest {
     }
 }
 
-/// The topic partitions to elect leaders.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicPartitions {
-    /// The name of a topic.
     pub topic: String,
-    /// The partitions of this topic whose leader should be elected.
     pub partitions: Vec<i32>,
 }
 

@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ElectLeadersResponse, versions 0 to 2.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ElectLeadersResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The top level response error code.
     pub error_code: i16,
-    /// The election results, or an empty array if the requester did not have permission and the request asks for all partitions.
     pub replica_election_results: Vec<ReplicaElectionResult>,
 }
 
@@ -42,12 +39,9 @@ impl Wire for ElectLeadersResponse {
     }
 }
 
-/// The election results, or an empty array if the requester did not have permission and the request asks for all partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplicaElectionResult {
-    /// The topic name.
     pub topic: String,
-    /// The results for each partition.
     pub partition_result: Vec<PartitionResult>,
 }
 
@@ -70,14 +64,10 @@ impl Wire for ReplicaElectionResult {
     }
 }
 
-/// The results for each partition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartitionResult {
-    /// The partition id.
     pub partition_id: i32,
-    /// The result error, or zero if there was no error.
     pub error_code: i16,
-    /// The result message, or null if there was no error.
     pub error_message: Option<String>,
 }
 

@@ -8,11 +8,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// EndQuorumEpochRequest, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EndQuorumEpochRequest {
-    /// The cluster id.
     pub cluster_id: Option<String>,
-    /// The topics.
     pub topics: Vec<TopicData>,
-    /// Endpoints for the leader.
     pub leader_endpoints: Vec<LeaderEndpoint>,
 }
 
@@ -41,12 +38,9 @@ impl Wire for EndQuorumEpochRequest {
     }
 }
 
-/// The topics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicData {
-    /// The topic name.
     pub topic_name: String,
-    /// The partitions.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -69,18 +63,12 @@ impl Wire for TopicData {
     }
 }
 
-/// The partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition_index: i32,
-    /// The current leader ID that is resigning.
     pub leader_id: i32,
-    /// The current epoch.
     pub leader_epoch: i32,
-    /// A sorted list of preferred successors to start the election.
     pub preferred_successors: Vec<i32>,
-    /// A sorted list of preferred candidates to start the election.
     pub preferred_candidates: Vec<ReplicaInfo>,
 }
 
@@ -117,12 +105,9 @@ impl Wire for PartitionData {
     }
 }
 
-/// A sorted list of preferred candidates to start the election.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplicaInfo {
-    /// The ID of the candidate replica.
     pub candidate_id: i32,
-    /// The directory ID of the candidate replica.
     pub candidate_directory_id: TopicId,
 }
 
@@ -145,14 +130,10 @@ impl Wire for ReplicaInfo {
     }
 }
 
-/// Endpoints for the leader.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeaderEndpoint {
-    /// The name of the endpoint.
     pub name: String,
-    /// The node's hostname.
     pub host: String,
-    /// The node's port.
     pub port: u16,
 }
 

@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// EndTxnMarker, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EndTxnMarker {
-    /// The coordinator epoch when appending the record
     pub coordinator_epoch: i32,
 }
 

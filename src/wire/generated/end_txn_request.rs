@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// EndTxnRequest, versions 0 to 5.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EndTxnRequest {
-    /// The ID of the transaction to end.
     pub transactional_id: String,
-    /// The producer ID.
     pub producer_id: i64,
-    /// The current epoch associated with the producer.
     pub producer_epoch: i16,
-    /// True if the transaction was committed, false if it was aborted.
     pub committed: bool,
 }
 

@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// EndTxnResponse, versions 0 to 5.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndTxnResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The producer ID.
     pub producer_id: i64,
-    /// The current epoch associated with the producer.
     pub producer_epoch: i16,
 }
 

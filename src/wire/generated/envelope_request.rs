@@ -8,11 +8,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// EnvelopeRequest, versions 0 to 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EnvelopeRequest {
-    /// The embedded request header and data.
     pub request_data: Bytes,
-    /// Value of the initial client principal when the request is redirected by a broker.
     pub request_principal: Option<Bytes>,
-    /// The original client's address in bytes.
     pub client_host_address: Bytes,
 }
 

@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// EnvelopeResponse, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EnvelopeResponse {
-    /// The embedded response header and data.
     pub response_data: Option<Bytes>,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
 }
 

@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ExpireDelegationTokenRequest, versions 1 to 2.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExpireDelegationTokenRequest {
-    /// The HMAC of the delegation token to be expired.
     pub hmac: Bytes,
-    /// The expiry time period in milliseconds.
     pub expiry_time_period_ms: i64,
 }
 

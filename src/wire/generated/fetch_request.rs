@@ -8,29 +8,17 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// FetchRequest, versions 4 to 18.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FetchRequest {
-    /// The clusterId if known. This is used to validate metadata fetches prior to broker registration.
     pub cluster_id: Option<String>,
-    /// The broker ID of the follower, of -1 if this request is from a consumer.
     pub replica_id: i32,
-    /// The state of the replica in the follower.
     pub replica_state: ReplicaState,
-    /// The maximum time in milliseconds to wait for the response.
     pub max_wait_ms: i32,
-    /// The minimum bytes to accumulate in the response.
     pub min_bytes: i32,
-    /// The maximum bytes to fetch. See KIP-74 for cases where this limit may not be honored.
     pub max_bytes: i32,
-    /// This setting controls the visibility of transactional records. Using READ_UNCOMMITTED (isolation_level = 0) makes all records visible. With READ_COMMITTED (isolation_level = 1), non-transactional and COMMITTED transactional records are visible. To be more concrete, READ_COMMITTED returns all data from offsets smaller than the current LSO (last stable offset), and enables the inclusion of the list of aborted transactions in the result, which allows consumers to discard ABORTED transactional records.
     pub isolation_level: i8,
-    /// The fetch session ID.
     pub session_id: i32,
-    /// The fetch session epoch, which is used for ordering requests in a session.
     pub session_epoch: i32,
-    /// The topics to fetch.
     pub topics: Vec<FetchTopic>,
-    /// In an incremental fetch request, the partitions to remove.
     pub forgotten_topics_data: Vec<ForgottenTopic>,
-    /// Rack ID of the consumer making this request.
     pub rack_id: String,
 }
 
@@ -132,12 +120,9 @@ impl Wire for FetchRequest {
     }
 }
 
-/// The state of the replica in the follower.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReplicaState {
-    /// The replica ID of the follower, or -1 if this request is from a consumer.
     pub replica_id: i32,
-    /// The epoch of this follower, or -1 if not available.
     pub replica_epoch: i64,
 }
 
@@ -169,14 +154,10 @@ impl Wire for ReplicaState {
     }
 }
 
-/// The topics to fetch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FetchTopic {
-    /// The name of the topic to fetch.
     pub topic: String,
-    /// The unique topic ID.
     pub topic_id: TopicId,
-    /// The partitions to fetch.
     pub partitions: Vec<FetchPartition>,
 }
 
@@ -209,24 +190,15 @@ impl Wire for FetchTopic {
     }
 }
 
-/// The partitions to fetch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FetchPartition {
-    /// The partition index.
     pub partition: i32,
-    /// The current leader epoch of the partition.
     pub current_leader_epoch: i32,
-    /// The message offset.
     pub fetch_offset: i64,
-    /// The epoch of the last fetched record or -1 if there is none.
     pub last_fetched_epoch: i32,
-    /// The earliest available offset of the follower replica. The field is only used when the request is sent by the follower.
     pub log_start_offset: i64,
-    /// The maximum bytes to fetch from this partition. See KIP-74 for cases where this limit may not be honored.
     pub partition_max_bytes: i32,
-    /// The directory id of the follower fetching.
     pub replica_directory_id: TopicId,
-    /// The high-watermark known by the replica. -1 if the high-watermark is not known and 9223372036854775807 if the feature is not supported.
     pub high_watermark: i64,
 }
 
@@ -304,14 +276,10 @@ impl Wire for FetchPartition {
     }
 }
 
-/// In an incremental fetch request, the partitions to remove.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ForgottenTopic {
-    /// The topic name.
     pub topic: String,
-    /// The unique topic ID.
     pub topic_id: TopicId,
-    /// The partitions indexes to forget.
     pub partitions: Vec<i32>,
 }
 

@@ -8,15 +8,10 @@ use crate::wire::{Message, Reader, Records, Wire, WireError, Writer};
 /// FetchResponse, versions 4 to 18.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FetchResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The top level response error code.
     pub error_code: i16,
-    /// The fetch session ID, or 0 if this is not part of a fetch session.
     pub session_id: i32,
-    /// The response topics.
     pub responses: Vec<FetchableTopicResponse>,
-    /// Endpoints for all current-leaders enumerated in PartitionData, with errors NOT_LEADER_OR_FOLLOWER & FENCED_LEADER_EPOCH.
     pub node_endpoints: Vec<NodeEndpoint>,
 }
 
@@ -67,14 +62,10 @@ impl Wire for FetchResponse {
     }
 }
 
-/// The response topics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FetchableTopicResponse {
-    /// The topic name.
     pub topic: String,
-    /// The unique topic ID.
     pub topic_id: TopicId,
-    /// The topic partitions.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -107,30 +98,18 @@ impl Wire for FetchableTopicResponse {
     }
 }
 
-/// The topic partitions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition_index: i32,
-    /// The error code, or 0 if there was no fetch error.
     pub error_code: i16,
-    /// The current high water mark.
     pub high_watermark: i64,
-    /// The last stable offset (or LSO) of the partition. This is the last offset such that the state of all transactional records prior to this offset have been decided (ABORTED or COMMITTED).
     pub last_stable_offset: i64,
-    /// The current log start offset.
     pub log_start_offset: i64,
-    /// In case divergence is detected based on the `LastFetchedEpoch` and `FetchOffset` in the request, this field indicates the largest epoch and its end offset such that subsequent records are known to diverge.
     pub diverging_epoch: EpochEndOffset,
-    /// The current leader of the partition.
     pub current_leader: LeaderIdAndEpoch,
-    /// In the case of fetching an offset less than the LogStartOffset, this is the end offset and epoch that should be used in the FetchSnapshot request.
     pub snapshot_id: SnapshotId,
-    /// The aborted transactions.
     pub aborted_transactions: Option<Vec<AbortedTransaction>>,
-    /// The preferred read replica for the consumer to use on its next fetch request.
     pub preferred_read_replica: i32,
-    /// The record data.
     pub records: Option<Records>,
 }
 
@@ -223,12 +202,9 @@ impl Wire for PartitionData {
     }
 }
 
-/// In case divergence is detected based on the `LastFetchedEpoch` and `FetchOffset` in the request, this field indicates the largest epoch and its end offset such that subsequent records are known to diverge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EpochEndOffset {
-    /// The largest epoch.
     pub epoch: i32,
-    /// The end offset of the epoch.
     pub end_offset: i64,
 }
 
@@ -260,12 +236,9 @@ impl Wire for EpochEndOffset {
     }
 }
 
-/// The current leader of the partition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LeaderIdAndEpoch {
-    /// The ID of the current leader or -1 if the leader is unknown.
     pub leader_id: i32,
-    /// The latest known leader epoch.
     pub leader_epoch: i32,
 }
 
@@ -297,12 +270,9 @@ impl Wire for LeaderIdAndEpoch {
     }
 }
 
-/// In the case of fetching an offset less than the LogStartOffset, this is the end offset and epoch that should be used in the FetchSnapshot request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SnapshotId {
-    /// The end offset of the epoch.
     pub end_offset: i64,
-    /// The largest epoch.
     pub epoch: i32,
 }
 
@@ -334,12 +304,9 @@ impl Wire for SnapshotId {
     }
 }
 
-/// The aborted transactions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AbortedTransaction {
-    /// The producer id associated with the aborted transaction.
     pub producer_id: i64,
-    /// The first offset in the aborted transaction.
     pub first_offset: i64,
 }
 
@@ -362,16 +329,11 @@ impl Wire for AbortedTransaction {
     }
 }
 
-/// Endpoints for all current-leaders enumerated in PartitionData, with errors NOT_LEADER_OR_FOLLOWER & FENCED_LEADER_EPOCH.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeEndpoint {
-    /// The ID of the associated node.
     pub node_id: i32,
-    /// The node's hostname.
     pub host: String,
-    /// The node's port.
     pub port: i32,
-    /// The rack of the node, or null if it has not been assigned to a rack.
     pub rack: Option<String>,
 }
 

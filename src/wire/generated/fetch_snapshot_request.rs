@@ -8,13 +8,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// FetchSnapshotRequest, versions 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FetchSnapshotRequest {
-    /// The clusterId if known, this is used to validate metadata fetches prior to broker registration.
     pub cluster_id: Option<String>,
-    /// The broker ID of the follower.
     pub replica_id: i32,
-    /// The maximum bytes to fetch from all of the snapshots.
     pub max_bytes: i32,
-    /// The topics to fetch.
     pub topics: Vec<TopicSnapshot>,
 }
 
@@ -60,12 +56,9 @@ impl Wire for FetchSnapshotRequest {
     }
 }
 
-/// The topics to fetch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicSnapshot {
-    /// The name of the topic to fetch.
     pub name: String,
-    /// The partitions to fetch.
     pub partitions: Vec<PartitionSnapshot>,
 }
 
@@ -88,18 +81,12 @@ impl Wire for TopicSnapshot {
     }
 }
 
-/// The partitions to fetch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionSnapshot {
-    /// The partition index.
     pub partition: i32,
-    /// The current leader epoch of the partition, -1 for unknown leader epoch.
     pub current_leader_epoch: i32,
-    /// The snapshot endOffset and epoch to fetch.
     pub snapshot_id: SnapshotId,
-    /// The byte position within the snapshot to start fetching from.
     pub position: i64,
-    /// The directory id of the follower fetching.
     pub replica_directory_id: TopicId,
 }
 
@@ -138,12 +125,9 @@ impl Wire for PartitionSnapshot {
     }
 }
 
-/// The snapshot endOffset and epoch to fetch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnapshotId {
-    /// The end offset of the snapshot.
     pub end_offset: i64,
-    /// The epoch of the snapshot.
     pub epoch: i32,
 }
 

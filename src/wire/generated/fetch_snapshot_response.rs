@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Records, Wire, WireError, Writer};
 /// FetchSnapshotResponse, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FetchSnapshotResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The top level response error code.
     pub error_code: i16,
-    /// The topics to fetch.
     pub topics: Vec<TopicSnapshot>,
-    /// Endpoints for all current-leaders enumerated in PartitionSnapshot.
     pub node_endpoints: Vec<NodeEndpoint>,
 }
 
@@ -52,12 +48,9 @@ impl Wire for FetchSnapshotResponse {
     }
 }
 
-/// The topics to fetch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicSnapshot {
-    /// The name of the topic to fetch.
     pub name: String,
-    /// The partitions to fetch.
     pub partitions: Vec<PartitionSnapshot>,
 }
 
@@ -80,22 +73,14 @@ impl Wire for TopicSnapshot {
     }
 }
 
-/// The partitions to fetch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionSnapshot {
-    /// The partition index.
     pub index: i32,
-    /// The error code, or 0 if there was no fetch error.
     pub error_code: i16,
-    /// The snapshot endOffset and epoch fetched.
     pub snapshot_id: SnapshotId,
-    /// The leader of the partition at the time of the snapshot.
     pub current_leader: LeaderIdAndEpoch,
-    /// The total size of the snapshot.
     pub size: i64,
-    /// The starting byte position within the snapshot included in the Bytes field.
     pub position: i64,
-    /// Snapshot data in records format which may not be aligned on an offset boundary.
     pub unaligned_records: Option<Records>,
 }
 
@@ -142,12 +127,9 @@ impl Wire for PartitionSnapshot {
     }
 }
 
-/// The snapshot endOffset and epoch fetched.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnapshotId {
-    /// The snapshot end offset.
     pub end_offset: i64,
-    /// The snapshot epoch.
     pub epoch: i32,
 }
 
@@ -170,12 +152,9 @@ impl Wire for SnapshotId {
     }
 }
 
-/// The leader of the partition at the time of the snapshot.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeaderIdAndEpoch {
-    /// The ID of the current leader or -1 if the leader is unknown.
     pub leader_id: i32,
-    /// The latest known leader epoch.
     pub leader_epoch: i32,
 }
 
@@ -198,14 +177,10 @@ impl Wire for LeaderIdAndEpoch {
     }
 }
 
-/// Endpoints for all current-leaders enumerated in PartitionSnapshot.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeEndpoint {
-    /// The ID of the associated node.
     pub node_id: i32,
-    /// The node's hostname.
     pub host: String,
-    /// The node's port.
     pub port: u16,
 }
 

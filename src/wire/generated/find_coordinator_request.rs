@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// FindCoordinatorRequest, versions 0 to 6.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FindCoordinatorRequest {
-    /// The coordinator key.
     pub key: String,
-    /// The coordinator key type. (group, transaction, share).
     pub key_type: i8,
-    /// The coordinator keys.
     pub coordinator_keys: Vec<String>,
 }
 

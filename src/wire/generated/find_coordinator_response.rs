@@ -7,19 +7,12 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// FindCoordinatorResponse, versions 0 to 6.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FindCoordinatorResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// The node id.
     pub node_id: i32,
-    /// The host name.
     pub host: String,
-    /// The port.
     pub port: i32,
-    /// Each coordinator result in the response.
     pub coordinators: Vec<Coordinator>,
 }
 
@@ -104,20 +97,13 @@ impl Wire for FindCoordinatorResponse {
     }
 }
 
-/// Each coordinator result in the response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Coordinator {
-    /// The coordinator key.
     pub key: String,
-    /// The node id.
     pub node_id: i32,
-    /// The host name.
     pub host: String,
-    /// The port.
     pub port: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The error message, or null if there was no error.
     pub error_message: Option<String>,
 }
 

@@ -8,7 +8,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// GetTelemetrySubscriptionsRequest, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTelemetrySubscriptionsRequest {
-    /// Unique id for this client instance, must be set to 0 on the first request.
     pub client_instance_id: TopicId,
 }
 

@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// GroupMetadataKey, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupMetadataKey {
-    /// The group id.
     pub group: String,
 }
 

@@ -8,17 +8,11 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// GroupMetadataValue, versions 0 to 4.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupMetadataValue {
-    /// The protocol type.
     pub protocol_type: String,
-    /// The generation id.
     pub generation: i32,
-    /// The protocol name.
     pub protocol: Option<String>,
-    /// The leader id.
     pub leader: Option<String>,
-    /// The timestamp of the last state change.
     pub current_state_timestamp: i64,
-    /// The group members.
     pub members: Vec<MemberMetadata>,
 }
 
@@ -68,21 +62,13 @@ impl Wire for GroupMetadataValue {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberMetadata {
-    /// The member id.
     pub member_id: String,
-    /// The group instance id.
     pub group_instance_id: Option<String>,
-    /// The client id.
     pub client_id: String,
-    /// The client host.
     pub client_host: String,
-    /// The rebalance timeout.
     pub rebalance_timeout: i32,
-    /// The session timeout.
     pub session_timeout: i32,
-    /// The subscription.
     pub subscription: Bytes,
-    /// The assignment.
     pub assignment: Bytes,
 }
 

@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// HeartbeatRequest, versions 0 to 4.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HeartbeatRequest {
-    /// The group id.
     pub group_id: String,
-    /// The generation of the group.
     pub generation_id: i32,
-    /// The member ID.
     pub member_id: String,
-    /// The unique identifier of the consumer instance provided by end user.
     pub group_instance_id: Option<String>,
 }
 

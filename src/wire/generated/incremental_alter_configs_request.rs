@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// IncrementalAlterConfigsRequest, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct IncrementalAlterConfigsRequest {
-    /// The incremental updates for each resource.
     pub resources: Vec<AlterConfigsResource>,
-    /// True if we should validate the request, but not change the configurations.
     pub validate_only: bool,
 }
 
@@ -32,14 +30,10 @@ impl Wire for IncrementalAlterConfigsRequest {
     }
 }
 
-/// The incremental updates for each resource.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterConfigsResource {
-    /// The resource type.
     pub resource_type: i8,
-    /// The resource name.
     pub resource_name: String,
-    /// The configurations.
     pub configs: Vec<AlterableConfig>,
 }
 
@@ -64,14 +58,10 @@ impl Wire for AlterConfigsResource {
     }
 }
 
-/// The configurations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlterableConfig {
-    /// The configuration key name.
     pub name: String,
-    /// The type (Set, Delete, Append, Subtract) of operation.
     pub config_operation: i8,
-    /// The value to set for the configuration key.
     pub value: Option<String>,
 }
 

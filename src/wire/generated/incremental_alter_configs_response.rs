@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// IncrementalAlterConfigsResponse, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct IncrementalAlterConfigsResponse {
-    /// Duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The responses for each resource.
     pub responses: Vec<AlterConfigsResourceResponse>,
 }
 
@@ -32,16 +30,11 @@ impl Wire for IncrementalAlterConfigsResponse {
     }
 }
 
-/// The responses for each resource.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlterConfigsResourceResponse {
-    /// The resource error code.
     pub error_code: i16,
-    /// The resource error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// The resource type.
     pub resource_type: i8,
-    /// The resource name.
     pub resource_name: String,
 }
 

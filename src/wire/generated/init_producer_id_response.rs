@@ -7,17 +7,11 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// InitProducerIdResponse, versions 0 to 6.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InitProducerIdResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The current producer id.
     pub producer_id: i64,
-    /// The current epoch associated with the producer id.
     pub producer_epoch: i16,
-    /// The producer id for ongoing transaction when KeepPreparedTxn is used, -1 if there is no transaction ongoing.
     pub ongoing_txn_producer_id: i64,
-    /// The epoch associated with the producer id for ongoing transaction when KeepPreparedTxn is used, -1 if there is no transaction ongoing.
     pub ongoing_txn_producer_epoch: i16,
 }
 

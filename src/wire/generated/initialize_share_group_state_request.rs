@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// InitializeShareGroupStateRequest, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InitializeShareGroupStateRequest {
-    /// The group identifier.
     pub group_id: String,
-    /// The data for the topics.
     pub topics: Vec<InitializeStateData>,
 }
 
@@ -33,12 +31,9 @@ impl Wire for InitializeShareGroupStateRequest {
     }
 }
 
-/// The data for the topics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InitializeStateData {
-    /// The topic identifier.
     pub topic_id: TopicId,
-    /// The data for the partitions.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -61,14 +56,10 @@ impl Wire for InitializeStateData {
     }
 }
 
-/// The data for the partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition: i32,
-    /// The state epoch for this share-partition.
     pub state_epoch: i32,
-    /// The share-partition start offset, or -1 if the start offset is not being initialized.
     pub start_offset: i64,
 }
 

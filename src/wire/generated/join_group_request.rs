@@ -8,21 +8,13 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// JoinGroupRequest, versions 0 to 9.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JoinGroupRequest {
-    /// The group identifier.
     pub group_id: String,
-    /// The coordinator considers the consumer dead if it receives no heartbeat after this timeout in milliseconds.
     pub session_timeout_ms: i32,
-    /// The maximum time in milliseconds that the coordinator will wait for each member to rejoin when rebalancing the group.
     pub rebalance_timeout_ms: i32,
-    /// The member id assigned by the group coordinator.
     pub member_id: String,
-    /// The unique identifier of the consumer instance provided by end user.
     pub group_instance_id: Option<String>,
-    /// The unique name the for class of protocols implemented by the group we want to join.
     pub protocol_type: String,
-    /// The list of protocols that the member supports.
     pub protocols: Vec<JoinGroupRequestProtocol>,
-    /// The reason why the member (re-)joins the group.
     pub reason: Option<String>,
 }
 
@@ -86,12 +78,9 @@ impl Wire for JoinGroupRequest {
     }
 }
 
-/// The list of protocols that the member supports.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JoinGroupRequestProtocol {
-    /// The protocol name.
     pub name: String,
-    /// The protocol metadata.
     pub metadata: Bytes,
 }
 

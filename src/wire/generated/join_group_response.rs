@@ -8,23 +8,14 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// JoinGroupResponse, versions 0 to 9.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JoinGroupResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The generation ID of the group.
     pub generation_id: i32,
-    /// The group protocol name.
     pub protocol_type: Option<String>,
-    /// The group protocol selected by the coordinator.
     pub protocol_name: Option<String>,
-    /// The leader of the group.
     pub leader: String,
-    /// True if the leader must skip running the assignment.
     pub skip_assignment: bool,
-    /// The member ID assigned by the group coordinator.
     pub member_id: String,
-    /// The group members.
     pub members: Vec<JoinGroupResponseMember>,
 }
 
@@ -97,14 +88,10 @@ impl Wire for JoinGroupResponse {
     }
 }
 
-/// The group members.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JoinGroupResponseMember {
-    /// The group member ID.
     pub member_id: String,
-    /// The unique identifier of the consumer instance provided by end user.
     pub group_instance_id: Option<String>,
-    /// The group member metadata.
     pub metadata: Bytes,
 }
 

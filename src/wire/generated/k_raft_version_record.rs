@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// KRaftVersionRecord, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KRaftVersionRecord {
-    /// The version of the kraft version record.
     pub version: i16,
-    /// The kraft protocol version.
     pub k_raft_version: i16,
 }
 

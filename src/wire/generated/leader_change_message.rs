@@ -8,13 +8,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// LeaderChangeMessage, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeaderChangeMessage {
-    /// The version of the leader change message.
     pub version: i16,
-    /// The ID of the newly elected leader.
     pub leader_id: i32,
-    /// The set of voters in the quorum for this epoch.
     pub voters: Vec<Voter>,
-    /// The voters who voted for the leader at the time of election.
     pub granting_voters: Vec<Voter>,
 }
 
@@ -43,9 +39,7 @@ impl Wire for LeaderChangeMessage {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Voter {
-    /// The ID of the voter.
     pub voter_id: i32,
-    /// The directory id of the voter.
     pub voter_directory_id: TopicId,
 }
 

@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// LeaveGroupRequest, versions 0 to 5.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeaveGroupRequest {
-    /// The ID of the group to leave.
     pub group_id: String,
-    /// The member ID to remove from the group.
     pub member_id: String,
-    /// List of leaving member identities.
     pub members: Vec<MemberIdentity>,
 }
 
@@ -48,14 +45,10 @@ impl Wire for LeaveGroupRequest {
     }
 }
 
-/// List of leaving member identities.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MemberIdentity {
-    /// The member ID to remove from the group.
     pub member_id: String,
-    /// The group instance ID to remove from the group.
     pub group_instance_id: Option<String>,
-    /// The reason why the member left the group.
     pub reason: Option<String>,
 }
 

@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// LeaveGroupResponse, versions 0 to 5.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeaveGroupResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// List of leaving member responses.
     pub members: Vec<MemberResponse>,
 }
 
@@ -46,14 +43,10 @@ impl Wire for LeaveGroupResponse {
     }
 }
 
-/// List of leaving member responses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberResponse {
-    /// The member ID to remove from the group.
     pub member_id: String,
-    /// The group instance ID to remove from the group.
     pub group_instance_id: Option<String>,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
 }
 

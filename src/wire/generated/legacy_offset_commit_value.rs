@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// LegacyOffsetCommitValue, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LegacyOffsetCommitValue {
-    /// The offset that the consumer wants to store (for this partition).
     pub offset: i64,
-    /// Any metadata the client wants to keep.
     pub metadata: String,
-    /// The time at which the commit was added to the log.
     pub commit_timestamp: i64,
 }
 

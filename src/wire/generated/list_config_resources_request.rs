@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ListConfigResourcesRequest, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListConfigResourcesRequest {
-    /// The list of resource type. If the list is empty, it uses default supported config resource types.
     pub resource_types: Vec<i8>,
 }
 

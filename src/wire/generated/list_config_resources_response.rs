@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ListConfigResourcesResponse, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListConfigResourcesResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// Each config resource in the response.
     pub config_resources: Vec<ConfigResource>,
 }
 
@@ -36,12 +33,9 @@ impl Wire for ListConfigResourcesResponse {
     }
 }
 
-/// Each config resource in the response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfigResource {
-    /// The resource name.
     pub resource_name: String,
-    /// The resource type.
     pub resource_type: i8,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ListGroupsRequest, versions 0 to 5.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListGroupsRequest {
-    /// The states of the groups we want to list. If empty, all groups are returned with their state.
     pub states_filter: Vec<String>,
-    /// The types of the groups we want to list. If empty, all groups are returned with their type.
     pub types_filter: Vec<String>,
 }
 

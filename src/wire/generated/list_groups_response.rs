@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ListGroupsResponse, versions 0 to 5.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListGroupsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// Each group in the response.
     pub groups: Vec<ListedGroup>,
 }
 
@@ -40,16 +37,11 @@ impl Wire for ListGroupsResponse {
     }
 }
 
-/// Each group in the response.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListedGroup {
-    /// The group ID.
     pub group_id: String,
-    /// The group protocol type.
     pub protocol_type: String,
-    /// The group state name.
     pub group_state: String,
-    /// The group type name.
     pub group_type: String,
 }
 

@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ListOffsetsRequest, versions 1 to 11.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListOffsetsRequest {
-    /// The broker ID of the requester, or -1 if this request is being made by a normal consumer.
     pub replica_id: i32,
-    /// This setting controls the visibility of transactional records. Using READ_UNCOMMITTED (isolation_level = 0) makes all records visible. With READ_COMMITTED (isolation_level = 1), non-transactional and COMMITTED transactional records are visible. To be more concrete, READ_COMMITTED returns all data from offsets smaller than the current LSO (last stable offset), and enables the inclusion of the list of aborted transactions in the result, which allows consumers to discard ABORTED transactional records.
     pub isolation_level: i8,
-    /// Each topic in the request.
     pub topics: Vec<ListOffsetsTopic>,
-    /// The timeout to await a response in milliseconds for requests that require reading from remote storage for topics enabled with tiered storage.
     pub timeout_ms: i32,
 }
 
@@ -50,12 +46,9 @@ impl Wire for ListOffsetsRequest {
     }
 }
 
-/// Each topic in the request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListOffsetsTopic {
-    /// The topic name.
     pub name: String,
-    /// Each partition in the request.
     pub partitions: Vec<ListOffsetsPartition>,
 }
 
@@ -78,14 +71,10 @@ impl Wire for ListOffsetsTopic {
     }
 }
 
-/// Each partition in the request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListOffsetsPartition {
-    /// The partition index.
     pub partition_index: i32,
-    /// The current leader epoch.
     pub current_leader_epoch: i32,
-    /// The current timestamp.
     pub timestamp: i64,
 }
 

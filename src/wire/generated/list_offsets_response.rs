@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ListOffsetsResponse, versions 1 to 11.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListOffsetsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// Each topic in the response.
     pub topics: Vec<ListOffsetsTopicResponse>,
 }
 
@@ -36,12 +34,9 @@ impl Wire for ListOffsetsResponse {
     }
 }
 
-/// Each topic in the response.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListOffsetsTopicResponse {
-    /// The topic name.
     pub name: String,
-    /// Each partition in the response.
     pub partitions: Vec<ListOffsetsPartitionResponse>,
 }
 
@@ -64,18 +59,12 @@ impl Wire for ListOffsetsTopicResponse {
     }
 }
 
-/// Each partition in the response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListOffsetsPartitionResponse {
-    /// The partition index.
     pub partition_index: i32,
-    /// The partition error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The timestamp associated with the returned offset.
     pub timestamp: i64,
-    /// The returned offset.
     pub offset: i64,
-    /// The leader epoch associated with the returned offset.
     pub leader_epoch: i32,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ListPartitionReassignmentsRequest, versions 0 to 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListPartitionReassignmentsRequest {
-    /// The time in ms to wait for the request to complete.
     pub timeout_ms: i32,
-    /// The topics to list partition reassignments for, or null to list everything.
     pub topics: Option<Vec<ListPartitionReassignmentsTopics>>,
 }
 
@@ -41,12 +39,9 @@ impl Wire for ListPartitionReassignmentsRequest {
     }
 }
 
-/// The topics to list partition reassignments for, or null to list everything.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListPartitionReassignmentsTopics {
-    /// The topic name.
     pub name: String,
-    /// The partitions to list partition reassignments for.
     pub partition_indexes: Vec<i32>,
 }
 

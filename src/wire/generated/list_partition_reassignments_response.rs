@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ListPartitionReassignmentsResponse, versions 0 to 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListPartitionReassignmentsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The top-level error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The top-level error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// The ongoing reassignments for each topic.
     pub topics: Vec<OngoingTopicReassignment>,
 }
 
@@ -51,12 +47,9 @@ impl Wire for ListPartitionReassignmentsResponse {
     }
 }
 
-/// The ongoing reassignments for each topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OngoingTopicReassignment {
-    /// The topic name.
     pub name: String,
-    /// The ongoing reassignments for each partition.
     pub partitions: Vec<OngoingPartitionReassignment>,
 }
 
@@ -79,16 +72,11 @@ impl Wire for OngoingTopicReassignment {
     }
 }
 
-/// The ongoing reassignments for each partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OngoingPartitionReassignment {
-    /// The index of the partition.
     pub partition_index: i32,
-    /// The current replica set.
     pub replicas: Vec<i32>,
-    /// The set of replicas we are currently adding.
     pub adding_replicas: Vec<i32>,
-    /// The set of replicas we are currently removing.
     pub removing_replicas: Vec<i32>,
 }
 

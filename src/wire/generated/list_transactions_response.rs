@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ListTransactionsResponse, versions 0 to 2.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTransactionsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// Set of state filters provided in the request which were unknown to the transaction coordinator.
     pub unknown_state_filters: Vec<String>,
-    /// The current state of the transaction for the transactional id.
     pub transaction_states: Vec<TransactionState>,
 }
 
@@ -40,14 +36,10 @@ impl Wire for ListTransactionsResponse {
     }
 }
 
-/// The current state of the transaction for the transactional id.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransactionState {
-    /// The transactional id.
     pub transactional_id: String,
-    /// The producer id.
     pub producer_id: i64,
-    /// The current transaction state of the producer.
     pub transaction_state: String,
 }
 

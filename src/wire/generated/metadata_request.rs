@@ -8,13 +8,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// MetadataRequest, versions 0 to 13.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetadataRequest {
-    /// The topics to fetch metadata for.
     pub topics: Option<Vec<MetadataRequestTopic>>,
-    /// If this is true, the broker may auto-create topics that we requested which do not already exist, if it is configured to do so.
     pub allow_auto_topic_creation: bool,
-    /// Whether to include cluster authorized operations.
     pub include_cluster_authorized_operations: bool,
-    /// Whether to include topic authorized operations.
     pub include_topic_authorized_operations: bool,
 }
 
@@ -76,12 +72,9 @@ impl Wire for MetadataRequest {
     }
 }
 
-/// The topics to fetch metadata for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetadataRequestTopic {
-    /// The topic id.
     pub topic_id: TopicId,
-    /// The topic name.
     pub name: Option<String>,
 }
 

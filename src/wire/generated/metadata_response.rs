@@ -8,19 +8,12 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// MetadataResponse, versions 0 to 13.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetadataResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// A list of brokers present in the cluster.
     pub brokers: Vec<MetadataResponseBroker>,
-    /// The cluster ID that responding broker belongs to.
     pub cluster_id: Option<String>,
-    /// The ID of the controller broker.
     pub controller_id: i32,
-    /// Each topic in the response.
     pub topics: Vec<MetadataResponseTopic>,
-    /// 32-bit bitfield to represent authorized operations for this cluster.
     pub cluster_authorized_operations: i32,
-    /// The top-level error code, or 0 if there was no error.
     pub error_code: i16,
 }
 
@@ -89,16 +82,11 @@ impl Wire for MetadataResponse {
     }
 }
 
-/// A list of brokers present in the cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetadataResponseBroker {
-    /// The broker ID.
     pub node_id: i32,
-    /// The broker hostname.
     pub host: String,
-    /// The broker port.
     pub port: i32,
-    /// The rack of the broker, or null if it has not been assigned to a rack.
     pub rack: Option<String>,
 }
 
@@ -129,20 +117,13 @@ impl Wire for MetadataResponseBroker {
     }
 }
 
-/// Each topic in the response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetadataResponseTopic {
-    /// The topic error, or 0 if there was no error.
     pub error_code: i16,
-    /// The topic name. Null for non-existing topics queried by ID. This is never null when ErrorCode is zero. One of Name and TopicId is always populated.
     pub name: Option<String>,
-    /// The topic id. Zero for non-existing topics queried by name. This is never zero when ErrorCode is zero. One of Name and TopicId is always populated.
     pub topic_id: TopicId,
-    /// True if the topic is internal.
     pub is_internal: bool,
-    /// Each partition in the topic.
     pub partitions: Vec<MetadataResponsePartition>,
-    /// 32-bit bitfield to represent authorized operations for this topic.
     pub topic_authorized_operations: i32,
 }
 
@@ -206,22 +187,14 @@ impl Wire for MetadataResponseTopic {
     }
 }
 
-/// Each partition in the topic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetadataResponsePartition {
-    /// The partition error, or 0 if there was no error.
     pub error_code: i16,
-    /// The partition index.
     pub partition_index: i32,
-    /// The ID of the leader broker.
     pub leader_id: i32,
-    /// The leader epoch of this partition.
     pub leader_epoch: i32,
-    /// The set of all nodes that host this partition.
     pub replica_nodes: Vec<i32>,
-    /// The set of nodes that are in sync with the leader for this partition.
     pub isr_nodes: Vec<i32>,
-    /// The set of offline replicas of this partition.
     pub offline_replicas: Vec<i32>,
 }
 

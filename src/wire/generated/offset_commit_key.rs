@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// OffsetCommitKey, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetCommitKey {
-    /// The consumer group id.
     pub group: String,
-    /// The topic name.
     pub topic: String,
-    /// The topic partition index.
     pub partition: i32,
 }
 

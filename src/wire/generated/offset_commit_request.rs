@@ -8,17 +8,11 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// OffsetCommitRequest, versions 2 to 10.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OffsetCommitRequest {
-    /// The unique group identifier.
     pub group_id: String,
-    /// The generation of the group if using the classic group protocol or the member epoch if using the consumer protocol.
     pub generation_id_or_member_epoch: i32,
-    /// The member ID assigned by the group coordinator.
     pub member_id: String,
-    /// The unique identifier of the consumer instance provided by end user.
     pub group_instance_id: Option<String>,
-    /// The time period in ms to retain the offset.
     pub retention_time_ms: i64,
-    /// The topics to commit offsets for.
     pub topics: Vec<OffsetCommitRequestTopic>,
 }
 
@@ -72,14 +66,10 @@ impl Wire for OffsetCommitRequest {
     }
 }
 
-/// The topics to commit offsets for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetCommitRequestTopic {
-    /// The topic name.
     pub name: String,
-    /// The topic ID.
     pub topic_id: TopicId,
-    /// Each partition to commit offsets for.
     pub partitions: Vec<OffsetCommitRequestPartition>,
 }
 
@@ -112,16 +102,11 @@ impl Wire for OffsetCommitRequestTopic {
     }
 }
 
-/// Each partition to commit offsets for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OffsetCommitRequestPartition {
-    /// The partition index.
     pub partition_index: i32,
-    /// The message offset to be committed.
     pub committed_offset: i64,
-    /// The leader epoch of this partition.
     pub committed_leader_epoch: i32,
-    /// Any associated metadata the client wants to keep.
     pub committed_metadata: Option<String>,
 }
 

@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// OffsetCommitResponse, versions 2 to 10.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetCommitResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The responses for each topic.
     pub topics: Vec<OffsetCommitResponseTopic>,
 }
 
@@ -37,14 +35,10 @@ impl Wire for OffsetCommitResponse {
     }
 }
 
-/// The responses for each topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetCommitResponseTopic {
-    /// The topic name.
     pub name: String,
-    /// The topic ID.
     pub topic_id: TopicId,
-    /// The responses for each partition in the topic.
     pub partitions: Vec<OffsetCommitResponsePartition>,
 }
 
@@ -77,12 +71,9 @@ impl Wire for OffsetCommitResponseTopic {
     }
 }
 
-/// The responses for each partition in the topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetCommitResponsePartition {
-    /// The partition index.
     pub partition_index: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
 }
 

@@ -8,17 +8,11 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// OffsetCommitValue, versions 0 to 4.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OffsetCommitValue {
-    /// The offset that the consumer wants to store (for this partition).
     pub offset: i64,
-    /// The leader epoch of the last consumed record.
     pub leader_epoch: i32,
-    /// Any metadata the client wants to keep.
     pub metadata: String,
-    /// The time at which the commit was added to the log.
     pub commit_timestamp: i64,
-    /// The time at which the offset will expire.
     pub expire_timestamp: i64,
-    /// The topic id of the committed offset.
     pub topic_id: TopicId,
 }
 

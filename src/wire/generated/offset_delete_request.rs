@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// OffsetDeleteRequest, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetDeleteRequest {
-    /// The unique group identifier.
     pub group_id: String,
-    /// The topics to delete offsets for.
     pub topics: Vec<OffsetDeleteRequestTopic>,
 }
 
@@ -30,12 +28,9 @@ impl Wire for OffsetDeleteRequest {
     }
 }
 
-/// The topics to delete offsets for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetDeleteRequestTopic {
-    /// The topic name.
     pub name: String,
-    /// Each partition to delete offsets for.
     pub partitions: Vec<OffsetDeleteRequestPartition>,
 }
 
@@ -56,10 +51,8 @@ impl Wire for OffsetDeleteRequestTopic {
     }
 }
 
-/// Each partition to delete offsets for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetDeleteRequestPartition {
-    /// The partition index.
     pub partition_index: i32,
 }
 

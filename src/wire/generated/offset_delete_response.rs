@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// OffsetDeleteResponse, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetDeleteResponse {
-    /// The top-level error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The responses for each topic.
     pub topics: Vec<OffsetDeleteResponseTopic>,
 }
 
@@ -34,12 +31,9 @@ impl Wire for OffsetDeleteResponse {
     }
 }
 
-/// The responses for each topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetDeleteResponseTopic {
-    /// The topic name.
     pub name: String,
-    /// The responses for each partition in the topic.
     pub partitions: Vec<OffsetDeleteResponsePartition>,
 }
 
@@ -60,12 +54,9 @@ impl Wire for OffsetDeleteResponseTopic {
     }
 }
 
-/// The responses for each partition in the topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetDeleteResponsePartition {
-    /// The partition index.
     pub partition_index: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
 }
 

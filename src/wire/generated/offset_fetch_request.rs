@@ -8,13 +8,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// OffsetFetchRequest, versions 1 to 10.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OffsetFetchRequest {
-    /// The group to fetch offsets for.
     pub group_id: String,
-    /// Each topic we would like to fetch offsets for, or null to fetch offsets for all topics.
     pub topics: Option<Vec<OffsetFetchRequestTopic>>,
-    /// Each group we would like to fetch offsets for.
     pub groups: Vec<OffsetFetchRequestGroup>,
-    /// Whether broker should hold on returning unstable offsets but set a retriable error code for the partitions.
     pub require_stable: bool,
 }
 
@@ -82,12 +78,9 @@ impl Wire for OffsetFetchRequest {
     }
 }
 
-/// Each topic we would like to fetch offsets for, or null to fetch offsets for all topics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetFetchRequestTopic {
-    /// The topic name.
     pub name: String,
-    /// The partition indexes we would like to fetch offsets for.
     pub partition_indexes: Vec<i32>,
 }
 
@@ -110,16 +103,11 @@ impl Wire for OffsetFetchRequestTopic {
     }
 }
 
-/// Each group we would like to fetch offsets for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OffsetFetchRequestGroup {
-    /// The group ID.
     pub group_id: String,
-    /// The member id.
     pub member_id: Option<String>,
-    /// The member epoch if using the new consumer protocol (KIP-848).
     pub member_epoch: i32,
-    /// Each topic we would like to fetch offsets for, or null to fetch offsets for all topics.
     pub topics: Option<Vec<OffsetFetchRequestTopics>>,
 }
 
@@ -165,14 +153,10 @@ impl Wire for OffsetFetchRequestGroup {
     }
 }
 
-/// Each topic we would like to fetch offsets for, or null to fetch offsets for all topics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetFetchRequestTopics {
-    /// The topic name.
     pub name: String,
-    /// The topic ID.
     pub topic_id: TopicId,
-    /// The partition indexes we would like to fetch offsets for.
     pub partition_indexes: Vec<i32>,
 }
 

@@ -8,13 +8,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// OffsetFetchResponse, versions 1 to 10.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetFetchResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The responses per topic.
     pub topics: Vec<OffsetFetchResponseTopic>,
-    /// The top-level error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The responses per group id.
     pub groups: Vec<OffsetFetchResponseGroup>,
 }
 
@@ -61,12 +57,9 @@ impl Wire for OffsetFetchResponse {
     }
 }
 
-/// The responses per topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetFetchResponseTopic {
-    /// The topic name.
     pub name: String,
-    /// The responses per partition.
     pub partitions: Vec<OffsetFetchResponsePartition>,
 }
 
@@ -89,18 +82,12 @@ impl Wire for OffsetFetchResponseTopic {
     }
 }
 
-/// The responses per partition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OffsetFetchResponsePartition {
-    /// The partition index.
     pub partition_index: i32,
-    /// The committed message offset.
     pub committed_offset: i64,
-    /// The leader epoch.
     pub committed_leader_epoch: i32,
-    /// The partition metadata.
     pub metadata: Option<String>,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
 }
 
@@ -145,14 +132,10 @@ impl Wire for OffsetFetchResponsePartition {
     }
 }
 
-/// The responses per group id.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetFetchResponseGroup {
-    /// The group ID.
     pub group_id: String,
-    /// The responses per topic.
     pub topics: Vec<OffsetFetchResponseTopics>,
-    /// The group-level error code, or 0 if there was no error.
     pub error_code: i16,
 }
 
@@ -177,14 +160,10 @@ impl Wire for OffsetFetchResponseGroup {
     }
 }
 
-/// The responses per topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetFetchResponseTopics {
-    /// The topic name.
     pub name: String,
-    /// The topic ID.
     pub topic_id: TopicId,
-    /// The responses per partition.
     pub partitions: Vec<OffsetFetchResponsePartitions>,
 }
 
@@ -217,18 +196,12 @@ impl Wire for OffsetFetchResponseTopics {
     }
 }
 
-/// The responses per partition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OffsetFetchResponsePartitions {
-    /// The partition index.
     pub partition_index: i32,
-    /// The committed message offset.
     pub committed_offset: i64,
-    /// The leader epoch.
     pub committed_leader_epoch: i32,
-    /// The partition metadata.
     pub metadata: Option<String>,
-    /// The partition-level error code, or 0 if there was no error.
     pub error_code: i16,
 }
 

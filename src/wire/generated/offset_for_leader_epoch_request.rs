@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// OffsetForLeaderEpochRequest, versions 2 to 4.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OffsetForLeaderEpochRequest {
-    /// The broker ID of the follower, of -1 if this request is from a consumer.
     pub replica_id: i32,
-    /// Each topic to get offsets for.
     pub topics: Vec<OffsetForLeaderTopic>,
 }
 
@@ -45,12 +43,9 @@ impl Wire for OffsetForLeaderEpochRequest {
     }
 }
 
-/// Each topic to get offsets for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetForLeaderTopic {
-    /// The topic name.
     pub topic: String,
-    /// Each partition to get offsets for.
     pub partitions: Vec<OffsetForLeaderPartition>,
 }
 
@@ -73,14 +68,10 @@ impl Wire for OffsetForLeaderTopic {
     }
 }
 
-/// Each partition to get offsets for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OffsetForLeaderPartition {
-    /// The partition index.
     pub partition: i32,
-    /// An epoch used to fence consumers/replicas with old metadata. If the epoch provided by the client is larger than the current epoch known to the broker, then the UNKNOWN_LEADER_EPOCH error code will be returned. If the provided epoch is smaller, then the FENCED_LEADER_EPOCH error code will be returned.
     pub current_leader_epoch: i32,
-    /// The epoch to look up an offset for.
     pub leader_epoch: i32,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// OffsetForLeaderEpochResponse, versions 2 to 4.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetForLeaderEpochResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// Each topic we fetched offsets for.
     pub topics: Vec<OffsetForLeaderTopicResult>,
 }
 
@@ -32,12 +30,9 @@ impl Wire for OffsetForLeaderEpochResponse {
     }
 }
 
-/// Each topic we fetched offsets for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetForLeaderTopicResult {
-    /// The topic name.
     pub topic: String,
-    /// Each partition in the topic we fetched offsets for.
     pub partitions: Vec<EpochEndOffset>,
 }
 
@@ -60,16 +55,11 @@ impl Wire for OffsetForLeaderTopicResult {
     }
 }
 
-/// Each partition in the topic we fetched offsets for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EpochEndOffset {
-    /// The error code 0, or if there was no error.
     pub error_code: i16,
-    /// The partition index.
     pub partition: i32,
-    /// The leader epoch of the partition.
     pub leader_epoch: i32,
-    /// The end offset of the epoch.
     pub end_offset: i64,
 }
 

@@ -8,13 +8,9 @@ use crate::wire::{Message, Reader, Records, Wire, WireError, Writer};
 /// ProduceRequest, versions 3 to 13.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProduceRequest {
-    /// The transactional ID, or null if the producer is not transactional.
     pub transactional_id: Option<String>,
-    /// The number of acknowledgments the producer requires the leader to have received before considering a request complete. Allowed values: 0 for no acknowledgments, 1 for only the leader and -1 for the full ISR.
     pub acks: i16,
-    /// The timeout to await a response in milliseconds.
     pub timeout_ms: i32,
-    /// Each topic to produce to.
     pub topic_data: Vec<TopicProduceData>,
 }
 
@@ -41,14 +37,10 @@ impl Wire for ProduceRequest {
     }
 }
 
-/// Each topic to produce to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicProduceData {
-    /// The topic name.
     pub name: String,
-    /// The unique topic ID
     pub topic_id: TopicId,
-    /// Each partition to produce to.
     pub partition_data: Vec<PartitionProduceData>,
 }
 
@@ -81,12 +73,9 @@ impl Wire for TopicProduceData {
     }
 }
 
-/// Each partition to produce to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionProduceData {
-    /// The partition index.
     pub index: i32,
-    /// The record data to be produced.
     pub records: Option<Records>,
 }
 

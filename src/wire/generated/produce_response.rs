@@ -8,11 +8,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ProduceResponse, versions 3 to 13.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProduceResponse {
-    /// Each produce response.
     pub responses: Vec<TopicProduceResponse>,
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// Endpoints for all current-leaders enumerated in PartitionProduceResponses, with errors NOT_LEADER_OR_FOLLOWER.
     pub node_endpoints: Vec<NodeEndpoint>,
 }
 
@@ -49,14 +46,10 @@ impl Wire for ProduceResponse {
     }
 }
 
-/// Each produce response.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicProduceResponse {
-    /// The topic name.
     pub name: String,
-    /// The unique topic ID
     pub topic_id: TopicId,
-    /// Each partition that we produced to within the topic.
     pub partition_responses: Vec<PartitionProduceResponse>,
 }
 
@@ -89,24 +82,15 @@ impl Wire for TopicProduceResponse {
     }
 }
 
-/// Each partition that we produced to within the topic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartitionProduceResponse {
-    /// The partition index.
     pub index: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The base offset.
     pub base_offset: i64,
-    /// The timestamp returned by broker after appending the messages. If CreateTime is used for the topic, the timestamp will be -1. If LogAppendTime is used for the topic, the timestamp will be the broker local time when the messages are appended.
     pub log_append_time_ms: i64,
-    /// The log start offset.
     pub log_start_offset: i64,
-    /// The batch indices of records that caused the batch to be dropped.
     pub record_errors: Vec<BatchIndexAndErrorMessage>,
-    /// The global error message summarizing the common root cause of the records that caused the batch to be dropped.
     pub error_message: Option<String>,
-    /// The leader broker that the producer should use for future requests.
     pub current_leader: LeaderIdAndEpoch,
 }
 
@@ -180,12 +164,9 @@ impl Wire for PartitionProduceResponse {
     }
 }
 
-/// The batch indices of records that caused the batch to be dropped.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchIndexAndErrorMessage {
-    /// The batch index of the record that caused the batch to be dropped.
     pub batch_index: i32,
-    /// The error message of the record that caused the batch to be dropped.
     pub batch_index_error_message: Option<String>,
 }
 
@@ -208,12 +189,9 @@ impl Wire for BatchIndexAndErrorMessage {
     }
 }
 
-/// The leader broker that the producer should use for future requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LeaderIdAndEpoch {
-    /// The ID of the current leader or -1 if the leader is unknown.
     pub leader_id: i32,
-    /// The latest known leader epoch.
     pub leader_epoch: i32,
 }
 
@@ -245,16 +223,11 @@ impl Wire for LeaderIdAndEpoch {
     }
 }
 
-/// Endpoints for all current-leaders enumerated in PartitionProduceResponses, with errors NOT_LEADER_OR_FOLLOWER.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeEndpoint {
-    /// The ID of the associated node.
     pub node_id: i32,
-    /// The node's hostname.
     pub host: String,
-    /// The node's port.
     pub port: i32,
-    /// The rack of the node, or null if it has not been assigned to a rack.
     pub rack: Option<String>,
 }
 

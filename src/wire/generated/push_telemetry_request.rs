@@ -9,15 +9,10 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// PushTelemetryRequest, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PushTelemetryRequest {
-    /// Unique id for this client instance.
     pub client_instance_id: TopicId,
-    /// Unique identifier for the current subscription.
     pub subscription_id: i32,
-    /// Client is terminating the connection.
     pub terminating: bool,
-    /// Compression codec used to compress the metrics.
     pub compression_type: i8,
-    /// Metrics encoded in OpenTelemetry MetricsData v1 protobuf format.
     pub metrics: Bytes,
 }
 

@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ReadShareGroupStateRequest, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadShareGroupStateRequest {
-    /// The group identifier.
     pub group_id: String,
-    /// The data for the topics.
     pub topics: Vec<ReadStateData>,
 }
 
@@ -33,12 +31,9 @@ impl Wire for ReadShareGroupStateRequest {
     }
 }
 
-/// The data for the topics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadStateData {
-    /// The topic identifier.
     pub topic_id: TopicId,
-    /// The data for the partitions.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -61,12 +56,9 @@ impl Wire for ReadStateData {
     }
 }
 
-/// The data for the partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition: i32,
-    /// The leader epoch of the share-partition.
     pub leader_epoch: i32,
 }
 

@@ -8,7 +8,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ReadShareGroupStateResponse, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadShareGroupStateResponse {
-    /// The read results.
     pub results: Vec<ReadStateResult>,
 }
 
@@ -29,12 +28,9 @@ impl Wire for ReadShareGroupStateResponse {
     }
 }
 
-/// The read results.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadStateResult {
-    /// The topic identifier.
     pub topic_id: TopicId,
-    /// The results for the partitions.
     pub partitions: Vec<PartitionResult>,
 }
 
@@ -57,20 +53,13 @@ impl Wire for ReadStateResult {
     }
 }
 
-/// The results for the partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionResult {
-    /// The partition index.
     pub partition: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// The state epoch of the share-partition.
     pub state_epoch: i32,
-    /// The share-partition start offset, which can be -1 if it is not yet initialized.
     pub start_offset: i64,
-    /// The state batches for this share-partition.
     pub state_batches: Vec<StateBatch>,
 }
 
@@ -101,16 +90,11 @@ impl Wire for PartitionResult {
     }
 }
 
-/// The state batches for this share-partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateBatch {
-    /// The first offset of this state batch.
     pub first_offset: i64,
-    /// The last offset of this state batch.
     pub last_offset: i64,
-    /// The delivery state - 0:Available,2:Acked,4:Archived.
     pub delivery_state: i8,
-    /// The delivery count.
     pub delivery_count: i16,
 }
 

@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ReadShareGroupStateSummaryRequest, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadShareGroupStateSummaryRequest {
-    /// The group identifier.
     pub group_id: String,
-    /// The data for the topics.
     pub topics: Vec<ReadStateSummaryData>,
 }
 
@@ -33,12 +31,9 @@ impl Wire for ReadShareGroupStateSummaryRequest {
     }
 }
 
-/// The data for the topics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadStateSummaryData {
-    /// The topic identifier.
     pub topic_id: TopicId,
-    /// The data for the partitions.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -61,12 +56,9 @@ impl Wire for ReadStateSummaryData {
     }
 }
 
-/// The data for the partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition: i32,
-    /// The leader epoch of the share-partition.
     pub leader_epoch: i32,
 }
 

@@ -8,7 +8,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ReadShareGroupStateSummaryResponse, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadShareGroupStateSummaryResponse {
-    /// The read results.
     pub results: Vec<ReadStateSummaryResult>,
 }
 
@@ -29,12 +28,9 @@ impl Wire for ReadShareGroupStateSummaryResponse {
     }
 }
 
-/// The read results.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadStateSummaryResult {
-    /// The topic identifier.
     pub topic_id: TopicId,
-    /// The results for the partitions.
     pub partitions: Vec<PartitionResult>,
 }
 
@@ -57,22 +53,14 @@ impl Wire for ReadStateSummaryResult {
     }
 }
 
-/// The results for the partitions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartitionResult {
-    /// The partition index.
     pub partition: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// The state epoch of the share-partition.
     pub state_epoch: i32,
-    /// The leader epoch of the share-partition.
     pub leader_epoch: i32,
-    /// The share-partition start offset.
     pub start_offset: i64,
-    /// The number of offsets greater than or equal to share-partition start offset for which delivery has been completed.
     pub delivery_complete_count: i32,
 }
 

@@ -8,11 +8,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// RemoveRaftVoterRequest, versions 0 to 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RemoveRaftVoterRequest {
-    /// The cluster id of the request.
     pub cluster_id: Option<String>,
-    /// The replica id of the voter getting removed from the topic partition.
     pub voter_id: i32,
-    /// The directory id of the voter getting removed from the topic partition.
     pub voter_directory_id: TopicId,
 }
 

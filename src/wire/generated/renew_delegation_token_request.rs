@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// RenewDelegationTokenRequest, versions 1 to 2.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RenewDelegationTokenRequest {
-    /// The HMAC of the delegation token to be renewed.
     pub hmac: Bytes,
-    /// The renewal time period in milliseconds.
     pub renew_period_ms: i64,
 }
 

@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// RequestHeader, versions 1 to 2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RequestHeader {
-    /// The API key of this request.
     pub request_api_key: i16,
-    /// The API version of this request.
     pub request_api_version: i16,
-    /// The correlation ID of this request.
     pub correlation_id: i32,
-    /// The client ID string.
     pub client_id: Option<String>,
 }
 

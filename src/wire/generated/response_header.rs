@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ResponseHeader, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResponseHeader {
-    /// The correlation ID of this response.
     pub correlation_id: i32,
 }
 

@@ -8,7 +8,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// SaslAuthenticateRequest, versions 0 to 2.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SaslAuthenticateRequest {
-    /// The SASL authentication bytes from the client, as defined by the SASL mechanism.
     pub auth_bytes: Bytes,
 }
 

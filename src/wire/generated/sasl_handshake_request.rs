@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// SaslHandshakeRequest, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SaslHandshakeRequest {
-    /// The SASL mechanism chosen by the client.
     pub mechanism: String,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// SaslHandshakeResponse, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SaslHandshakeResponse {
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The mechanisms enabled in the server.
     pub mechanisms: Vec<String>,
 }
 

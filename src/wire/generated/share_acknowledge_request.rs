@@ -8,15 +8,10 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ShareAcknowledgeRequest, versions 1 to 2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ShareAcknowledgeRequest {
-    /// The group identifier.
     pub group_id: Option<String>,
-    /// The member ID.
     pub member_id: Option<String>,
-    /// The current share session epoch: 0 to open a share session; -1 to close it; otherwise increments for consecutive requests.
     pub share_session_epoch: i32,
-    /// Whether Renew type acknowledgements present in AcknowledgementBatches.
     pub is_renew_ack: bool,
-    /// The topics containing records to acknowledge.
     pub topics: Vec<AcknowledgeTopic>,
 }
 
@@ -63,12 +58,9 @@ impl Wire for ShareAcknowledgeRequest {
     }
 }
 
-/// The topics containing records to acknowledge.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AcknowledgeTopic {
-    /// The unique topic ID.
     pub topic_id: TopicId,
-    /// The partitions containing records to acknowledge.
     pub partitions: Vec<AcknowledgePartition>,
 }
 
@@ -91,12 +83,9 @@ impl Wire for AcknowledgeTopic {
     }
 }
 
-/// The partitions containing records to acknowledge.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AcknowledgePartition {
-    /// The partition index.
     pub partition_index: i32,
-    /// Record batches to acknowledge.
     pub acknowledgement_batches: Vec<AcknowledgementBatch>,
 }
 
@@ -119,14 +108,10 @@ impl Wire for AcknowledgePartition {
     }
 }
 
-/// Record batches to acknowledge.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AcknowledgementBatch {
-    /// First offset of batch of records to acknowledge.
     pub first_offset: i64,
-    /// Last offset (inclusive) of batch of records to acknowledge.
     pub last_offset: i64,
-    /// Array of acknowledge types - 0:Gap,1:Accept,2:Release,3:Reject,4:Renew.
     pub acknowledge_types: Vec<i8>,
 }
 

@@ -8,17 +8,11 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ShareAcknowledgeResponse, versions 1 to 2.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ShareAcknowledgeResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The top level response error code.
     pub error_code: i16,
-    /// The top-level error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// The time in milliseconds for which the acquired records are locked.
     pub acquisition_lock_timeout_ms: i32,
-    /// The response topics.
     pub responses: Vec<ShareAcknowledgeTopicResponse>,
-    /// Endpoints for all current leaders enumerated in PartitionData with error NOT_LEADER_OR_FOLLOWER.
     pub node_endpoints: Vec<NodeEndpoint>,
 }
 
@@ -53,12 +47,9 @@ impl Wire for ShareAcknowledgeResponse {
     }
 }
 
-/// The response topics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ShareAcknowledgeTopicResponse {
-    /// The unique topic ID.
     pub topic_id: TopicId,
-    /// The topic partitions.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -81,16 +72,11 @@ impl Wire for ShareAcknowledgeTopicResponse {
     }
 }
 
-/// The topic partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition_index: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// The current leader of the partition.
     pub current_leader: LeaderIdAndEpoch,
 }
 
@@ -117,12 +103,9 @@ impl Wire for PartitionData {
     }
 }
 
-/// The current leader of the partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeaderIdAndEpoch {
-    /// The ID of the current leader or -1 if the leader is unknown.
     pub leader_id: i32,
-    /// The latest known leader epoch.
     pub leader_epoch: i32,
 }
 
@@ -145,16 +128,11 @@ impl Wire for LeaderIdAndEpoch {
     }
 }
 
-/// Endpoints for all current leaders enumerated in PartitionData with error NOT_LEADER_OR_FOLLOWER.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeEndpoint {
-    /// The ID of the associated node.
     pub node_id: i32,
-    /// The node's hostname.
     pub host: String,
-    /// The node's port.
     pub port: i32,
-    /// The rack of the node, or null if it has not been assigned to a rack.
     pub rack: Option<String>,
 }
 

@@ -8,29 +8,17 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ShareFetchRequest, versions 1 to 2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ShareFetchRequest {
-    /// The group identifier.
     pub group_id: Option<String>,
-    /// The member ID.
     pub member_id: Option<String>,
-    /// The current share session epoch: 0 to open a share session; -1 to close it; otherwise increments for consecutive requests.
     pub share_session_epoch: i32,
-    /// The maximum time in milliseconds to wait for the response.
     pub max_wait_ms: i32,
-    /// The minimum bytes to accumulate in the response.
     pub min_bytes: i32,
-    /// The maximum bytes to fetch. See KIP-74 for cases where this limit may not be honored.
     pub max_bytes: i32,
-    /// The maximum number of records to fetch. This limit can be exceeded for alignment of batch boundaries.
     pub max_records: i32,
-    /// The optimal number of records for batches of acquired records and acknowledgements.
     pub batch_size: i32,
-    /// The acquire mode to control the fetch behavior - 0:batch-optimized,1:record-limit.
     pub share_acquire_mode: i8,
-    /// Whether Renew type acknowledgements present in AcknowledgementBatches.
     pub is_renew_ack: bool,
-    /// The topics to fetch.
     pub topics: Vec<FetchTopic>,
-    /// The partitions to remove from this share session.
     pub forgotten_topics_data: Vec<ForgottenTopic>,
 }
 
@@ -102,12 +90,9 @@ impl Wire for ShareFetchRequest {
     }
 }
 
-/// The topics to fetch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FetchTopic {
-    /// The unique topic ID.
     pub topic_id: TopicId,
-    /// The partitions to fetch.
     pub partitions: Vec<FetchPartition>,
 }
 
@@ -130,12 +115,9 @@ impl Wire for FetchTopic {
     }
 }
 
-/// The partitions to fetch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FetchPartition {
-    /// The partition index.
     pub partition_index: i32,
-    /// Record batches to acknowledge.
     pub acknowledgement_batches: Vec<AcknowledgementBatch>,
 }
 
@@ -158,14 +140,10 @@ impl Wire for FetchPartition {
     }
 }
 
-/// Record batches to acknowledge.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AcknowledgementBatch {
-    /// First offset of batch of records to acknowledge.
     pub first_offset: i64,
-    /// Last offset (inclusive) of batch of records to acknowledge.
     pub last_offset: i64,
-    /// Array of acknowledge types - 0:Gap,1:Accept,2:Release,3:Reject,4:Renew.
     pub acknowledge_types: Vec<i8>,
 }
 
@@ -190,12 +168,9 @@ impl Wire for AcknowledgementBatch {
     }
 }
 
-/// The partitions to remove from this share session.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ForgottenTopic {
-    /// The unique topic ID.
     pub topic_id: TopicId,
-    /// The partitions indexes to forget.
     pub partitions: Vec<i32>,
 }
 

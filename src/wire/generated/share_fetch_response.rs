@@ -8,17 +8,11 @@ use crate::wire::{Message, Reader, Records, Wire, WireError, Writer};
 /// ShareFetchResponse, versions 1 to 2.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ShareFetchResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The top-level response error code.
     pub error_code: i16,
-    /// The top-level error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// The time in milliseconds for which the acquired records are locked.
     pub acquisition_lock_timeout_ms: i32,
-    /// The response topics.
     pub responses: Vec<ShareFetchableTopicResponse>,
-    /// Endpoints for all current leaders enumerated in PartitionData with error NOT_LEADER_OR_FOLLOWER.
     pub node_endpoints: Vec<NodeEndpoint>,
 }
 
@@ -49,12 +43,9 @@ impl Wire for ShareFetchResponse {
     }
 }
 
-/// The response topics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ShareFetchableTopicResponse {
-    /// The unique topic ID.
     pub topic_id: TopicId,
-    /// The topic partitions.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -77,24 +68,15 @@ impl Wire for ShareFetchableTopicResponse {
     }
 }
 
-/// The topic partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition_index: i32,
-    /// The fetch error code, or 0 if there was no fetch error.
     pub error_code: i16,
-    /// The fetch error message, or null if there was no fetch error.
     pub error_message: Option<String>,
-    /// The acknowledge error code, or 0 if there was no acknowledge error.
     pub acknowledge_error_code: i16,
-    /// The acknowledge error message, or null if there was no acknowledge error.
     pub acknowledge_error_message: Option<String>,
-    /// The current leader of the partition.
     pub current_leader: LeaderIdAndEpoch,
-    /// The record data.
     pub records: Option<Records>,
-    /// The acquired records.
     pub acquired_records: Vec<AcquiredRecords>,
 }
 
@@ -135,12 +117,9 @@ impl Wire for PartitionData {
     }
 }
 
-/// The current leader of the partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeaderIdAndEpoch {
-    /// The ID of the current leader or -1 if the leader is unknown.
     pub leader_id: i32,
-    /// The latest known leader epoch.
     pub leader_epoch: i32,
 }
 
@@ -163,14 +142,10 @@ impl Wire for LeaderIdAndEpoch {
     }
 }
 
-/// The acquired records.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AcquiredRecords {
-    /// The earliest offset in this batch of acquired records.
     pub first_offset: i64,
-    /// The last offset of this batch of acquired records.
     pub last_offset: i64,
-    /// The delivery count of this batch of acquired records.
     pub delivery_count: i16,
 }
 
@@ -195,16 +170,11 @@ impl Wire for AcquiredRecords {
     }
 }
 
-/// Endpoints for all current leaders enumerated in PartitionData with error NOT_LEADER_OR_FOLLOWER.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeEndpoint {
-    /// The ID of the associated node.
     pub node_id: i32,
-    /// The node's hostname.
     pub host: String,
-    /// The node's port.
     pub port: i32,
-    /// The rack of the node, or null if it has not been assigned to a rack.
     pub rack: Option<String>,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ShareGroupCurrentMemberAssignmentKey, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ShareGroupCurrentMemberAssignmentKey {
-    /// The group id.
     pub group_id: String,
-    /// The member id.
     pub member_id: String,
 }
 

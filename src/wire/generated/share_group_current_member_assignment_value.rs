@@ -8,13 +8,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ShareGroupCurrentMemberAssignmentValue, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ShareGroupCurrentMemberAssignmentValue {
-    /// The current member epoch that is expected from the member in the heartbeat request.
     pub member_epoch: i32,
-    /// If the last epoch bump is lost before reaching the member, the member will retry with the previous epoch.
     pub previous_member_epoch: i32,
-    /// The member state. See MemberState for the possible values.
     pub state: i8,
-    /// The partitions assigned to (or owned by) this member.
     pub assigned_partitions: Vec<TopicPartitions>,
 }
 
@@ -43,9 +39,7 @@ impl Wire for ShareGroupCurrentMemberAssignmentValue {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicPartitions {
-    /// The topic Id.
     pub topic_id: TopicId,
-    /// The partition Ids.
     pub partitions: Vec<i32>,
 }
 

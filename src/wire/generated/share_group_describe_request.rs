@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ShareGroupDescribeRequest, versions 1 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ShareGroupDescribeRequest {
-    /// The ids of the groups to describe.
     pub group_ids: Vec<String>,
-    /// Whether to include authorized operations.
     pub include_authorized_operations: bool,
 }
 

@@ -8,11 +8,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ShareGroupStatePartitionMetadataValue, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ShareGroupStatePartitionMetadataValue {
-    /// The topic-partitions whose share-group state is being initialized.
     pub initializing_topics: Vec<TopicPartitionsInfo>,
-    /// The topics with initialized share-group state.
     pub initialized_topics: Vec<TopicPartitionsInfo>,
-    /// The topics whose share-group state is being deleted.
     pub deleting_topics: Vec<TopicInfo>,
 }
 
@@ -39,11 +36,8 @@ impl Wire for ShareGroupStatePartitionMetadataValue {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicPartitionsInfo {
-    /// The topic identifier.
     pub topic_id: TopicId,
-    /// The topic name.
     pub topic_name: String,
-    /// The partitions.
     pub partitions: Vec<i32>,
 }
 
@@ -70,9 +64,7 @@ impl Wire for TopicPartitionsInfo {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicInfo {
-    /// The topic identifier.
     pub topic_id: TopicId,
-    /// The topic name.
     pub topic_name: String,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// ShareGroupTargetAssignmentMetadataValue, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ShareGroupTargetAssignmentMetadataValue {
-    /// The assignment epoch.
     pub assignment_epoch: i32,
-    /// The time at which the assignment calculation finished.
     pub assignment_timestamp: i64,
 }
 

@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// SnapshotFooterRecord, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnapshotFooterRecord {
-    /// The version of the snapshot footer record.
     pub version: i16,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// SnapshotHeaderRecord, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnapshotHeaderRecord {
-    /// The version of the snapshot header record.
     pub version: i16,
-    /// The append time of the last record from the log contained in this snapshot.
     pub last_contained_log_timestamp: i64,
 }
 

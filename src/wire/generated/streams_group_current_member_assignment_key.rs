@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// StreamsGroupCurrentMemberAssignmentKey, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StreamsGroupCurrentMemberAssignmentKey {
-    /// The group ID.
     pub group_id: String,
-    /// The member ID.
     pub member_id: String,
 }
 

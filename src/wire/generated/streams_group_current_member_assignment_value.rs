@@ -7,23 +7,14 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// StreamsGroupCurrentMemberAssignmentValue, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StreamsGroupCurrentMemberAssignmentValue {
-    /// The current member epoch that is expected from the member in the heartbeat request.
     pub member_epoch: i32,
-    /// If the last epoch bump is lost before reaching the member, the member will retry with the previous epoch.
     pub previous_member_epoch: i32,
-    /// The member state. See StreamsGroupMember.MemberState for the possible values.
     pub state: i8,
-    /// Currently assigned active tasks for this streams client.
     pub active_tasks: Vec<TaskIds>,
-    /// Currently assigned standby tasks for this streams client.
     pub standby_tasks: Vec<TaskIds>,
-    /// Currently assigned warm-up tasks for this streams client.
     pub warmup_tasks: Vec<TaskIds>,
-    /// The active tasks that must be revoked by this member.
     pub active_tasks_pending_revocation: Vec<TaskIds>,
-    /// The standby tasks that must be revoked by this member.
     pub standby_tasks_pending_revocation: Vec<TaskIds>,
-    /// The warmup tasks that must be revoked by this member.
     pub warmup_tasks_pending_revocation: Vec<TaskIds>,
 }
 
@@ -62,11 +53,8 @@ impl Wire for StreamsGroupCurrentMemberAssignmentValue {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskIds {
-    /// The subtopology ID.
     pub subtopology_id: String,
-    /// The partitions of the input topics processed by this member.
     pub partitions: Vec<i32>,
-    /// The epoch at which the partition was assigned to the member. Used to fence zombie commits requests. Of the same length as Partitions. Only defined for active tasks.
     pub assignment_epochs: Option<Vec<i32>>,
 }
 

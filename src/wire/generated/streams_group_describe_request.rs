@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// StreamsGroupDescribeRequest, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StreamsGroupDescribeRequest {
-    /// The ids of the groups to describe
     pub group_ids: Vec<String>,
-    /// Whether to include authorized operations.
     pub include_authorized_operations: bool,
-    /// Whether to include the full topology description from the topology description plugin in the response.
     pub include_topology_description: bool,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// StreamsGroupDescribeResponse, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StreamsGroupDescribeResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// Each described group.
     pub groups: Vec<DescribedGroup>,
 }
 
@@ -32,32 +30,19 @@ impl Wire for StreamsGroupDescribeResponse {
     }
 }
 
-/// Each described group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DescribedGroup {
-    /// The describe error, or 0 if there was no error.
     pub error_code: i16,
-    /// The top-level error message, or null if there was no error.
     pub error_message: Option<String>,
-    /// The group ID string.
     pub group_id: String,
-    /// The group state string, or the empty string.
     pub group_state: String,
-    /// The group epoch.
     pub group_epoch: i32,
-    /// The assignment epoch.
     pub assignment_epoch: i32,
-    /// The topology metadata currently initialized for the streams application. Can be null in case of a describe error.
     pub topology: Option<Topology>,
-    /// The members.
     pub members: Vec<Member>,
-    /// 32-bit bitfield to represent authorized operations for this group.
     pub authorized_operations: i32,
-    /// The full topology description for this group. Non-null if and only if TopologyDescriptionStatus is AVAILABLE (3); null otherwise.
     pub topology_description: Option<TopologyDescription>,
-    /// The status of the topology description for this group, paired with TopologyDescription: 0=NOT_REQUESTED (client did not set IncludeTopologyDescription; TopologyDescription is null); 1=NOT_STORED (no description recorded for this group; TopologyDescription is null); 2=ERROR (broker failed to fetch the description, see broker logs; TopologyDescription is null); 3=AVAILABLE (TopologyDescription is non-null and carries the description).
     pub topology_description_status: i8,
-    /// The task assignor that the group coordinator will use for the next assignment computation. This may differ from the assignor that computed the current assignment, because changing the assignor configuration does not trigger a rebalance. Null in case of a describe error.
     pub assignor_name: Option<String>,
 }
 
@@ -135,12 +120,9 @@ impl Wire for DescribedGroup {
     }
 }
 
-/// The topology metadata currently initialized for the streams application. Can be null in case of a describe error.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Topology {
-    /// The epoch of the currently initialized topology for this group.
     pub epoch: i32,
-    /// The subtopologies of the streams application. This contains the configured subtopologies, where the number of partitions are set and any regular expressions are resolved to actual topics. Null if the group is uninitialized, source topics are missing or incorrectly partitioned.
     pub subtopologies: Option<Vec<Subtopology>>,
 }
 
@@ -163,18 +145,12 @@ impl Wire for Topology {
     }
 }
 
-/// The subtopologies of the streams application. This contains the configured subtopologies, where the number of partitions are set and any regular expressions are resolved to actual topics. Null if the group is uninitialized, source topics are missing or incorrectly partitioned.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Subtopology {
-    /// String to uniquely identify the subtopology.
     pub subtopology_id: String,
-    /// The topics the subtopology reads from.
     pub source_topics: Vec<String>,
-    /// The repartition topics the subtopology writes to.
     pub repartition_sink_topics: Vec<String>,
-    /// The set of state changelog topics associated with this subtopology. Created automatically.
     pub state_changelog_topics: Vec<TopicInfo>,
-    /// The set of source topics that are internally created repartition topics. Created automatically.
     pub repartition_source_topics: Vec<TopicInfo>,
 }
 
@@ -203,38 +179,22 @@ impl Wire for Subtopology {
     }
 }
 
-/// The members.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Member {
-    /// The member ID.
     pub member_id: String,
-    /// The member epoch.
     pub member_epoch: i32,
-    /// The member instance ID for static membership.
     pub instance_id: Option<String>,
-    /// The rack ID.
     pub rack_id: Option<String>,
-    /// The client ID.
     pub client_id: String,
-    /// The client host.
     pub client_host: String,
-    /// The epoch of the topology on the client.
     pub topology_epoch: i32,
-    /// Identity of the streams instance that may have multiple clients.
     pub process_id: String,
-    /// User-defined endpoint for Interactive Queries. Null if not defined for this client.
     pub user_endpoint: Option<Endpoint>,
-    /// Used for rack-aware assignment algorithm.
     pub client_tags: Vec<KeyValue>,
-    /// Cumulative changelog offsets for tasks.
     pub task_offsets: Vec<TaskOffset>,
-    /// Cumulative changelog end offsets for tasks.
     pub task_end_offsets: Vec<TaskOffset>,
-    /// The current assignment.
     pub assignment: Assignment,
-    /// The target assignment.
     pub target_assignment: Assignment,
-    /// True for classic members that have not been upgraded yet.
     pub is_classic: bool,
 }
 
@@ -285,9 +245,7 @@ impl Wire for Member {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Endpoint {
-    /// host of the endpoint
     pub host: String,
-    /// port of the endpoint
     pub port: u16,
 }
 
@@ -312,11 +270,8 @@ impl Wire for Endpoint {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskOffset {
-    /// The subtopology identifier.
     pub subtopology_id: String,
-    /// The partition.
     pub partition: i32,
-    /// The offset.
     pub offset: i64,
 }
 
@@ -343,11 +298,8 @@ impl Wire for TaskOffset {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assignment {
-    /// Active tasks for this client.
     pub active_tasks: Vec<TaskIds>,
-    /// Standby tasks for this client.
     pub standby_tasks: Vec<TaskIds>,
-    /// Warm-up tasks for this client.
     pub warmup_tasks: Vec<TaskIds>,
 }
 
@@ -374,9 +326,7 @@ impl Wire for Assignment {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskIds {
-    /// The subtopology identifier.
     pub subtopology_id: String,
-    /// The partitions of the input topics processed by this member.
     pub partitions: Vec<i32>,
 }
 
@@ -401,9 +351,7 @@ impl Wire for TaskIds {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KeyValue {
-    /// key of the config
     pub key: String,
-    /// value of the config
     pub value: String,
 }
 
@@ -428,13 +376,9 @@ impl Wire for KeyValue {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicInfo {
-    /// The name of the topic.
     pub name: String,
-    /// The number of partitions in the topic. Can be 0 if no specific number of partitions is enforced. Always 0 for changelog topics.
     pub partitions: i32,
-    /// The replication factor of the topic. Can be 0 if the default replication factor should be used.
     pub replication_factor: i16,
-    /// Topic-level configurations as key-value pairs.
     pub topic_configs: Vec<KeyValue>,
 }
 
@@ -463,9 +407,7 @@ impl Wire for TopicInfo {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopologyDescription {
-    /// The subtopologies that make up this topology.
     pub subtopologies: Vec<TopologyDescriptionSubtopology>,
-    /// Global state stores used by this topology.
     pub global_stores: Vec<TopologyDescriptionGlobalStore>,
 }
 
@@ -490,9 +432,7 @@ impl Wire for TopologyDescription {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopologyDescriptionSubtopology {
-    /// The subtopology identifier, unique within the topology.
     pub subtopology_id: String,
-    /// The processing nodes in this subtopology.
     pub nodes: Vec<TopologyDescriptionNode>,
 }
 
@@ -517,17 +457,11 @@ impl Wire for TopologyDescriptionSubtopology {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopologyDescriptionNode {
-    /// The name of this node (e.g., KSTREAM-SOURCE-0000000000).
     pub name: String,
-    /// The type of this node: 1=SOURCE, 2=PROCESSOR, 3=SINK.
     pub node_type: i8,
-    /// The source topics this node reads from. Defined only for source nodes, may be empty if source topics are dynamically determined.
     pub source_topics: Vec<String>,
-    /// The topic this node writes to. Defined only for sink nodes, may be null if sink topic is dynamically determined.
     pub sink_topic: Option<String>,
-    /// The state store names accessed by this node. Defined only for processor nodes.
     pub stores: Vec<String>,
-    /// The names of successor nodes in the processing graph. Predecessor relationships are reconstructed from this field.
     pub successors: Vec<String>,
 }
 
@@ -560,9 +494,7 @@ impl Wire for TopologyDescriptionNode {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopologyDescriptionGlobalStore {
-    /// The source node providing data to the global store.
     pub source: TopologyDescriptionNode,
-    /// The processor node that populates the global store.
     pub processor: TopologyDescriptionNode,
 }
 

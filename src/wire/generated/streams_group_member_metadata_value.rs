@@ -7,23 +7,14 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// StreamsGroupMemberMetadataValue, versions 0 to 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamsGroupMemberMetadataValue {
-    /// The (optional) instance ID for static membership.
     pub instance_id: Option<String>,
-    /// The (optional) rack ID.
     pub rack_id: Option<String>,
-    /// The client ID.
     pub client_id: String,
-    /// The client host.
     pub client_host: String,
-    /// The rebalance timeout.
     pub rebalance_timeout_ms: i32,
-    /// The epoch of the topology.
     pub topology_epoch: i32,
-    /// Identity of the streams instance that may have multiple consumers.
     pub process_id: String,
-    /// User-defined endpoint for running interactive queries on this instance.
     pub user_endpoint: Option<Endpoint>,
-    /// Used for rack-aware assignment algorithm.
     pub client_tags: Vec<KeyValue>,
 }
 
@@ -78,9 +69,7 @@ impl Wire for StreamsGroupMemberMetadataValue {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Endpoint {
-    /// The host of the endpoint.
     pub host: String,
-    /// The port of the endpoint.
     pub port: u16,
 }
 
@@ -105,9 +94,7 @@ impl Wire for Endpoint {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KeyValue {
-    /// The key of the config.
     pub key: String,
-    /// the value of the config.
     pub value: String,
 }
 

@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// StreamsGroupMetadataKey, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StreamsGroupMetadataKey {
-    /// The group ID.
     pub group_id: String,
 }
 

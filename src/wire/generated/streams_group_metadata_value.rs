@@ -7,17 +7,11 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// StreamsGroupMetadataValue, versions 0 to 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamsGroupMetadataValue {
-    /// The group epoch.
     pub epoch: i32,
-    /// The hash of all topics in the group.
     pub metadata_hash: i64,
-    /// The topology epoch whose topics are validated to be present in a valid configuration in the metadata.
     pub validated_topology_epoch: i32,
-    /// The last used configuration parameters as key-value pairs.
     pub last_assignment_configs: Option<Vec<LastAssignmentConfig>>,
-    /// The topology epoch the plugin holds, or -1 if none. -2 (uncertain) marks an interrupted plugin operation: it solicits a push like -1 and is delete-eligible like a stored epoch.
     pub stored_description_topology_epoch: i32,
-    /// The topology epoch whose description push the plugin permanently rejected (signalled by StreamsTopologyDescriptionPermanentFailureException), or -1 if none. Heartbeat-path solicitation is suppressed while this equals the current topology epoch, to avoid hot-looping.
     pub failed_description_topology_epoch: i32,
 }
 
@@ -77,9 +71,7 @@ impl Wire for StreamsGroupMetadataValue {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LastAssignmentConfig {
-    /// Key of the config.
     pub key: String,
-    /// Value of the config.
     pub value: String,
 }
 

@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// StreamsGroupTargetAssignmentMemberKey, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StreamsGroupTargetAssignmentMemberKey {
-    /// The group ID.
     pub group_id: String,
-    /// The member ID.
     pub member_id: String,
 }
 

@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// StreamsGroupTargetAssignmentMemberValue, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StreamsGroupTargetAssignmentMemberValue {
-    /// Currently assigned active tasks for this streams client.
     pub active_tasks: Vec<TaskIds>,
-    /// Currently assigned standby tasks for this streams client.
     pub standby_tasks: Vec<TaskIds>,
-    /// Currently assigned warm-up tasks for this streams client.
     pub warmup_tasks: Vec<TaskIds>,
 }
 
@@ -38,9 +35,7 @@ impl Wire for StreamsGroupTargetAssignmentMemberValue {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskIds {
-    /// The subtopology ID.
     pub subtopology_id: String,
-    /// The partitions of the input topics processed by this member.
     pub partitions: Vec<i32>,
 }
 

@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// StreamsGroupTargetAssignmentMetadataKey, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StreamsGroupTargetAssignmentMetadataKey {
-    /// The group ID.
     pub group_id: String,
 }
 

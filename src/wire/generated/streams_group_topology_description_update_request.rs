@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// StreamsGroupTopologyDescriptionUpdateRequest, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StreamsGroupTopologyDescriptionUpdateRequest {
-    /// The streams group identifier.
     pub group_id: String,
-    /// The ID of the streams group member sending the push. The broker validates that this member is still in the group; mismatches (including when the group itself has been deleted) are rejected with UNKNOWN_MEMBER_ID so the client treats itself as fenced and rejoins.
     pub member_id: String,
-    /// The epoch of the topology being described.
     pub topology_epoch: i32,
-    /// The topology description.
     pub topology_description: TopologyDescription,
 }
 
@@ -42,9 +38,7 @@ impl Wire for StreamsGroupTopologyDescriptionUpdateRequest {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopologyDescription {
-    /// The subtopologies that make up this topology.
     pub subtopologies: Vec<TopologyDescriptionSubtopology>,
-    /// Global state stores used by this topology.
     pub global_stores: Vec<TopologyDescriptionGlobalStore>,
 }
 
@@ -69,9 +63,7 @@ impl Wire for TopologyDescription {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopologyDescriptionSubtopology {
-    /// The subtopology identifier, unique within the topology.
     pub subtopology_id: String,
-    /// The processing nodes in this subtopology.
     pub nodes: Vec<TopologyDescriptionNode>,
 }
 
@@ -96,17 +88,11 @@ impl Wire for TopologyDescriptionSubtopology {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopologyDescriptionNode {
-    /// The name of this node (e.g., KSTREAM-SOURCE-0000000000).
     pub name: String,
-    /// The type of this node: 1=SOURCE, 2=PROCESSOR, 3=SINK.
     pub node_type: i8,
-    /// The source topics this node reads from. Defined only for source nodes, may be empty if source topics are dynamically determined.
     pub source_topics: Vec<String>,
-    /// The topic this node writes to. Defined only for sink nodes, may be null if sink topic is dynamically determined.
     pub sink_topic: Option<String>,
-    /// The state store names accessed by this node. Defined only for processor nodes.
     pub stores: Vec<String>,
-    /// The names of successor nodes in the processing graph. Predecessor relationships are reconstructed from this field.
     pub successors: Vec<String>,
 }
 
@@ -139,9 +125,7 @@ impl Wire for TopologyDescriptionNode {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopologyDescriptionGlobalStore {
-    /// The source node providing data to the global store.
     pub source: TopologyDescriptionNode,
-    /// The processor node that populates the global store.
     pub processor: TopologyDescriptionNode,
 }
 

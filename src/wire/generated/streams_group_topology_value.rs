@@ -7,9 +7,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// StreamsGroupTopologyValue, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StreamsGroupTopologyValue {
-    /// The epoch of the topology.
     pub epoch: i32,
-    /// The sub-topologies of the streams application.
     pub subtopologies: Vec<Subtopology>,
 }
 
@@ -32,22 +30,14 @@ impl Wire for StreamsGroupTopologyValue {
     }
 }
 
-/// The sub-topologies of the streams application.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Subtopology {
-    /// String to uniquely identify the subtopology.
     pub subtopology_id: String,
-    /// The topics the topology reads from.
     pub source_topics: Vec<String>,
-    /// Regular expressions identifying topics the subtopology reads from.
     pub source_topic_regex: Vec<String>,
-    /// The set of state changelog topics associated with this subtopology.
     pub state_changelog_topics: Vec<TopicInfo>,
-    /// The repartition topics the subtopology writes to.
     pub repartition_sink_topics: Vec<String>,
-    /// The set of source topics that are internally created repartition topics.
     pub repartition_source_topics: Vec<TopicInfo>,
-    /// A subset of source topics that must be copartitioned.
     pub copartition_groups: Vec<CopartitionGroup>,
 }
 
@@ -80,14 +70,10 @@ impl Wire for Subtopology {
     }
 }
 
-/// A subset of source topics that must be copartitioned.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CopartitionGroup {
-    /// The topics the topology reads from. Index into the array on the subtopology level.
     pub source_topics: Vec<i16>,
-    /// Regular expressions identifying topics the subtopology reads from. Index into the array on the subtopology level.
     pub source_topic_regex: Vec<i16>,
-    /// The set of source topics that are internally created repartition topics. Index into the array on the subtopology level.
     pub repartition_source_topics: Vec<i16>,
 }
 
@@ -114,9 +100,7 @@ impl Wire for CopartitionGroup {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicConfig {
-    /// The key of the topic-level configuration.
     pub key: String,
-    /// The value of the topic-level configuration.
     pub value: String,
 }
 
@@ -141,13 +125,9 @@ impl Wire for TopicConfig {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicInfo {
-    /// The name of the topic.
     pub name: String,
-    /// The number of partitions in the topic. Can be 0 if no specific number of partitions is enforced. Always 0 for changelog topics.
     pub partitions: i32,
-    /// The replication factor of the topic. Can be 0 if the default replication factor should be used.
     pub replication_factor: i16,
-    /// Topic-level configurations as key-value pairs.
     pub topic_configs: Vec<TopicConfig>,
 }
 

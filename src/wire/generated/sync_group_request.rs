@@ -8,19 +8,12 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// SyncGroupRequest, versions 0 to 5.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SyncGroupRequest {
-    /// The unique group identifier.
     pub group_id: String,
-    /// The generation of the group.
     pub generation_id: i32,
-    /// The member ID assigned by the group.
     pub member_id: String,
-    /// The unique identifier of the consumer instance provided by end user.
     pub group_instance_id: Option<String>,
-    /// The group protocol type.
     pub protocol_type: Option<String>,
-    /// The group protocol name.
     pub protocol_name: Option<String>,
-    /// Each assignment.
     pub assignments: Vec<SyncGroupRequestAssignment>,
 }
 
@@ -67,12 +60,9 @@ impl Wire for SyncGroupRequest {
     }
 }
 
-/// Each assignment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SyncGroupRequestAssignment {
-    /// The ID of the member to assign.
     pub member_id: String,
-    /// The member assignment.
     pub assignment: Bytes,
 }
 

@@ -8,15 +8,10 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// SyncGroupResponse, versions 0 to 5.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SyncGroupResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// The group protocol type.
     pub protocol_type: Option<String>,
-    /// The group protocol name.
     pub protocol_name: Option<String>,
-    /// The member assignment.
     pub assignment: Bytes,
 }
 

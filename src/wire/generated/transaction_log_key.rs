@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// TransactionLogKey, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransactionLogKey {
-    /// The transactional id of the transaction.
     pub transactional_id: String,
 }
 

@@ -7,27 +7,16 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// TransactionLogValue, versions 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TransactionLogValue {
-    /// Producer id in use by the transactional id.
     pub producer_id: i64,
-    /// Producer id used by the last committed transaction.
     pub previous_producer_id: i64,
-    /// Latest producer ID sent to the producer for the given transactional id.
     pub next_producer_id: i64,
-    /// Epoch associated with the producer id.
     pub producer_epoch: i16,
-    /// Producer epoch associated with the NextProducerId
     pub next_producer_epoch: i16,
-    /// Transaction timeout in milliseconds.
     pub transaction_timeout_ms: i32,
-    /// TransactionState the transaction is in.
     pub transaction_status: i8,
-    /// Partitions involved in the transaction.
     pub transaction_partitions: Option<Vec<PartitionsSchema>>,
-    /// Time the transaction was last updated.
     pub transaction_last_update_timestamp_ms: i64,
-    /// Time the transaction was started.
     pub transaction_start_timestamp_ms: i64,
-    /// The transaction version used by the client.
     pub client_transaction_version: i16,
 }
 
@@ -116,12 +105,9 @@ impl Wire for TransactionLogValue {
     }
 }
 
-/// Partitions involved in the transaction.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionsSchema {
-    /// Topic involved in the transaction.
     pub topic: String,
-    /// Partition ids involved in the transaction.
     pub partition_ids: Vec<i32>,
 }
 

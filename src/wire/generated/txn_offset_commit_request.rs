@@ -8,21 +8,13 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// TxnOffsetCommitRequest, versions 0 to 6.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TxnOffsetCommitRequest {
-    /// The ID of the transaction.
     pub transactional_id: String,
-    /// The ID of the group.
     pub group_id: String,
-    /// The current producer ID in use by the transactional ID.
     pub producer_id: i64,
-    /// The current epoch associated with the producer ID.
     pub producer_epoch: i16,
-    /// The generation of the group if using the classic group protocol or the member epoch if using the consumer protocol.
     pub generation_id_or_member_epoch: i32,
-    /// The member ID assigned by the group coordinator.
     pub member_id: String,
-    /// The unique identifier of the consumer instance provided by end user.
     pub group_instance_id: Option<String>,
-    /// Each topic that we want to commit offsets for.
     pub topics: Vec<TxnOffsetCommitRequestTopic>,
 }
 
@@ -90,14 +82,10 @@ impl Wire for TxnOffsetCommitRequest {
     }
 }
 
-/// Each topic that we want to commit offsets for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TxnOffsetCommitRequestTopic {
-    /// The topic name.
     pub name: String,
-    /// The topic ID.
     pub topic_id: TopicId,
-    /// The partitions inside the topic that we want to commit offsets for.
     pub partitions: Vec<TxnOffsetCommitRequestPartition>,
 }
 
@@ -130,16 +118,11 @@ impl Wire for TxnOffsetCommitRequestTopic {
     }
 }
 
-/// The partitions inside the topic that we want to commit offsets for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TxnOffsetCommitRequestPartition {
-    /// The index of the partition within the topic.
     pub partition_index: i32,
-    /// The message offset to be committed.
     pub committed_offset: i64,
-    /// The leader epoch of the last consumed record.
     pub committed_leader_epoch: i32,
-    /// Any associated metadata the client wants to keep.
     pub committed_metadata: Option<String>,
 }
 

@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// TxnOffsetCommitResponse, versions 0 to 6.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TxnOffsetCommitResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The responses for each topic.
     pub topics: Vec<TxnOffsetCommitResponseTopic>,
 }
 
@@ -33,14 +31,10 @@ impl Wire for TxnOffsetCommitResponse {
     }
 }
 
-/// The responses for each topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TxnOffsetCommitResponseTopic {
-    /// The topic name.
     pub name: String,
-    /// The topic ID.
     pub topic_id: TopicId,
-    /// The responses for each partition in the topic.
     pub partitions: Vec<TxnOffsetCommitResponsePartition>,
 }
 
@@ -73,12 +67,9 @@ impl Wire for TxnOffsetCommitResponseTopic {
     }
 }
 
-/// The responses for each partition in the topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TxnOffsetCommitResponsePartition {
-    /// The partition index.
     pub partition_index: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
 }
 

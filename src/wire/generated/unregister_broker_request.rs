@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// UnregisterBrokerRequest, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnregisterBrokerRequest {
-    /// The broker ID to unregister.
     pub broker_id: i32,
 }
 

@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// UnregisterControllerRequest, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnregisterControllerRequest {
-    /// The controller ID to unregister.
     pub controller_id: i32,
 }
 

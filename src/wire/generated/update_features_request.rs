@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// UpdateFeaturesRequest, versions 0 to 2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdateFeaturesRequest {
-    /// How long to wait in milliseconds before timing out the request.
     pub timeout_ms: i32,
-    /// The list of updates to finalized features.
     pub feature_updates: Vec<FeatureUpdateKey>,
-    /// True if we should validate the request, but not perform the upgrade or downgrade.
     pub validate_only: bool,
 }
 
@@ -52,16 +49,11 @@ impl Wire for UpdateFeaturesRequest {
     }
 }
 
-/// The list of updates to finalized features.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeatureUpdateKey {
-    /// The name of the finalized feature to be updated.
     pub feature: String,
-    /// The new maximum version level for the finalized feature. A value >= 1 is valid. A value < 1, is special, and can be used to request the deletion of the finalized feature.
     pub max_version_level: i16,
-    /// DEPRECATED in version 1 (see DowngradeType). When set to true, the finalized feature version level is allowed to be downgraded/deleted. The downgrade request will fail if the new maximum version level is a value that's not lower than the existing maximum finalized version level.
     pub allow_downgrade: bool,
-    /// Determine which type of upgrade will be performed: 1 will perform an upgrade only (default), 2 is safe downgrades only (lossless), 3 is unsafe downgrades (lossy).
     pub upgrade_type: i8,
 }
 

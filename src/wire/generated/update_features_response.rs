@@ -7,13 +7,9 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// UpdateFeaturesResponse, versions 0 to 2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdateFeaturesResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The top-level error code, or `0` if there was no top-level error.
     pub error_code: i16,
-    /// The top-level error message, or `null` if there was no top-level error.
     pub error_message: Option<String>,
-    /// Results for each feature update.
     pub results: Vec<UpdatableFeatureResult>,
 }
 
@@ -55,14 +51,10 @@ impl Wire for UpdateFeaturesResponse {
     }
 }
 
-/// Results for each feature update.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdatableFeatureResult {
-    /// The name of the finalized feature.
     pub feature: String,
-    /// The feature update error code or `0` if the feature update succeeded.
     pub error_code: i16,
-    /// The feature update error, or `null` if the feature update succeeded.
     pub error_message: Option<String>,
 }
 

@@ -8,17 +8,11 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// UpdateRaftVoterRequest, versions 0 to 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdateRaftVoterRequest {
-    /// The cluster id.
     pub cluster_id: Option<String>,
-    /// The current leader epoch of the partition, -1 for unknown leader epoch.
     pub current_leader_epoch: i32,
-    /// The replica id of the voter getting updated in the topic partition.
     pub voter_id: i32,
-    /// The directory id of the voter getting updated in the topic partition.
     pub voter_directory_id: TopicId,
-    /// The endpoint that can be used to communicate with the leader.
     pub listeners: Vec<Listener>,
-    /// The range of versions of the protocol that the replica supports.
     pub k_raft_version_feature: KRaftVersionFeature,
 }
 
@@ -62,14 +56,10 @@ impl Wire for UpdateRaftVoterRequest {
     }
 }
 
-/// The endpoint that can be used to communicate with the leader.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listener {
-    /// The name of the endpoint.
     pub name: String,
-    /// The hostname.
     pub host: String,
-    /// The port.
     pub port: u16,
 }
 
@@ -94,12 +84,9 @@ impl Wire for Listener {
     }
 }
 
-/// The range of versions of the protocol that the replica supports.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KRaftVersionFeature {
-    /// The minimum supported KRaft protocol version.
     pub min_supported_version: i16,
-    /// The maximum supported KRaft protocol version.
     pub max_supported_version: i16,
 }
 

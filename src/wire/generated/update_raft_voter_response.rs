@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// UpdateRaftVoterResponse, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateRaftVoterResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
-    /// Details of the current Raft cluster leader.
     pub current_leader: CurrentLeader,
 }
 
@@ -44,16 +41,11 @@ impl Wire for UpdateRaftVoterResponse {
     }
 }
 
-/// Details of the current Raft cluster leader.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CurrentLeader {
-    /// The replica id of the current leader or -1 if the leader is unknown.
     pub leader_id: i32,
-    /// The latest known leader epoch.
     pub leader_epoch: i32,
-    /// The node's hostname.
     pub host: String,
-    /// The node's port.
     pub port: i32,
 }
 

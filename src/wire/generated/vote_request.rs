@@ -8,11 +8,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// VoteRequest, versions 0 to 2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VoteRequest {
-    /// The cluster id.
     pub cluster_id: Option<String>,
-    /// The replica id of the voter receiving the request.
     pub voter_id: i32,
-    /// The topic data.
     pub topics: Vec<TopicData>,
 }
 
@@ -51,12 +48,9 @@ impl Wire for VoteRequest {
     }
 }
 
-/// The topic data.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicData {
-    /// The topic name.
     pub topic_name: String,
-    /// The partition data.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -79,24 +73,15 @@ impl Wire for TopicData {
     }
 }
 
-/// The partition data.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition_index: i32,
-    /// The epoch of the voter sending the request
     pub replica_epoch: i32,
-    /// The replica id of the voter sending the request
     pub replica_id: i32,
-    /// The directory id of the voter sending the request
     pub replica_directory_id: TopicId,
-    /// The directory id of the voter receiving the request
     pub voter_directory_id: TopicId,
-    /// The epoch of the last record written to the metadata log.
     pub last_offset_epoch: i32,
-    /// The log end offset of the metadata log of the voter sending the request.
     pub last_offset: i64,
-    /// Whether the request is a PreVote request (not persisted) or not.
     pub pre_vote: bool,
 }
 

@@ -7,11 +7,8 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// VoteResponse, versions 0 to 2.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VoteResponse {
-    /// The top level error code.
     pub error_code: i16,
-    /// The results for each topic.
     pub topics: Vec<TopicData>,
-    /// Endpoints for all current-leaders enumerated in PartitionData.
     pub node_endpoints: Vec<NodeEndpoint>,
 }
 
@@ -48,12 +45,9 @@ impl Wire for VoteResponse {
     }
 }
 
-/// The results for each topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicData {
-    /// The topic name.
     pub topic_name: String,
-    /// The results for each partition.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -76,18 +70,12 @@ impl Wire for TopicData {
     }
 }
 
-/// The results for each partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition_index: i32,
-    /// The partition level error code.
     pub error_code: i16,
-    /// The ID of the current leader or -1 if the leader is unknown.
     pub leader_id: i32,
-    /// The latest known leader epoch.
     pub leader_epoch: i32,
-    /// True if the vote was granted and false otherwise.
     pub vote_granted: bool,
 }
 
@@ -116,14 +104,10 @@ impl Wire for PartitionData {
     }
 }
 
-/// Endpoints for all current-leaders enumerated in PartitionData.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeEndpoint {
-    /// The ID of the associated node.
     pub node_id: i32,
-    /// The node's hostname.
     pub host: String,
-    /// The node's port.
     pub port: u16,
 }
 

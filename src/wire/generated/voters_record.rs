@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// VotersRecord, versions 0 to 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VotersRecord {
-    /// The version of the voters record.
     pub version: i16,
-    /// The set of voters in the quorum for this epoch.
     pub voters: Vec<Voter>,
 }
 
@@ -33,16 +31,11 @@ impl Wire for VotersRecord {
     }
 }
 
-/// The set of voters in the quorum for this epoch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Voter {
-    /// The replica id of the voter in the topic partition.
     pub voter_id: i32,
-    /// The directory id of the voter in the topic partition.
     pub voter_directory_id: TopicId,
-    /// The endpoint that can be used to communicate with the voter.
     pub endpoints: Vec<Endpoint>,
-    /// The range of versions of the protocol that the replica supports.
     pub k_raft_version_feature: KRaftVersionFeature,
 }
 
@@ -69,14 +62,10 @@ impl Wire for Voter {
     }
 }
 
-/// The endpoint that can be used to communicate with the voter.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Endpoint {
-    /// The name of the endpoint.
     pub name: String,
-    /// The hostname.
     pub host: String,
-    /// The port.
     pub port: u16,
 }
 
@@ -101,12 +90,9 @@ impl Wire for Endpoint {
     }
 }
 
-/// The range of versions of the protocol that the replica supports.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KRaftVersionFeature {
-    /// The minimum supported KRaft protocol version.
     pub min_supported_version: i16,
-    /// The maximum supported KRaft protocol version.
     pub max_supported_version: i16,
 }
 

@@ -8,9 +8,7 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// WriteShareGroupStateRequest, versions 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteShareGroupStateRequest {
-    /// The group identifier.
     pub group_id: String,
-    /// The data for the topics.
     pub topics: Vec<WriteStateData>,
 }
 
@@ -33,12 +31,9 @@ impl Wire for WriteShareGroupStateRequest {
     }
 }
 
-/// The data for the topics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteStateData {
-    /// The topic identifier.
     pub topic_id: TopicId,
-    /// The data for the partitions.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -61,20 +56,13 @@ impl Wire for WriteStateData {
     }
 }
 
-/// The data for the partitions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartitionData {
-    /// The partition index.
     pub partition: i32,
-    /// The state epoch of the share-partition.
     pub state_epoch: i32,
-    /// The leader epoch of the share-partition.
     pub leader_epoch: i32,
-    /// The share-partition start offset, or -1 if the start offset is not being written.
     pub start_offset: i64,
-    /// The number of offsets greater than or equal to share-partition start offset for which delivery has been completed.
     pub delivery_complete_count: i32,
-    /// The state batches for the share-partition.
     pub state_batches: Vec<StateBatch>,
 }
 
@@ -122,16 +110,11 @@ impl Wire for PartitionData {
     }
 }
 
-/// The state batches for the share-partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateBatch {
-    /// The first offset of this state batch.
     pub first_offset: i64,
-    /// The last offset of this state batch.
     pub last_offset: i64,
-    /// The delivery state - 0:Available,2:Acked,4:Archived.
     pub delivery_state: i8,
-    /// The delivery count.
     pub delivery_count: i16,
 }
 

@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// WriteTxnMarkersRequest, versions 1 to 2.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteTxnMarkersRequest {
-    /// The transaction markers to be written.
     pub markers: Vec<WritableTxnMarker>,
 }
 
@@ -28,20 +27,13 @@ impl Wire for WriteTxnMarkersRequest {
     }
 }
 
-/// The transaction markers to be written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WritableTxnMarker {
-    /// The current producer ID.
     pub producer_id: i64,
-    /// The current epoch associated with the producer ID.
     pub producer_epoch: i16,
-    /// The result of the transaction to write to the partitions (false = ABORT, true = COMMIT).
     pub transaction_result: bool,
-    /// Each topic that we want to write transaction marker(s) for.
     pub topics: Vec<WritableTxnMarkerTopic>,
-    /// Epoch associated with the transaction state partition hosted by this transaction coordinator.
     pub coordinator_epoch: i32,
-    /// Transaction version of the marker. Ex: 0/1 = legacy (TV0/TV1), 2 = TV2 etc.
     pub transaction_version: i8,
 }
 
@@ -76,12 +68,9 @@ impl Wire for WritableTxnMarker {
     }
 }
 
-/// Each topic that we want to write transaction marker(s) for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WritableTxnMarkerTopic {
-    /// The topic name.
     pub name: String,
-    /// The indexes of the partitions to write transaction markers for.
     pub partition_indexes: Vec<i32>,
 }
 

@@ -7,7 +7,6 @@ use crate::wire::{Message, Reader, Wire, WireError, Writer};
 /// WriteTxnMarkersResponse, versions 1 to 2.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteTxnMarkersResponse {
-    /// The results for writing makers.
     pub markers: Vec<WritableTxnMarkerResult>,
 }
 
@@ -28,12 +27,9 @@ impl Wire for WriteTxnMarkersResponse {
     }
 }
 
-/// The results for writing makers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WritableTxnMarkerResult {
-    /// The current producer ID in use by the transactional ID.
     pub producer_id: i64,
-    /// The results by topic.
     pub topics: Vec<WritableTxnMarkerTopicResult>,
 }
 
@@ -56,12 +52,9 @@ impl Wire for WritableTxnMarkerResult {
     }
 }
 
-/// The results by topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WritableTxnMarkerTopicResult {
-    /// The topic name.
     pub name: String,
-    /// The results by partition.
     pub partitions: Vec<WritableTxnMarkerPartitionResult>,
 }
 
@@ -84,12 +77,9 @@ impl Wire for WritableTxnMarkerTopicResult {
     }
 }
 
-/// The results by partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WritableTxnMarkerPartitionResult {
-    /// The partition index.
     pub partition_index: i32,
-    /// The error code, or 0 if there was no error.
     pub error_code: i16,
 }
 
