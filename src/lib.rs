@@ -7,6 +7,7 @@ pub mod admin;
 pub mod base;
 pub mod config;
 pub mod env;
+pub mod group;
 pub mod io;
 pub mod model;
 pub mod observe;
