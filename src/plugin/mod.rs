@@ -1,7 +1,48 @@
 //! Plugins: WebAssembly components that decide, loaded and replaced while the broker runs.
+//!
+//! Owns: installing, compiling and running them, their limits, their instances on each shard.
+//! Leaves to others: names, versions and bindings (`cluster`), what clients see (`api`, `group`),
+//! when a log is compacted (`log`). The interface is `wit/logmill.wit`, the SDK for guests `sdk/`.
+//! Invariant: whatever a plugin does, a call ends within its budget, a slice within 250 µs, and
+//! memory within 64 MiB; what it answered was checked.
+//! Start reading at: [`Host`] (node), [`ShardPlugins`] (shard), [`run_assignor`], [`PolicyRun`].
 
-mod componentize;
+pub mod assign;
+pub mod breaker;
+pub mod cache;
+pub mod code;
 mod early;
+mod error;
+mod guest;
+mod host;
+mod inspect;
+mod instance;
+pub mod log_gate;
+mod lower;
+pub mod meter;
+pub mod policy;
+mod residents;
+mod slot;
+mod store;
+#[cfg(test)]
+mod tests;
+pub mod ticker;
+mod view;
+mod world;
 
-pub use componentize::{ComponentizeError, componentize};
-pub use early::{componentize_file, early_main};
+pub use assign::{
+    ASSIGN_BUDGET_NS, AssignInput, AssignMember, AssignTopic, Assigned, run_assignor,
+};
+pub use cache::Compiler;
+pub use code::{Compiled, Label, Live, Native, NativePartitioner, PluginCode, Settings, settings};
+pub use early::early_main;
+pub use error::{CallError, Fault};
+pub use guest::{Guest, INIT_BUDGET_NS};
+pub use host::{Host, HostError, Installed, LoadError, dry_run};
+pub use inspect::{COMPONENT_BYTES_MAX, Digest, InstallError, PluginInfo, PluginKind, inspect};
+pub use instance::{Batch, Instance};
+pub use policy::{NativePolicy, PassInfo, PolicyRun, Scope};
+pub use residents::{BindingKey, CALL_BUDGET_NS, Decision, Limits, ShardPlugins, SlotState};
+pub use store::{Store, StoreError};
+pub use view::{Columns, SHOWN_BYTES_MAX, View};
+pub use world::{MEMORY_BYTES_MAX, NOBODY, Produced, WIT_VERSION};
