@@ -2,8 +2,8 @@
 //!
 //! Owns: a timer signal per thread that runs guests, and the clocks that slices are measured with.
 //! A tick only says "look at the clock" (`meter`): ticks of other threads do no harm. A signal
-//! lands on the very thread that runs the guest; a ticker thread would wait for a core while the guest
-//! holds it (measured: slices of 2 to 5 ms instead of 250 µs).
+//! lands on the very thread that runs the guest; a ticker thread would wait for a core while the
+//! guest holds it (measured: slices of 2 to 5 ms instead of 250 µs).
 //! Invariant: arming is lazy and sticky: a call at full load only stores a flag; the handler
 //! disarms the timer after [`IDLE_TICKS_MAX`] ticks without a guest, and a shard before it sleeps.
 //! Start reading at: [`enter`], then `on_tick`.
