@@ -14,10 +14,10 @@ setup: ## installs what building and testing need; never removes anything
 
 # The WebAssembly plugins, compiled to components.
 guests:
-	@if [ -x plugins/build ]; then plugins/build; fi
+	cargo build --bin logmill
+	plugins/build
 
 demo: setup guests ## the whole story: real clients, three plugins, one broker (warm: < 2 minutes)
-	cargo build --bin logmill
 	demo/run
 
 run: ## a broker with its defaults: Kafka on port 9092, admin on 9644, data in ./data
