@@ -1,0 +1,186 @@
+"""Step 2: two clients that hash differently, and a plugin in the broker that sees to it."""
+
+import collections
+import re
+
+from clients import LIMIT_S, confluent_producer, create_topic, kafka_python, kcat, python_producer, read_all
+from flights import AIRPORTS, row_of
+from talk import check, number, say, table, title
+
+PARTITIONS = 6
+HOMES = {"EWR": 0, "JFK": 2, "LGA": 4}
+# What the two clients' own partitioners make of these keys.
+OWN = {"kcat": {"EWR": 0, "JFK": 5, "LGA": 2}, "kafka-python": {"EWR": 1, "JFK": 1, "LGA": 0}}
+ADVISED_ROWS = 30_000
+REFUSED_ROWS = 1_000
+
+
+def run(broker, rows):
+    title("2. Partitioner: one airport, one partition, whatever the client")
+    plain(broker, rows)
+    if broker.has_plugins:
+        settings = [f"--set={airport}={home}" for airport, home in HOMES.items()]
+        broker.install("by-airport", "by-airport@1")
+        broker.activate("by-airport@1")
+        advise(broker, rows[:ADVISED_ROWS], settings)
+        create_topic(broker, "flights", PARTITIONS)
+        broker.logmill("plugin", "bind", "by-airport", "--topic", "flights", "--mode", "verify", *settings)
+        refuse(broker, rows[:REFUSED_ROWS])
+    else:
+        create_topic(broker, "flights", PARTITIONS)
+    take_advice(broker, rows)
+    read_back(broker, rows)
+
+
+def deal(rows):
+    """Rows in turn to the two clients."""
+    return rows[0::2], rows[1::2]
+
+
+def plain(broker, rows):
+    say(f"{number(len(rows))} flights are dealt in turn to kcat and kafka-python: topic flights-plain.")
+    create_topic(broker, "flights-plain", PARTITIONS)
+    mine, yours = deal(rows)
+    failed = kcat(broker, "flights-plain", mine) + len(kafka_python(broker, "flights-plain", yours))
+    check(failed == 0, "both clients had every record acknowledged")
+    places = collections.defaultdict(collections.Counter)
+    seen = set()
+    for message in read_all(broker, "flights-plain", PARTITIONS):
+        places[message.key().decode()][message.partition()] += 1
+        seen.add(row_of(message.value()))
+    check(len(seen) == len(rows) == sum(c.total() for c in places.values()), "every row is there once")
+    headings = ["airport", "partitions", *(f"p{index}" for index in range(PARTITIONS))]
+    lines = [
+        [airport, len(places[airport]), *(places[airport][index] or "" for index in range(PARTITIONS))]
+        for airport in AIRPORTS
+    ]
+    table(headings, lines)
+    say("The clients hash keys differently (CRC32, murmur2), so each airport lies in two partitions.")
+    check(all(len(places[airport]) == 2 for airport in AIRPORTS), "without a plugin each airport lies in two")
+
+
+def advise(broker, rows, settings):
+    say(f"\nThe plugin gives advice only: {number(len(rows))} rows into flights-advised.")
+    create_topic(broker, "flights-advised", PARTITIONS)
+    bind = ["plugin", "bind", "by-airport", "--topic", "flights-advised", "--mode", "advise"]
+    broker.logmill(*bind, *settings)
+    mine, yours = deal(rows)
+    failed = kcat(broker, "flights-advised", mine) + len(kafka_python(broker, "flights-advised", yours))
+    check(failed == 0, "advice refuses nothing")
+    answer = broker.logmill("topic", "describe", "flights-advised")
+    counted = {client["client_id"]: client for client in answer["clients"]}
+    lines = []
+    for client, part in [("kcat", mine), ("kafka-python", yours)]:
+        wrong = sum(OWN[client][row.origin] != HOMES[row.origin] for row in part)
+        said = counted[client]
+        lines.append([client, said["records"], said["disagreed"], f"{said['disagreed'] / said['records']:.0%}"])
+        right = said["records"] == len(part) and said["disagreed"] == wrong
+        check(right, f"the broker counted {number(wrong)} of {number(len(part))} records of {client} as misplaced")
+    table(["client", "records", "misplaced", "share"], lines)
+
+
+def refuse(broker, rows):
+    say(f"\nThe plugin refuses: {number(len(rows))} rows by each client into flights, the clients' own way.")
+    # By CRC32 one airport happens to lie right; kcat sends the others.
+    wrong = [row for row in rows if OWN["kcat"][row.origin] != HOMES[row.origin]]
+    check(kcat(broker, "flights", wrong) == len(wrong), f"kcat's {number(len(wrong))} records were refused")
+    errors = kafka_python(broker, "flights", rows)
+    check(len(errors) == len(rows), f"kafka-python's {number(len(rows))} records were refused")
+    say(f"  kafka-python was told: {errors[0]}")
+    stored = sum(1 for _ in read_all(broker, "flights", PARTITIONS))
+    check(stored == 0, "nothing of the refused batches is stored")
+
+
+def advice(error):
+    """The partition that a refusal names."""
+    found = re.findall(r"partition (\d+)", str(error))
+    check(bool(found), f"the refusal names the right partition: {error}")
+    return int(found[-1])
+
+
+class Confluent:
+    """librdkafka from Python."""
+
+    def __init__(self, broker):
+        self.producer = confluent_producer(broker)
+        self.errors = []
+
+    def first(self, row, partition=None):
+        """Sends one row and waits; the partition that took it, or the error."""
+        answers = []
+        where = {} if partition is None else {"partition": partition}
+        self.producer.produce(
+            "flights", row.json, row.origin, on_delivery=lambda *answer: answers.append(answer), **where
+        )
+        self.producer.flush(LIMIT_S)
+        [(error, message)] = answers
+        return (None, error) if error else (message.partition(), None)
+
+    def send(self, row, partition):
+        self.producer.produce("flights", row.json, row.origin, partition, self.answer)
+        self.producer.poll(0)
+
+    def answer(self, error, _message):
+        if error:
+            self.errors.append(error)
+
+    def finish(self):
+        return self.errors or self.producer.flush(LIMIT_S)
+
+
+class KafkaPython:
+    def __init__(self, broker):
+        self.producer = python_producer(broker)
+        self.errors = []
+
+    def first(self, row, partition=None):
+        sent = self.producer.send("flights", row.json, row.origin.encode(), partition=partition)
+        try:
+            return sent.get(LIMIT_S).partition, None
+        except Exception as error:  # the library's own kinds of failure
+            return None, error
+
+    def send(self, row, partition):
+        sent = self.producer.send("flights", row.json, row.origin.encode(), partition=partition)
+        sent.add_errback(self.errors.append)
+
+    def finish(self):
+        self.producer.flush(LIMIT_S)
+        self.producer.close()
+        return self.errors
+
+
+def take_advice(broker, rows):
+    """The first row of each airport finds out where it belongs; all others follow it."""
+    say("\nTwo producers that take the advice: all rows into flights.")
+    for client, part in zip([Confluent(broker), KafkaPython(broker)], deal(rows)):
+        homes = {} if broker.has_plugins else dict(HOMES)
+        refused = 0
+        for row in part:
+            if row.origin in homes:
+                client.send(row, homes[row.origin])
+                continue
+            home, error = client.first(row)
+            if error is not None:
+                refused += 1
+                home, error = client.first(row, advice(error))
+            check(error is None, f"{row.origin} was taken in partition {home}")
+            homes[row.origin] = home
+        name = type(client).__name__
+        check(not client.finish(), f"{name} got {number(len(part))} rows in, after {refused} refusals")
+
+
+def read_back(broker, rows):
+    say("\nReading flights back.")
+    places = collections.defaultdict(set)
+    order = collections.defaultdict(list)
+    for message in read_all(broker, "flights", PARTITIONS):
+        airport, row = message.key().decode(), row_of(message.value())
+        places[airport].add(message.partition())
+        order[airport, row % 2].append(row)
+    lies = {airport: sorted(places[airport]) for airport in AIRPORTS}
+    check(lies == {airport: [home] for airport, home in HOMES.items()}, f"one airport, one partition: {lies}")
+    read = sorted(row for part in order.values() for row in part)
+    check(read == list(range(len(rows))), f"each of {number(len(rows))} rows is there once")
+    kept = all(part == sorted(part) for part in order.values())
+    check(kept, "each producer's rows of an airport are in the order in which it sent them")
