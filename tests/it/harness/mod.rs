@@ -11,6 +11,7 @@ pub mod broker;
 pub mod client;
 pub mod dump;
 pub mod java;
+pub mod script;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
