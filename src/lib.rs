@@ -9,6 +9,7 @@ pub mod config;
 pub mod env;
 pub mod group;
 pub mod io;
+pub mod log;
 pub mod model;
 pub mod observe;
 pub mod plugin;

@@ -3,4 +3,5 @@ mod contract;
 mod goldens;
 mod harness;
 mod layering;
+mod log_files;
 mod tidy;

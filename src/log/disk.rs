@@ -1,0 +1,145 @@
+//! File operations with errors that name the action and the file.
+//!
+//! Owns: [`DiskError`], small whole-file helpers. Leaves to others: which files (`names`).
+//! Invariant: [`Files::replace`] leaves the old or the new content after a crash, never a mixture.
+use std::sync::Arc;
+
+use crate::base::Bytes;
+use crate::env::{Env, File, IoError, OpenHow};
+
+/// A file operation failed; what it should have done is not certain any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {action} {path}: {source}")]
+pub struct DiskError {
+    pub action: &'static str,
+    pub path: Arc<str>,
+    pub source: IoError,
+}
+
+impl DiskError {
+    pub fn new(action: &'static str, path: &str, source: IoError) -> Self {
+        Self { action, path: path.into(), source }
+    }
+}
+
+/// Largest of the small files (checkpoints, snapshots, indexes) that is read whole.
+pub const WHOLE_FILE_BYTES_MAX: u64 = 256 << 20;
+
+/// The disk, with errors that say what and where.
+#[derive(Clone)]
+pub struct Files(pub Env);
+
+impl Files {
+    pub async fn open(&self, path: &str, how: OpenHow) -> Result<File, DiskError> {
+        self.0.open(path, how).await.map_err(|source| DiskError::new("open", path, source))
+    }
+
+    /// The file, or `None` when there is none of that name.
+    pub async fn open_if_there(&self, path: &str) -> Result<Option<File>, DiskError> {
+        match self.0.open(path, OpenHow::Read).await {
+            Ok(file) => Ok(Some(file)),
+            Err(IoError::NotFound) => Ok(None),
+            Err(source) => Err(DiskError::new("open", path, source)),
+        }
+    }
+
+    pub async fn bytes(&self, file: &File, path: &str) -> Result<u64, DiskError> {
+        self.0.file_bytes(file).await.map_err(|source| DiskError::new("size", path, source))
+    }
+
+    pub async fn read(
+        &self,
+        file: &File,
+        path: &str,
+        at: u64,
+        want: usize,
+    ) -> Result<Bytes, DiskError> {
+        let read = self.0.read_at(file, at, want).await;
+        read.map_err(|source| DiskError::new("read", path, source))
+    }
+
+    pub async fn write(
+        &self,
+        file: &File,
+        path: &str,
+        at: u64,
+        data: Vec<Bytes>,
+    ) -> Result<(), DiskError> {
+        let written = self.0.write_all_at(file, at, data).await;
+        written.map_err(|source| DiskError::new("write", path, source))
+    }
+
+    pub async fn sync(&self, file: &File, path: &str) -> Result<(), DiskError> {
+        self.0.sync_data(file).await.map_err(|source| DiskError::new("sync", path, source))
+    }
+
+    pub async fn truncate(&self, file: &File, path: &str, bytes: u64) -> Result<(), DiskError> {
+        let cut = self.0.truncate(file, bytes).await;
+        cut.map_err(|source| DiskError::new("truncate", path, source))
+    }
+
+    pub async fn sync_dir(&self, path: &str) -> Result<(), DiskError> {
+        self.0.sync_dir(path).await.map_err(|source| DiskError::new("sync directory", path, source))
+    }
+
+    pub async fn create_dir_all(&self, path: &str) -> Result<(), DiskError> {
+        let made = self.0.create_dir_all(path).await;
+        made.map_err(|source| DiskError::new("create directory", path, source))
+    }
+
+    pub async fn exists(&self, path: &str) -> Result<bool, DiskError> {
+        self.0.exists(path).await.map_err(|source| DiskError::new("look for", path, source))
+    }
+
+    pub async fn rename(&self, from: &str, to: &str) -> Result<(), DiskError> {
+        self.0.rename(from, to).await.map_err(|source| DiskError::new("rename", from, source))
+    }
+
+    /// Names in a directory; none when the directory is not there.
+    pub async fn names(&self, path: &str) -> Result<Vec<String>, DiskError> {
+        match self.0.list_dir(path).await {
+            Ok(entries) => Ok(entries.into_iter().map(|entry| entry.name).collect()),
+            Err(IoError::NotFound) => Ok(Vec::new()),
+            Err(source) => Err(DiskError::new("list", path, source)),
+        }
+    }
+
+    /// Removes a file; one that is gone already is fine.
+    pub async fn remove(&self, path: &str) -> Result<(), DiskError> {
+        match self.0.remove_file(path).await {
+            Ok(()) | Err(IoError::NotFound) => Ok(()),
+            Err(source) => Err(DiskError::new("remove", path, source)),
+        }
+    }
+
+    /// The whole content of a small file; `None` when there is no such file.
+    pub async fn read_whole(&self, path: &str) -> Result<Option<Bytes>, DiskError> {
+        let Some(file) = self.open_if_there(path).await? else { return Ok(None) };
+        let bytes = self.bytes(&file, path).await?;
+        if WHOLE_FILE_BYTES_MAX < bytes {
+            return Err(DiskError::new("read all of", path, IoError::NoSpace));
+        }
+        Ok(Some(self.read(&file, path, 0, bytes as usize).await?))
+    }
+
+    /// Makes a file hold exactly `content`, and that durable; its name is the caller's to sync.
+    ///
+    /// Not atomic: for files that can be built again.
+    pub async fn write_whole(&self, path: &str, content: Vec<u8>) -> Result<File, DiskError> {
+        let file = self.open(path, OpenHow::Create).await?;
+        let bytes = content.len() as u64;
+        self.write(&file, path, 0, vec![Bytes::from(content)]).await?;
+        self.truncate(&file, path, bytes).await?;
+        self.sync(&file, path).await?;
+        Ok(file)
+    }
+
+    /// Replaces a file's content atomically: temporary file, sync, rename, sync of the directory.
+    pub async fn replace(&self, path: &str, content: Vec<u8>) -> Result<(), DiskError> {
+        let temporary = format!("{path}.tmp");
+        self.write_whole(&temporary, content).await?;
+        self.rename(&temporary, path).await?;
+        let (dir, _) = path.rsplit_once('/').unwrap_or((".", path));
+        self.sync_dir(dir).await
+    }
+}

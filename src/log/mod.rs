@@ -1,0 +1,414 @@
+//! The log of one partition: Kafka's own files, group-committed, read from memory or disk.
+//!
+//! Owns: a partition's directory, its segments and indexes, the three ends, producer state,
+//! recovery after any crash, compaction.
+//! Leaves to others: which partitions exist (`cluster`), who may write and what errors cost
+//! (`api`), when to compact or delete and where recovery points are kept (`shard`).
+//! Invariant: what is acknowledged with acks=all, and what anybody has read, is never taken back;
+//! durability is a prefix property; after a failed write or sync nothing more is accepted.
+//! Start reading at: [`Log::open`], [`Log::append`]; then [`writer`], [`recovery`], [`read`].
+//! Source: the design's sections 3 and 4; Kafka `UnifiedLog`, `LogSegment`, `LogLoader`.
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::env::local::Notify;
+use crate::env::{Env, IoError};
+use crate::model::{LeaderEpoch, Offset, ProducerId};
+
+mod append;
+pub mod checkpoint;
+mod closing;
+mod config;
+mod disk;
+mod epochs;
+mod index;
+mod names;
+mod producers;
+mod progress;
+mod read;
+mod recovery;
+mod scan;
+mod segment;
+mod snapshot;
+mod tail;
+mod timestamps;
+mod waiters;
+mod writer;
+
+pub use append::{Ack, Acks, AppendError, Appended};
+pub use config::LogConfig;
+pub use disk::DiskError;
+pub use epochs::{EpochCache, EpochStart};
+pub use names::LogPlace;
+pub use producers::{SequenceError, WINDOW_BATCHES_MAX};
+pub use progress::Ends;
+pub use read::{FirstBatch, ReadError, Watch};
+pub use timestamps::{TimestampError, TimestampHit};
+
+use disk::Files;
+use producers::Producers;
+use progress::{Need, Progress};
+use segment::{Active, Closed};
+use tail::{Tail, TailLedger};
+use waiters::Waiters;
+use writer::{Item, OnDisk};
+
+/// How the files of a partition were left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// The partition was just created: nothing on disk is its.
+    New,
+    /// The broker stopped in order; files are trusted after cheap checks.
+    Clean,
+    /// A crash. Below `recovery_point` everything was stable once.
+    Unclean { recovery_point: Option<Offset> },
+}
+
+/// Why a partition's log cannot be opened. The partition is offline then.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(
+        "{path} is damaged at byte {position} ({why}), below the recovery point {recovery_point}: \
+         not cut, because it was acknowledged as durable"
+    )]
+    Corrupt { path: String, position: u64, why: &'static str, recovery_point: Offset },
+    #[error("{path} ends at offset {end}, below the recovery point {recovery_point}")]
+    Short { path: String, end: Offset, recovery_point: Offset },
+    #[error("{path} belongs to topic id {found}, expected {expected}")]
+    ForeignTopic { path: String, found: crate::model::TopicId, expected: crate::model::TopicId },
+}
+
+/// What happened to a log, in order; for tests and traces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogEvent {
+    /// The page cache has everything below.
+    Written(Offset),
+    /// The device has everything below.
+    Synced(Offset),
+    /// An append that ended there was answered.
+    Acked(Offset, Acks),
+}
+
+/// What recovery found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    pub segments_scanned: u64,
+    /// Bytes cut off as a torn tail.
+    pub bytes_cut: u64,
+    pub segments_dropped: u64,
+    pub indexes_rebuilt: u64,
+    /// Compactions that a crash had interrupted: completed or dropped.
+    pub swaps_completed: u64,
+}
+
+/// What all logs of one shard share.
+#[derive(Clone)]
+pub struct LogHost {
+    pub env: Env,
+    tail: Rc<TailLedger>,
+    trace: Rc<RefCell<Option<Trace>>>,
+    counters: Rc<Counters>,
+}
+
+type Trace = Rc<dyn Fn(&LogPlace, LogEvent)>;
+
+/// Sums over all logs of a shard.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub syncs_total: Cell<u64>,
+    pub writes_total: Cell<u64>,
+    pub written_bytes_total: Cell<u64>,
+    pub appended_batches_total: Cell<u64>,
+    pub duplicates_total: Cell<u64>,
+    pub rolls_total: Cell<u64>,
+    pub file_reads_total: Cell<u64>,
+    pub tail_reads_total: Cell<u64>,
+    pub offline_total: Cell<u64>,
+}
+
+fn add(counter: &Cell<u64>, count: u64) {
+    counter.set(counter.get() + count);
+}
+
+impl LogHost {
+    /// `tail_bytes_max` bounds the batches kept in memory for readers, over all logs of the shard.
+    pub fn new(env: Env, tail_bytes_max: usize) -> Self {
+        let tail = TailLedger::new(tail_bytes_max);
+        Self { env, tail, trace: Rc::default(), counters: Rc::default() }
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Bytes that the tails of this shard hold.
+    pub fn tail_bytes(&self) -> usize {
+        self.tail.held_bytes()
+    }
+
+    /// Calls `trace` with every event of every log of this shard.
+    pub fn set_trace(&self, trace: impl Fn(&LogPlace, LogEvent) + 'static) {
+        *self.trace.borrow_mut() = Some(Rc::new(trace));
+    }
+}
+
+/// The log of one partition. Lives on one shard; share it by `Rc`.
+pub struct Log {
+    host: LogHost,
+    files: Files,
+    place: LogPlace,
+    /// The partition's own directory.
+    dir: Arc<str>,
+    this: Weak<Log>,
+    state: RefCell<State>,
+    tail: Tail,
+    /// A writer or a sync ended, or a closed segment is complete.
+    quiet: Notify,
+    recovered: Recovered,
+}
+
+/// Whether appends are taken.
+#[derive(Clone, Debug)]
+enum Life {
+    Open,
+    /// Closed or deleted on purpose.
+    Closed,
+    /// A write or sync failed: what the device holds is not certain any more.
+    Offline(DiskError),
+}
+
+struct State {
+    config: LogConfig,
+    leader_epoch: LeaderEpoch,
+    life: Life,
+    progress: Progress,
+    epochs: EpochCache,
+    producers: Producers,
+    expire_at_ms: i64,
+    closed: BTreeMap<Offset, Rc<Closed>>,
+    /// Closed segments with an open file, coldest first.
+    warm: VecDeque<Rc<Closed>>,
+    active: Active,
+    queue: VecDeque<Item>,
+    queue_bytes: usize,
+    writer_runs: bool,
+    sync_runs: bool,
+    compaction_runs: bool,
+    /// Syncs go on until the stable end is here.
+    want_stable: Offset,
+    on_disk: OnDisk,
+    safe_waiters: Waiters,
+    stable_waiters: Waiters,
+    watchers: Waiters,
+}
+
+/// Closed segments that keep their file and index open.
+const WARM_SEGMENTS_MAX: usize = 4;
+
+impl Log {
+    /// Opens or recovers one partition's log.
+    ///
+    /// Nothing is created: directory and files appear with the first append.
+    /// Errors: any means that the partition stays offline; files are left as they are, except that
+    /// a torn tail above the recovery point may have been cut already.
+    pub async fn open(
+        host: &LogHost,
+        place: LogPlace,
+        config: LogConfig,
+        leader_epoch: LeaderEpoch,
+        start: Start,
+    ) -> Result<Rc<Self>, LogError> {
+        let files = Files(host.env.clone());
+        let dir: Arc<str> = place.path().into();
+        let loaded = recovery::load(&files, &place, &dir, &config, start).await?;
+        let end = loaded.end;
+        let log_start = loaded.closed.keys().next().copied().unwrap_or(loaded.active.base);
+        let mut epochs = loaded.epochs;
+        let epochs_changed = epochs.assign(leader_epoch, end);
+        let mut on_disk = OnDisk::new(loaded.dir_is_there, epochs_changed, loaded.snapshots);
+        (on_disk.finished_end, on_disk.complete_at) = (loaded.active.base, end);
+        let state = State {
+            config,
+            leader_epoch,
+            life: Life::Open,
+            progress: Progress::new(log_start, end),
+            epochs,
+            producers: loaded.producers,
+            expire_at_ms: host.env.wall_ms() + EXPIRY_INTERVAL_MS,
+            closed: loaded.closed,
+            warm: VecDeque::new(),
+            active: loaded.active,
+            queue: VecDeque::new(),
+            queue_bytes: 0,
+            writer_runs: false,
+            sync_runs: false,
+            compaction_runs: false,
+            want_stable: end,
+            on_disk,
+            safe_waiters: Waiters::default(),
+            stable_waiters: Waiters::default(),
+            watchers: Waiters::default(),
+        };
+        let tail = Tail::new(host.tail.clone());
+        let (host, state, recovered) = (host.clone(), RefCell::new(state), loaded.report);
+        Ok(Rc::new_cyclic(|this| Self {
+            host,
+            files,
+            place,
+            dir,
+            this: this.clone(),
+            state,
+            tail,
+            quiet: Notify::default(),
+            recovered,
+        }))
+    }
+
+    pub fn place(&self) -> &LogPlace {
+        &self.place
+    }
+
+    /// What recovery did when this log was opened.
+    pub fn recovered(&self) -> &Recovered {
+        &self.recovered
+    }
+
+    /// All ends at this moment.
+    pub fn ends(&self) -> Ends {
+        let state = self.state.borrow();
+        let progress = &state.progress;
+        let unstable = state.producers.first_unstable();
+        Ends {
+            log_start: progress.log_start,
+            log_end: progress.log_end,
+            safe_end: progress.safe_end,
+            stable_end: progress.stable_end,
+            high_watermark: progress.high_watermark,
+            last_stable_offset: unstable
+                .map_or(progress.high_watermark, |first| first.min(progress.high_watermark)),
+        }
+    }
+
+    /// Up to here a crash cannot reach; the shard keeps it in `recovery-point-offset-checkpoint`.
+    pub fn recovery_point(&self) -> Offset {
+        self.state.borrow().progress.stable_end
+    }
+
+    /// Why this log takes nothing more; `None` while it does.
+    pub fn offline(&self) -> Option<DiskError> {
+        match &self.state.borrow().life {
+            Life::Offline(error) => Some(error.clone()),
+            Life::Open | Life::Closed => None,
+        }
+    }
+
+    pub fn config(&self) -> LogConfig {
+        self.state.borrow().config.clone()
+    }
+
+    /// Changes settings; they apply from the next append on.
+    pub fn set_config(&self, config: LogConfig) {
+        self.state.borrow_mut().config = config;
+    }
+
+    pub fn leader_epoch(&self) -> LeaderEpoch {
+        self.state.borrow().leader_epoch
+    }
+
+    /// Batches from now on carry `epoch`; a smaller one changes nothing.
+    pub fn set_leader_epoch(&self, epoch: LeaderEpoch) {
+        let mut state = self.state.borrow_mut();
+        if epoch <= state.leader_epoch {
+            return;
+        }
+        state.leader_epoch = epoch;
+        let end = state.progress.log_end;
+        let changed = state.epochs.assign(epoch, end);
+        state.on_disk.epochs_changed |= changed;
+    }
+
+    /// Answer to OffsetForLeaderEpoch; `None`: that epoch is not known here.
+    pub fn end_offset_for(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        let state = self.state.borrow();
+        state.epochs.end_offset_for(epoch, state.progress.log_end)
+    }
+
+    /// The epoch that wrote `offset`.
+    pub fn epoch_of(&self, offset: Offset) -> Option<LeaderEpoch> {
+        self.state.borrow().epochs.epoch_of(offset)
+    }
+
+    /// Largest producer id in this log's state: ids given out later start above.
+    pub fn largest_producer_id(&self) -> Option<ProducerId> {
+        self.state.borrow().producers.largest_id()
+    }
+
+    /// Producers remembered at this moment.
+    pub fn producer_count(&self) -> usize {
+        self.state.borrow().producers.entries.len()
+    }
+
+    /// Bytes in closed segments and the active one.
+    pub fn bytes(&self) -> u64 {
+        let state = self.state.borrow();
+        state.active.bytes + state.closed.values().map(|closed| closed.bytes).sum::<u64>()
+    }
+
+    pub fn segment_count(&self) -> usize {
+        self.state.borrow().closed.len() + 1
+    }
+
+    /// Bytes that were accepted and are not yet written.
+    pub fn queued_bytes(&self) -> usize {
+        self.state.borrow().queue_bytes
+    }
+
+    fn event(&self, event: LogEvent) {
+        let trace = self.host.trace.borrow().clone();
+        if let Some(trace) = trace {
+            trace(&self.place, event);
+        }
+    }
+
+    /// Takes the log offline: nothing is accepted any more, and nobody waits for ever.
+    fn fail(&self, error: DiskError) {
+        let mut wakers = Vec::new();
+        let mut state = self.state.borrow_mut();
+        if matches!(state.life, Life::Offline(_)) {
+            return;
+        }
+        if error.source == IoError::Stopped {
+            tracing::info!(partition = %self.dir, "log is stopped");
+        } else {
+            tracing::error!(partition = %self.dir, %error, "log is offline");
+            add(&self.host.counters.offline_total, 1);
+        }
+        state.life = Life::Offline(error);
+        state.queue.clear();
+        state.queue_bytes = 0;
+        state.safe_waiters.take_all(&mut wakers);
+        state.stable_waiters.take_all(&mut wakers);
+        state.watchers.take_all(&mut wakers);
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        self.quiet.notify_all();
+    }
+
+    fn need_of(config: &LogConfig, acks: Acks) -> Need {
+        match acks {
+            Acks::All if config.flush_on_acks_all => Need::Stable,
+            Acks::None | Acks::Leader | Acks::All => Need::Safe,
+        }
+    }
+}
+
+/// Time between two looks for producers to forget.
+const EXPIRY_INTERVAL_MS: i64 = 60_000;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! Names of the files of one partition, as Kafka gives them.
+//!
+//! Owns: building and reading names. Source: Kafka `LogFileUtils`.
+use crate::model::{Offset, PartitionIndex, TopicId};
+
+pub const LOG: &str = ".log";
+pub const INDEX: &str = ".index";
+pub const TIME_INDEX: &str = ".timeindex";
+pub const SNAPSHOT: &str = ".snapshot";
+/// Written by a compaction that has not finished: dropped at the next start.
+pub const CLEANED: &str = ".cleaned";
+/// Written by a compaction that has finished: it replaces what it covers.
+pub const SWAP: &str = ".swap";
+/// On its way out.
+pub const DELETED: &str = ".deleted";
+pub const EPOCHS: &str = "leader-epoch-checkpoint";
+pub const METADATA: &str = "partition.metadata";
+
+/// Where a partition lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPlace {
+    /// One of `log.dirs`; it exists.
+    pub dir: String,
+    pub topic: String,
+    pub topic_id: TopicId,
+    pub partition: PartitionIndex,
+}
+
+impl LogPlace {
+    /// Path of the partition's own directory.
+    pub fn path(&self) -> String {
+        format!("{}/{}-{}", self.dir, self.topic, self.partition)
+    }
+
+    /// Where the directory goes when the topic is deleted; `unique` tells generations apart.
+    pub fn delete_path(&self, unique: u128) -> String {
+        // Kafka cuts the topic so that the name fits the file system's 255 bytes.
+        let tail = format!("-{}.{unique:032x}-delete", self.partition);
+        let keep = self.topic.len().min(255 - tail.len());
+        format!("{}/{}{tail}", self.dir, &self.topic[..keep])
+    }
+}
+
+/// Path of a file that is named after an offset.
+pub fn file_path(dir: &str, base: Offset, suffix: &str) -> String {
+    format!("{dir}/{:020}{suffix}", base.0)
+}
+
+/// Offset and suffix of such a file's name: `00000000000000000042.log` gives 42 and `.log`.
+pub fn parse(name: &str) -> Option<(Offset, &str)> {
+    let (digits, suffix) = name.split_at_checked(20)?;
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) || !suffix.starts_with('.') {
+        return None;
+    }
+    Some((Offset(digits.parse().ok()?), suffix))
+}

@@ -1,0 +1,306 @@
+//! Reading whole batches: from memory while they are new, else from the file by its index.
+//!
+//! Owns: finding the place, cutting at batch boundaries, waiting for new data.
+//! Leaves to others: what a client may see (`upper` comes in), fetch budgets (`api`).
+//! Invariant: nothing at or behind `upper` goes out, and nothing that is not safe.
+//! Start reading at: [`Log::read`].
+//! Source: KIP-74.
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::base::Bytes;
+use crate::env::{File, IoError, OpenHow};
+use crate::log::index::OffsetIndex;
+use crate::log::names::{INDEX, LOG, file_path};
+use crate::log::segment::{Closed, Warm};
+use crate::log::{DiskError, Life, Log, WARM_SEGMENTS_MAX, add};
+use crate::model::{ErrorCode, Offset};
+use crate::record::{Scanned, next_batch};
+
+/// Whether the first batch comes though it is larger than the limit, so that a reader moves on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstBatch {
+    Always,
+    IfItFits,
+}
+
+/// Why nothing could be read.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("offset {from} is outside of {log_start}..={log_end}")]
+    OutOfRange { from: Offset, log_start: Offset, log_end: Offset },
+    #[error("the log is offline: {0}")]
+    Offline(DiskError),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error("{path} is damaged at byte {position}: {why}")]
+    Corrupt { path: String, position: u64, why: &'static str },
+}
+
+impl From<&ReadError> for ErrorCode {
+    fn from(error: &ReadError) -> Self {
+        match error {
+            ReadError::OutOfRange { .. } => Self::OffsetOutOfRange,
+            ReadError::Offline(_) | ReadError::Disk(_) => Self::KafkaStorageError,
+            ReadError::Corrupt { .. } => Self::CorruptMessage,
+        }
+    }
+}
+
+/// A segment's file, and where in it to begin.
+pub(super) struct View {
+    pub path: String,
+    pub file: File,
+    pub base: Offset,
+    pub position: u64,
+    pub bytes: u64,
+    /// The next segment's base; `None` for the active one.
+    pub next: Option<Offset>,
+}
+
+/// Smallest read from a file: smaller ones cost the same.
+const READ_BYTES_MIN: usize = 16 << 10;
+/// Times that a segment may vanish (compaction replaced it) while it is looked up.
+const LOOKUPS_MAX: usize = 8;
+
+impl Log {
+    /// Whole batches from the one that holds `from`, all below `upper`, at most `bytes_max`.
+    ///
+    /// Empty when there is nothing between `from` and `upper`. A reply may end early at the end
+    /// of a segment; the next read goes on.
+    /// Errors: [`ReadError::OutOfRange`] when `from` is outside of log start and log end.
+    pub async fn read(
+        &self,
+        from: Offset,
+        bytes_max: usize,
+        first: FirstBatch,
+        upper: Offset,
+    ) -> Result<Vec<Bytes>, ReadError> {
+        let mut from = from;
+        let upper = {
+            let state = self.state.borrow();
+            if let Life::Offline(error) = &state.life {
+                return Err(ReadError::Offline(error.clone()));
+            }
+            let (log_start, log_end) = (state.progress.log_start, state.progress.log_end);
+            if from < log_start || log_end < from {
+                return Err(ReadError::OutOfRange { from, log_start, log_end });
+            }
+            upper.min(state.progress.safe_end)
+        };
+        if upper <= from {
+            return Ok(Vec::new());
+        }
+        if let Some(found) = self.tail.read(from, bytes_max, first, upper) {
+            add(&self.host.counters.tail_reads_total, 1);
+            return Ok(found);
+        }
+        loop {
+            let view = self.view(from).await?;
+            add(&self.host.counters.file_reads_total, 1);
+            let found = self.read_view(&view, from, bytes_max, first, upper).await?;
+            match (found, view.next) {
+                // Compaction may have emptied the end of a segment.
+                (None, Some(next)) if next < upper => from = next,
+                (found, _) => return Ok(found.into_iter().collect()),
+            }
+        }
+    }
+
+    /// The bytes wanted from one file; `None` when the segment has nothing at or behind `from`.
+    async fn read_view(
+        &self,
+        view: &View,
+        from: Offset,
+        bytes_max: usize,
+        first: FirstBatch,
+        upper: Offset,
+    ) -> Result<Option<Bytes>, ReadError> {
+        let mut at = view.position;
+        let mut want = bytes_max.max(READ_BYTES_MIN);
+        loop {
+            let left = view.bytes - at;
+            let want_now = (want as u64).min(left) as usize;
+            let chunk = self.files.read(&view.file, &view.path, at, want_now).await?;
+            // Where the answer begins and ends within the chunk.
+            let (mut start, mut end) = (None, 0);
+            let mut needs = 0;
+            loop {
+                if at + end as u64 == view.bytes {
+                    break;
+                }
+                let corrupt = |why| ReadError::Corrupt {
+                    path: view.path.clone(),
+                    position: at + end as u64,
+                    why,
+                };
+                match next_batch(&chunk[end..]) {
+                    Scanned::Bad { why } => return Err(corrupt(why)),
+                    Scanned::Needs(bytes) => {
+                        needs = bytes;
+                        break;
+                    }
+                    Scanned::Batch(header, bytes) => {
+                        let begin = start.unwrap_or(end);
+                        let too_much = bytes_max < end + bytes - begin;
+                        let wanted = from <= header.last_offset();
+                        let alone = start.is_none() && first == FirstBatch::Always;
+                        if upper <= header.last_offset() || (wanted && too_much && !alone) {
+                            let found = start.map_or(Bytes::new(), |start| chunk.slice(start..end));
+                            return Ok(Some(found));
+                        }
+                        if wanted {
+                            start = Some(begin);
+                        }
+                        end += bytes;
+                        if upper <= header.next_offset() {
+                            break;
+                        }
+                    }
+                }
+            }
+            if let Some(start) = start {
+                return Ok(Some(chunk.slice(start..end)));
+            }
+            at += end as u64;
+            if at == view.bytes {
+                return Ok(None);
+            }
+            if view.bytes - at < needs as u64 || (chunk.len() < want_now && needs == 0) {
+                let why = "the file ends inside a batch";
+                return Err(ReadError::Corrupt { path: view.path.clone(), position: at, why });
+            }
+            want = needs.max(bytes_max).max(READ_BYTES_MIN);
+        }
+    }
+
+    /// The segment that holds `from`, and a position at or before its batch.
+    pub(super) async fn view(&self, from: Offset) -> Result<View, DiskError> {
+        let mut lookups = 0;
+        loop {
+            lookups += 1;
+            match self.try_view(from).await {
+                Err(error) if error.source == IoError::NotFound && lookups < LOOKUPS_MAX => {}
+                result => return result,
+            }
+        }
+    }
+
+    async fn try_view(&self, from: Offset) -> Result<View, DiskError> {
+        let closed = {
+            let state = self.state.borrow();
+            let closed = state.closed.range(..=from).next_back().map(|(_, closed)| closed.clone());
+            // The last closed segment also covers what its end lost by compaction.
+            closed.filter(|_| from < state.active.base)
+        };
+        let Some(closed) = closed else { return self.active_view(from).await };
+        let path = file_path(&self.dir, closed.base, LOG);
+        let warm = self.warm(&closed, &path).await?;
+        let relative = u32::try_from(from.0 - closed.base.0).unwrap_or(u32::MAX);
+        Ok(View {
+            path,
+            file: warm.file,
+            base: closed.base,
+            position: u64::from(warm.index.floor(relative)),
+            bytes: closed.bytes,
+            next: Some(closed.end),
+        })
+    }
+
+    async fn active_view(&self, from: Offset) -> Result<View, DiskError> {
+        let (base, open) = {
+            let state = self.state.borrow();
+            (state.active.base, state.on_disk.active.clone())
+        };
+        let path = file_path(&self.dir, base, LOG);
+        let file = match open {
+            Some(file) => file,
+            None => {
+                let file = self.files.open(&path, OpenHow::ReadWrite).await?;
+                let mut state = self.state.borrow_mut();
+                if state.active.base != base {
+                    return Err(DiskError::new("find", &path, IoError::NotFound));
+                }
+                state.on_disk.active.get_or_insert(file).clone()
+            }
+        };
+        let state = self.state.borrow();
+        let relative = u32::try_from(from.0 - base.0).unwrap_or(0);
+        let position = u64::from(state.active.index.floor(relative));
+        Ok(View { path, file, base, position, bytes: state.active.bytes, next: None })
+    }
+
+    /// Opens a closed segment, or takes it from the few that are open.
+    async fn warm(&self, closed: &Rc<Closed>, path: &str) -> Result<Warm, DiskError> {
+        if let Some(warm) = closed.warm.borrow().clone() {
+            return Ok(warm);
+        }
+        let file = self.files.open(path, OpenHow::Read).await?;
+        let pinned = closed.pinned.borrow().as_ref().map(|(index, _)| index.clone());
+        let index = match pinned {
+            Some(index) => index,
+            None => {
+                let path = file_path(&self.dir, closed.base, INDEX);
+                let content = self.files.read_whole(&path).await?.unwrap_or_default();
+                let index = OffsetIndex::decode(&content, closed.bytes).unwrap_or_else(|| {
+                    tracing::warn!(%path, "index is damaged; reads walk the segment");
+                    OffsetIndex::default()
+                });
+                Rc::new(index)
+            }
+        };
+        let warm = Warm { file, index };
+        *closed.warm.borrow_mut() = Some(warm.clone());
+        let mut state = self.state.borrow_mut();
+        state.warm.push_back(closed.clone());
+        if WARM_SEGMENTS_MAX < state.warm.len()
+            && let Some(cold) = state.warm.pop_front()
+        {
+            cold.warm.borrow_mut().take();
+        }
+        Ok(warm)
+    }
+
+    /// A future that ends when the high watermark is above where it is now, or the log stops.
+    pub fn watch(&self) -> Watch {
+        let seen = self.state.borrow().progress.high_watermark;
+        self.watch_beyond(seen)
+    }
+
+    /// A future that ends when the high watermark is above `offset`, or the log stops.
+    pub fn watch_beyond(&self, offset: Offset) -> Watch {
+        let log = self.this.upgrade().expect("called through an Rc");
+        Watch { log, end: Offset(offset.0.saturating_add(1)), ticket: None }
+    }
+}
+
+/// See [`Log::watch`]. Look at the log again after it: it may also have been closed.
+pub struct Watch {
+    log: Rc<Log>,
+    end: Offset,
+    ticket: Option<u64>,
+}
+
+impl Future for Watch {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let mut state = this.log.state.borrow_mut();
+        if this.end <= state.progress.high_watermark || !matches!(state.life, Life::Open) {
+            return Poll::Ready(());
+        }
+        state.watchers.wait(this.end, &mut this.ticket, cx.waker());
+        Poll::Pending
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.log.state.borrow_mut().watchers.forget(self.end, ticket);
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! Opening: what the files say, what a crash left behind, and what must go.
+//!
+//! Owns: the decision which segments are trusted, scanned, cut or refused; producer replay.
+//! Leaves to others: where recovery points are kept (the shard), walking a file (`scan`).
+//! Invariant: running it again, also after a power cut anywhere within, gives the same log; bytes
+//! below the recovery point are never cut.
+//! Start reading at: [`load`], then [`Recovery::load_segments`].
+//! Source: Kafka `LogLoader`.
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::rc::Rc;
+
+use crate::env::OpenHow;
+use crate::log::checkpoint::{decode_metadata, encode_metadata};
+use crate::log::disk::Files;
+use crate::log::names::{
+    DELETED, EPOCHS, INDEX, LOG, LogPlace, METADATA, SNAPSHOT, TIME_INDEX, file_path, parse,
+};
+use crate::log::producers::Producers;
+use crate::log::scan::{Check, Found, Scanner};
+use crate::log::segment::{Active, Closed};
+use crate::log::{DiskError, EpochCache, LogConfig, LogError, Recovered, Start, snapshot};
+use crate::model::Offset;
+use crate::record::{ControlRecord, Header, Records};
+
+mod swaps;
+mod trust;
+
+/// What a partition's directory came to.
+pub struct Loaded {
+    pub dir_is_there: bool,
+    pub closed: BTreeMap<Offset, Rc<Closed>>,
+    pub active: Active,
+    pub epochs: EpochCache,
+    pub producers: Producers,
+    pub end: Offset,
+    pub snapshots: Vec<Offset>,
+    pub report: Recovered,
+}
+
+/// Opens a partition's directory; see [`crate::log::Log::open`].
+pub async fn load(
+    files: &Files,
+    place: &LogPlace,
+    dir: &str,
+    config: &LogConfig,
+    start: Start,
+) -> Result<Loaded, LogError> {
+    let now_ms = files.0.wall_ms();
+    let mut empty = Loaded {
+        dir_is_there: false,
+        closed: BTreeMap::new(),
+        active: Active::new(Offset(0), now_ms),
+        epochs: EpochCache::default(),
+        producers: Producers::default(),
+        end: Offset(0),
+        snapshots: Vec::new(),
+        report: Recovered::default(),
+    };
+    if start == Start::New || !files.exists(dir).await? {
+        return Ok(empty);
+    }
+    check_owner(files, place, dir).await?;
+    empty.dir_is_there = true;
+    let mut recovery = Recovery {
+        files,
+        dir,
+        parent: &place.dir,
+        config,
+        now_ms,
+        start,
+        point: None,
+        floor: Offset(0),
+        scan_all: false,
+        snapshots: BTreeMap::new(),
+        loaded: empty,
+    };
+    recovery.run().await?;
+    Ok(recovery.loaded)
+}
+
+/// Refuses a directory of another topic; repairs a missing or torn `partition.metadata`.
+async fn check_owner(files: &Files, place: &LogPlace, dir: &str) -> Result<(), LogError> {
+    let path = format!("{dir}/{METADATA}");
+    let content = files.read_whole(&path).await?;
+    let text = content.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
+    match text.and_then(decode_metadata) {
+        Some(found) if found == place.topic_id => Ok(()),
+        Some(found) => {
+            let expected = place.topic_id;
+            Err(LogError::ForeignTopic { path: dir.to_owned(), found, expected })
+        }
+        None => Ok(files.replace(&path, encode_metadata(place.topic_id).into_bytes()).await?),
+    }
+}
+
+struct Recovery<'a> {
+    files: &'a Files,
+    dir: &'a str,
+    parent: &'a str,
+    config: &'a LogConfig,
+    now_ms: i64,
+    start: Start,
+    /// Below it everything was stable once: damage there is not a torn tail.
+    point: Option<Offset>,
+    /// Segments that end at or below it were complete on disk: trusted after cheap checks.
+    floor: Offset,
+    /// The epochs' file is lost: every batch must be seen.
+    scan_all: bool,
+    /// Readable producer snapshots.
+    snapshots: BTreeMap<Offset, Producers>,
+    loaded: Loaded,
+}
+
+/// What a scan of one segment found.
+struct Scan {
+    segment: Active,
+    /// Behind the last good batch.
+    end: Offset,
+    bad: Option<(u64, &'static str)>,
+    file_bytes: u64,
+}
+
+impl Recovery<'_> {
+    async fn run(&mut self) -> Result<(), LogError> {
+        self.finish_swaps().await?;
+        let bases = self.read_names().await?;
+        self.read_epochs(!bases.is_empty()).await?;
+        self.load_snapshots().await?;
+        self.choose_floor();
+        self.load_segments(&bases).await?;
+        let end = self.loaded.end;
+        if let Some(point) = self.point
+            && end < point
+        {
+            let path = self.dir.to_owned();
+            return Err(LogError::Short { path, end, recovery_point: point });
+        }
+        self.drop_snapshots_above(end).await?;
+        self.replay_producers().await?;
+        self.loaded.epochs.truncate_from(end);
+        if self.start != Start::Clean || self.loaded.report != Recovered::default() {
+            self.write_result(&bases).await?;
+        }
+        self.loaded.snapshots = self.snapshots.keys().copied().collect();
+        let report = &self.loaded.report;
+        if report.bytes_cut != 0 || report.segments_dropped != 0 {
+            tracing::warn!(
+                partition = %self.dir,
+                bytes_cut = report.bytes_cut,
+                segments_dropped = report.segments_dropped,
+                log_end = end.0,
+                "cut a torn tail"
+            );
+        }
+        Ok(())
+    }
+
+    /// Segments' bases; removes what can only be left over.
+    async fn read_names(&mut self) -> Result<Vec<Offset>, LogError> {
+        let names = self.files.names(self.dir).await?;
+        let mut bases = Vec::new();
+        for name in &names {
+            if name.ends_with(DELETED) || name.ends_with(".tmp") {
+                self.files.remove(&format!("{}/{name}", self.dir)).await?;
+            } else if let Some((base, LOG)) = parse(name) {
+                bases.push(base);
+            }
+        }
+        for name in &names {
+            if let Some((base, INDEX | TIME_INDEX)) = parse(name)
+                && !bases.contains(&base)
+            {
+                self.files.remove(&format!("{}/{name}", self.dir)).await?;
+            }
+        }
+        bases.sort_unstable();
+        Ok(bases)
+    }
+
+    async fn read_epochs(&mut self, has_segments: bool) -> Result<(), LogError> {
+        let content = self.files.read_whole(&format!("{}/{EPOCHS}", self.dir)).await?;
+        let text = content.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
+        match text.and_then(EpochCache::decode) {
+            Some(epochs) => self.loaded.epochs = epochs,
+            None => self.scan_all = has_segments,
+        }
+        Ok(())
+    }
+
+    /// Keeps the readable snapshots; removes damaged ones.
+    async fn load_snapshots(&mut self) -> Result<(), LogError> {
+        for name in self.files.names(self.dir).await? {
+            let Some((offset, SNAPSHOT)) = parse(&name) else { continue };
+            let path = format!("{}/{name}", self.dir);
+            let content = self.files.read_whole(&path).await?.unwrap_or_default();
+            match snapshot::decode(&content, self.now_ms) {
+                Some(producers) => drop(self.snapshots.insert(offset, producers)),
+                None => self.files.remove(&path).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A readable snapshot proves that all below it was stable when it was written.
+    fn choose_floor(&mut self) {
+        let newest = self.snapshots.keys().next_back().copied();
+        self.point = match self.start {
+            Start::Unclean { recovery_point } => recovery_point,
+            // An orderly stop ends with a snapshot at the log's end.
+            Start::Clean | Start::New => newest,
+        };
+        self.floor = newest.max(self.point).unwrap_or(Offset(0));
+    }
+
+    async fn load_segments(&mut self, bases: &[Offset]) -> Result<(), LogError> {
+        for (at, base) in bases.iter().copied().enumerate() {
+            let next = bases.get(at + 1).copied();
+            let clean = self.start == Start::Clean;
+            let below_floor = next.is_some_and(|next| next <= self.floor);
+            if !self.scan_all && (clean || below_floor) && self.trust(base, next).await? {
+                continue;
+            }
+            let scan = self.scan(base).await?;
+            self.loaded.report.segments_scanned += 1;
+            let gap = next.is_some_and(|next| scan.end < next && self.floor < next);
+            if scan.bad.is_some() || gap {
+                return self.cut(scan, &bases[at + 1..]).await;
+            }
+            match next {
+                Some(next) => self.close_scanned(scan, next).await?,
+                None => self.end_with(scan.segment, scan.end),
+            }
+        }
+        Ok(())
+    }
+
+    fn end_with(&mut self, segment: Active, end: Offset) {
+        self.loaded.active = segment;
+        self.loaded.end = end;
+    }
+
+    /// Walks one segment with checksums and builds its indexes.
+    async fn scan(&mut self, base: Offset) -> Result<Scan, LogError> {
+        let path = file_path(self.dir, base, LOG);
+        let file = self.files.open(&path, OpenHow::Read).await?;
+        let file_bytes = self.files.bytes(&file, &path).await?;
+        let mut segment = Active::new(base, self.now_ms);
+        let mut scan = Scanner::new(self.files, file, &path, 0..file_bytes, base, Check::Crc);
+        let mut end = base;
+        let bad = loop {
+            match scan.next().await? {
+                Found::End => break None,
+                Found::Bad { position, why } => break Some((position, why)),
+                Found::Batch { header, bytes, position } => {
+                    if i64::from(i32::MAX) <= header.last_offset().0 - base.0
+                        || i32::MAX as u64 <= position
+                    {
+                        break Some((position, "its place does not fit an index"));
+                    }
+                    segment.note(&header, bytes.len() as u64, self.config);
+                    self.loaded.epochs.assign(header.leader_epoch, header.base_offset);
+                    end = header.next_offset();
+                }
+            }
+        };
+        Ok(Scan { segment, end, bad, file_bytes })
+    }
+
+    /// Makes a scanned segment the last one: all behind its good part goes.
+    async fn cut(&mut self, scan: Scan, later: &[Offset]) -> Result<(), LogError> {
+        let path = file_path(self.dir, scan.segment.base, LOG);
+        let position = scan.segment.bytes;
+        if let Some(point) = self.point
+            && scan.end < point
+        {
+            let why = scan.bad.map_or("the next segment does not follow", |(_, why)| why);
+            return Err(LogError::Corrupt { path, position, why, recovery_point: point });
+        }
+        // Later segments first, durably: were the tail cut first and the power failed, the next
+        // recovery would find a good end and take the later segments for its continuation.
+        for base in later.iter().rev() {
+            for suffix in [INDEX, TIME_INDEX, LOG] {
+                self.files.remove(&file_path(self.dir, *base, suffix)).await?;
+            }
+            self.loaded.report.segments_dropped += 1;
+        }
+        if !later.is_empty() {
+            self.files.sync_dir(self.dir).await?;
+        }
+        if position < scan.file_bytes {
+            let file = self.files.open(&path, OpenHow::ReadWrite).await?;
+            self.files.truncate(&file, &path, position).await?;
+            self.files.sync(&file, &path).await?;
+            self.loaded.report.bytes_cut += scan.file_bytes - position;
+        }
+        self.end_with(scan.segment, scan.end);
+        Ok(())
+    }
+
+    async fn close_scanned(&mut self, scan: Scan, next: Offset) -> Result<(), LogError> {
+        let mut segment = scan.segment;
+        segment.seal();
+        self.sync_data(segment.base).await?;
+        self.write_indexes(&segment).await?;
+        self.loaded.report.indexes_rebuilt += 1;
+        let closed = Closed::new(segment.base, next, segment.bytes, segment.max_timestamp);
+        self.loaded.closed.insert(segment.base, Rc::new(closed));
+        Ok(())
+    }
+
+    async fn sync_data(&self, base: Offset) -> Result<(), DiskError> {
+        let path = file_path(self.dir, base, LOG);
+        let file = self.files.open(&path, OpenHow::ReadWrite).await?;
+        self.files.sync(&file, &path).await
+    }
+
+    async fn write_indexes(&self, segment: &Active) -> Result<(), DiskError> {
+        let index = file_path(self.dir, segment.base, INDEX);
+        self.files.write_whole(&index, segment.index.encode()).await?;
+        let time_index = file_path(self.dir, segment.base, TIME_INDEX);
+        self.files.write_whole(&time_index, segment.time_index.encode()).await?;
+        Ok(())
+    }
+
+    async fn drop_snapshots_above(&mut self, end: Offset) -> Result<(), LogError> {
+        let above = self.snapshots.split_off(&Offset(end.0 + 1));
+        for offset in above.keys() {
+            self.files.remove(&file_path(self.dir, *offset, SNAPSHOT)).await?;
+        }
+        Ok(())
+    }
+
+    /// Producer state at the log's end: a snapshot and the batches behind it.
+    ///
+    /// After a crash from the second newest, because a snapshot of Kafka's holds one batch per
+    /// producer where five may be in flight.
+    async fn replay_producers(&mut self) -> Result<(), LogError> {
+        let log_start = self.loaded.closed.keys().next().copied();
+        let log_start = log_start.unwrap_or(self.loaded.active.base);
+        let mut newest = self.snapshots.iter().rev();
+        let chosen = if self.start == Start::Clean {
+            newest.next()
+        } else {
+            let first = newest.next();
+            newest.next().or(first.filter(|_| Offset(0) < log_start))
+        };
+        let (from, producers) = chosen.map_or((log_start, None), |(at, p)| (*at, Some(p.clone())));
+        self.loaded.producers = producers.unwrap_or_default();
+        let mut segments: Vec<(Offset, Offset, u64)> = Vec::new();
+        for closed in self.loaded.closed.values() {
+            segments.push((closed.base, closed.end, closed.bytes));
+        }
+        let active = &self.loaded.active;
+        segments.push((active.base, self.loaded.end, active.bytes));
+        for (base, end, bytes) in segments {
+            if from < end {
+                self.replay_segment(base, 0..bytes, from).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn replay_segment(
+        &mut self,
+        base: Offset,
+        range: Range<u64>,
+        from: Offset,
+    ) -> Result<(), LogError> {
+        let path = file_path(self.dir, base, LOG);
+        let file = self.files.open(&path, OpenHow::Read).await?;
+        let mut scan = Scanner::new(self.files, file, &path, range, base, Check::Shape);
+        loop {
+            match scan.next().await? {
+                Found::End => return Ok(()),
+                Found::Bad { position, why } => {
+                    let recovery_point = self.loaded.end;
+                    return Err(LogError::Corrupt { path, position, why, recovery_point });
+                }
+                Found::Batch { header, bytes, .. } => {
+                    if from <= header.base_offset && header.has_producer() {
+                        let mark = mark_of(&header, &bytes);
+                        self.loaded.producers.replay(&header, mark, self.now_ms);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes what recovery decided durable, ending with the snapshot that says so.
+    async fn write_result(&mut self, bases: &[Offset]) -> Result<(), LogError> {
+        let epochs = self.loaded.epochs.encode().into_bytes();
+        self.files.replace(&format!("{}/{EPOCHS}", self.dir), epochs).await?;
+        // The crash may have come before the first sync of anything: directory and owner, too.
+        let metadata = format!("{}/{METADATA}", self.dir);
+        let file = self.files.open(&metadata, OpenHow::ReadWrite).await?;
+        self.files.sync(&file, &metadata).await?;
+        self.files.sync_dir(self.dir).await?;
+        self.files.sync_dir(self.parent).await?;
+        if bases.is_empty() {
+            return Ok(());
+        }
+        let mut active = self.loaded.active.parts();
+        active.seal();
+        self.sync_data(active.base).await?;
+        self.write_indexes(&active).await?;
+        self.files.sync_dir(self.dir).await?;
+        let end = self.loaded.end;
+        let content = snapshot::encode(&self.loaded.producers);
+        self.files.write_whole(&file_path(self.dir, end, SNAPSHOT), content).await?;
+        self.files.sync_dir(self.dir).await?;
+        self.snapshots.insert(end, self.loaded.producers.clone());
+        Ok(())
+    }
+}
+
+fn mark_of(header: &Header, batch: &crate::base::Bytes) -> Option<ControlRecord> {
+    /// A mark is some twenty bytes; nobody compresses it well.
+    const MARK_BYTES_MAX: usize = 64 << 10;
+    if !header.is_control() {
+        return None;
+    }
+    Records::decode(batch, MARK_BYTES_MAX).ok().as_ref().and_then(ControlRecord::of)
+}

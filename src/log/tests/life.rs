@@ -1,0 +1,345 @@
+//! One life of a log: append, read, wait, roll, close, open again, delete.
+use std::cell::RefCell;
+
+use super::*;
+use crate::env::IoError;
+use crate::model::ErrorCode;
+
+const ALL: Offset = Offset(i64::MAX);
+
+#[test]
+fn records_come_back_from_memory_and_from_disk() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let log = open(&env, small(), 4, Start::New).await.unwrap();
+        assert!(
+            !env.exists("data/flights-3").await.unwrap(),
+            "no directory before the first append"
+        );
+        let mut want = Vec::new();
+        for n in 0..300i64 {
+            let (a, b) = (format!("a{n}"), format!("b{n}"));
+            let appended = log.append(&batch(n * 10, &[&a, &b]), Acks::Leader, 5).unwrap();
+            assert_eq!(appended.base_offset, Offset(n * 2));
+            want.extend([(n * 2, a), (n * 2 + 1, b)]);
+            if n % 7 == 0 {
+                appended.ack.await.unwrap();
+            }
+        }
+        log.flush().await.unwrap();
+        assert_eq!(values(&log).await, want);
+        assert!(5 < log.segment_count());
+        let counters = log.host.counters();
+        assert!(0 < counters.tail_reads_total.get() && 0 < counters.file_reads_total.get());
+        assert!(log.host.tail_bytes() <= TAIL_BYTES);
+        assert!(counters.writes_total.get() < 200, "appends of one turn share a write");
+        let ends = log.ends();
+        assert_eq!((ends.log_end, ends.stable_end), (Offset(600), Offset(600)));
+        let (header, _) = read_all(&log).await[0].clone();
+        assert_eq!(header.leader_epoch, LeaderEpoch(4));
+        log.close().await.unwrap();
+        let late = log.append(&batch(1, &["late"]), Acks::Leader, 5).unwrap_err();
+        assert!(matches!(late, AppendError::Closed));
+        let again = open(&env, small(), 4, Start::Clean).await.unwrap();
+        assert_eq!(again.recovered(), &Recovered::default(), "a clean start scans nothing");
+        assert_eq!(values(&again).await, want);
+        assert_eq!(again.append(&batch(1, &["x"]), Acks::All, 5).unwrap().base_offset, Offset(600));
+        again.close().await.unwrap();
+        let third = open(&env, small(), 5, Start::Clean).await.unwrap();
+        assert_eq!(third.ends().high_watermark, Offset(601));
+        assert_eq!(third.end_offset_for(LeaderEpoch(4)), Some((LeaderEpoch(4), Offset(601))));
+    });
+}
+
+#[test]
+fn a_read_keeps_to_its_bounds() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let log = open(&env, small(), 0, Start::New).await.unwrap();
+        for n in 0..200i64 {
+            let appended =
+                log.append(&batch(n, &["some value", "other"]), Acks::Leader, 5).unwrap();
+            appended.ack.await.unwrap();
+        }
+        let size = batch(0, &["some value", "other"]).len_bytes();
+        // From the file (old) and from memory (new).
+        for from in [1, 11, 30, 381] {
+            let read = async |bytes, first, upper| {
+                let upper = Offset(upper);
+                let slices = log.read(Offset(from), bytes, first, upper).await.unwrap();
+                slices.iter().map(|slice| slice.len()).sum::<usize>() / size
+            };
+            assert_eq!(read(1, FirstBatch::Always, i64::MAX).await, 1);
+            assert_eq!(read(1, FirstBatch::IfItFits, i64::MAX).await, 0);
+            assert_eq!(read(3 * size + 5, FirstBatch::Always, i64::MAX).await, 3);
+            assert_eq!(read(1 << 20, FirstBatch::Always, from / 2 * 2 + 4).await, 2, "{from}");
+            assert_eq!(read(1 << 20, FirstBatch::Always, from).await, 0);
+        }
+        let error = log.read(Offset(401), 9, FirstBatch::Always, ALL).await.unwrap_err();
+        assert_eq!(ErrorCode::from(&error), ErrorCode::OffsetOutOfRange);
+        assert!(log.read(Offset(400), 9, FirstBatch::Always, ALL).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn every_answer_to_acks_all_follows_its_sync() {
+    let world = World::new(3, Faults::LEGAL);
+    run(&world, async |env| {
+        env.create_dir_all("data").await.unwrap();
+        let host = LogHost::new(env.clone(), TAIL_BYTES);
+        let events = Rc::new(RefCell::new(Vec::new()));
+        let sink = events.clone();
+        host.set_trace(move |_, event| sink.borrow_mut().push(event));
+        let log = Log::open(&host, place(), small(), LeaderEpoch(0), Start::New).await.unwrap();
+        for n in 0..200i64 {
+            let acks = [Acks::All, Acks::Leader][n as usize % 2];
+            let appended = log.append(&batch(n, &["v"]), acks, 5).unwrap();
+            let appended2 = log.append(&batch(n, &["w"]), Acks::All, 5).unwrap();
+            appended.ack.await.unwrap();
+            if n % 3 == 0 {
+                appended2.ack.await.unwrap();
+            }
+        }
+        let (mut written, mut synced, mut answers) = (Offset(0), Offset(0), 0);
+        for event in events.borrow().iter() {
+            match event {
+                LogEvent::Written(end) => written = *end,
+                LogEvent::Synced(end) => synced = *end,
+                LogEvent::Acked(end, Acks::All) => {
+                    assert!(*end <= synced);
+                    answers += 1;
+                }
+                LogEvent::Acked(end, _) => assert!(*end <= written),
+            }
+        }
+        assert!(100 < answers);
+        assert!(100 < host.counters().syncs_total.get());
+        // With Kafka's bargain the same answer needs no sync.
+        let syncs = host.counters().syncs_total.get();
+        log.set_config(LogConfig { flush_on_acks_all: false, ..LogConfig::default() });
+        log.append(&batch(9, &["v"]), Acks::All, 5).unwrap().ack.await.unwrap();
+        assert!(host.counters().syncs_total.get() <= syncs + 1);
+    });
+}
+
+#[test]
+fn a_watch_ends_with_the_next_readable_record() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let log = open(&env, small(), 0, Start::New).await.unwrap();
+        let (seen, watch) = (Rc::new(RefCell::new(None)), log.watch());
+        let (place, watched) = (seen.clone(), log.clone());
+        env.spawn(async move {
+            watch.await;
+            *place.borrow_mut() = Some(watched.ends().high_watermark);
+        });
+        crate::env::yield_now().await;
+        log.append(&batch(1, &["a", "b"]), Acks::All, 5).unwrap().ack.await.unwrap();
+        crate::env::yield_now().await;
+        crate::env::yield_now().await;
+        assert_eq!(*seen.borrow(), Some(Offset(2)));
+        let waiting = log.watch();
+        log.close().await.unwrap();
+        waiting.await;
+    });
+}
+
+#[test]
+fn retries_are_answered_with_the_first_offsets_also_after_a_clean_restart() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let log = open(&env, small(), 0, Start::New).await.unwrap();
+        let sent = |n: i32| batch_of(&spec(Some((9, 0, n * 2))), 5, &["x", "y"]);
+        for n in 0..8 {
+            log.append(&sent(n), Acks::All, 5).unwrap().ack.await.unwrap();
+        }
+        let error = log.append(&sent(9), Acks::All, 5).unwrap_err();
+        assert_eq!(ErrorCode::from(&error), ErrorCode::OutOfOrderSequenceNumber);
+        log.close().await.unwrap();
+        let log = open(&env, small(), 1, Start::Clean).await.unwrap();
+        for n in 3..8 {
+            let again = log.append(&sent(n), Acks::All, 5).unwrap();
+            assert!(again.duplicate);
+            assert_eq!(again.base_offset, Offset(i64::from(n) * 2));
+            assert_eq!(again.last_offset, Offset(i64::from(n) * 2 + 1));
+            again.ack.await.unwrap();
+        }
+        assert_eq!(log.largest_producer_id(), Some(ProducerId(9)));
+        assert_eq!(log.append(&sent(8), Acks::All, 5).unwrap().base_offset, Offset(16));
+    });
+}
+
+#[test]
+fn a_failed_sync_takes_the_log_offline_for_good() {
+    let faults = Faults { failed_sync_per_1000: 1_000, ..Faults::NONE };
+    let world = World::new(1, Faults::NONE);
+    let mut shards = world.boot(MachineId::FIRST, 1);
+    let log = world.block_on(&mut shards, async |env| {
+        let log = open(&env, small(), 0, Start::New).await.unwrap();
+        log.append(&batch(1, &["a"]), Acks::All, 5).unwrap().ack.await.unwrap();
+        log
+    });
+    world.set_faults(faults);
+    world.block_on(&mut shards, async move |_| {
+        let watch = log.watch();
+        let appended = log.append(&batch(1, &["b"]), Acks::All, 5).unwrap();
+        let later = log.append(&batch(1, &["c"]), Acks::All, 5).unwrap();
+        let error = appended.ack.await.unwrap_err();
+        assert_eq!((error.action, error.source), ("sync", IoError::EIO));
+        assert!(later.ack.await.is_err());
+        watch.await;
+        assert_eq!(log.ends().high_watermark, Offset(1), "nobody reads what may not be there");
+        let error = log.append(&batch(1, &["d"]), Acks::None, 5).unwrap_err();
+        assert_eq!(ErrorCode::from(&error), ErrorCode::KafkaStorageError);
+        let error = log.read(Offset(0), 9, FirstBatch::Always, ALL).await.unwrap_err();
+        assert_eq!(ErrorCode::from(&error), ErrorCode::KafkaStorageError);
+        assert!(log.flush().await.is_err() && log.close().await.is_err());
+    });
+}
+
+#[test]
+fn a_full_disk_takes_the_log_offline_and_a_restart_brings_it_back() {
+    let world = World::new(1, Faults::NONE);
+    let config = LogConfig::default();
+    world.set_disk_bytes_max(MachineId::FIRST, 5_000);
+    let setup = config.clone();
+    let safe = run(&world, async move |env| {
+        let log = open(&env, setup, 0, Start::New).await.unwrap();
+        let mut safe = 0;
+        loop {
+            let appended = log.append(&batch(1, &["some value"]), Acks::Leader, 5).unwrap();
+            if let Err(error) = appended.ack.await {
+                assert_eq!(error.source, IoError::NoSpace);
+                return safe;
+            }
+            safe += 1;
+        }
+    });
+    assert!(20 < safe);
+    world.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+    run(&world, async move |env| {
+        let start = Start::Unclean { recovery_point: None };
+        let log = open(&env, config, 1, start).await.unwrap();
+        assert_eq!(values(&log).await.len(), safe);
+        log.append(&batch(1, &["v"]), Acks::All, 5).unwrap().ack.await.unwrap();
+    });
+}
+
+#[test]
+fn timestamps_lead_to_offsets() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let log = open(&env, small(), 2, Start::New).await.unwrap();
+        for n in 0..100i64 {
+            let mut spec = spec(None);
+            spec.codec = [Codec::None, Codec::Zstd][n as usize % 2];
+            let time = if n == 50 { 9_000 } else { 1_000 + n * 10 };
+            log.append(&batch_of(&spec, time, &["a", "b", "c"]), Acks::Leader, 5).unwrap();
+        }
+        log.flush().await.unwrap();
+        for _ in 0..2 {
+            let find = async |time| {
+                let hit = log.offset_for_timestamp(time, ALL).await.unwrap();
+                hit.map(|hit| (hit.offset.0, hit.timestamp, hit.leader_epoch.0))
+            };
+            assert_eq!(find(0).await, Some((0, 1_000, 2)));
+            assert_eq!(find(1_251).await, Some((76, 1_251, 2)));
+            assert_eq!(find(1_253).await, Some((78, 1_260, 2)));
+            assert_eq!(find(1_500).await, Some((150, 9_000, 2)));
+            assert_eq!(find(9_002).await, Some((152, 9_002, 2)));
+            assert_eq!(find(9_003).await, None);
+            assert_eq!(log.offset_for_timestamp(9_000, Offset(150)).await.unwrap(), None);
+            let max = log.max_timestamp(ALL).await.unwrap().unwrap();
+            assert_eq!((max.offset, max.timestamp), (Offset(152), 9_002));
+            log.roll().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn append_time_is_stamped_and_survives() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let config =
+            LogConfig { timestamp_type: crate::record::TimestampType::LogAppendTime, ..small() };
+        let log = open(&env, config, 0, Start::New).await.unwrap();
+        let appended = log.append(&batch(5, &["a", "b"]), Acks::Leader, 7_777).unwrap();
+        assert_eq!(appended.log_append_time_ms, 7_777);
+        appended.ack.await.unwrap();
+        let (_, bytes) = read_all(&log).await.remove(0);
+        let records = Records::decode(&bytes, 100).unwrap();
+        assert!(records.rows.iter().all(|row| row.timestamp == 7_777));
+    });
+}
+
+#[test]
+fn a_deleted_log_leaves_nothing_and_tells_those_who_wait() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let log = open(&env, small(), 0, Start::New).await.unwrap();
+        for n in 0..50 {
+            log.append(&batch(n, &["v"]), Acks::All, 5).unwrap().ack.await.unwrap();
+        }
+        let waiting = log.append(&batch(1, &["v"]), Acks::All, 5).unwrap().ack;
+        let watch = log.watch();
+        log.delete().await.unwrap();
+        assert!(waiting.await.is_err());
+        watch.await;
+        assert!(env.list_dir("data").await.unwrap().is_empty());
+        let again = open(&env, small(), 0, Start::New).await.unwrap();
+        again.append(&batch(1, &["n"]), Acks::All, 5).unwrap().ack.await.unwrap();
+        assert_eq!(values(&again).await, [(0, "n".to_owned())]);
+    });
+}
+
+#[test]
+fn a_directory_of_another_topic_is_refused() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let log = open(&env, small(), 0, Start::New).await.unwrap();
+        log.append(&batch(1, &["v"]), Acks::All, 5).unwrap().ack.await.unwrap();
+        log.close().await.unwrap();
+        let host = LogHost::new(env.clone(), TAIL_BYTES);
+        let other = LogPlace { topic_id: TopicId([8; 16]), ..place() };
+        let error = Log::open(&host, other.clone(), small(), LeaderEpoch(0), Start::Clean).await;
+        assert!(matches!(error.err().unwrap(), LogError::ForeignTopic { .. }));
+        // A new partition of that name puts the old directory out of the way.
+        let log = Log::open(&host, other, small(), LeaderEpoch(0), Start::New).await.unwrap();
+        log.append(&batch(1, &["n"]), Acks::All, 5).unwrap().ack.await.unwrap();
+        assert_eq!(values(&log).await, [(0, "n".to_owned())]);
+    });
+}
+
+#[test]
+fn segments_roll_by_time_and_by_hand() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let config = LogConfig { segment_ms_max: 1_000, ..LogConfig::default() };
+        let log = open(&env, config, 0, Start::New).await.unwrap();
+        for time in [0, 500, 1_000, 1_001, 1_500] {
+            log.append(&batch(time, &["v"]), Acks::Leader, 5).unwrap().ack.await.unwrap();
+        }
+        assert_eq!(log.segment_count(), 2);
+        assert_eq!(log.roll().await.unwrap(), Offset(5));
+        assert_eq!(log.roll().await.unwrap(), Offset(5), "an empty segment is not closed");
+        let mut names: Vec<String> =
+            env.list_dir("data/flights-3").await.unwrap().into_iter().map(|e| e.name).collect();
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "00000000000000000000.index",
+                "00000000000000000000.log",
+                "00000000000000000000.timeindex",
+                "00000000000000000003.index",
+                "00000000000000000003.log",
+                "00000000000000000003.snapshot",
+                "00000000000000000003.timeindex",
+                "00000000000000000005.log",
+                "00000000000000000005.snapshot",
+                "leader-epoch-checkpoint",
+                "partition.metadata",
+            ]
+        );
+    });
+}
