@@ -25,6 +25,7 @@ use workers::Workers;
 mod chunks;
 mod entry;
 mod features;
+pub mod machine;
 mod office;
 mod plain;
 mod probe;

@@ -15,45 +15,51 @@ pub const ADMIN_URL_DEFAULT: &str = "http://127.0.0.1:9644";
 #[derive(Debug, Parser)]
 #[command(name = "logmill", version, about, propagate_version = true)]
 pub struct Args {
+    #[command(flatten)]
+    pub remote: Remote,
     #[command(subcommand)]
     pub command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run a broker
+    Serve(ConfigArgs),
+    /// Look whether a broker can run here, and how well
+    Doctor(ConfigArgs),
     /// Start, stop and look at plugins of a running broker
     Plugin {
         #[command(subcommand)]
         order: PluginOrder,
-        #[command(flatten)]
-        remote: Remote,
     },
     /// Look at topics of a running broker, and compact them
     Topic {
         #[command(subcommand)]
         order: TopicOrder,
-        #[command(flatten)]
-        remote: Remote,
     },
     /// Look at consumer groups of a running broker
     Group {
         #[command(subcommand)]
         order: GroupOrder,
-        #[command(flatten)]
-        remote: Remote,
     },
     /// Look at the settings of a running broker
     Config {
         #[command(subcommand)]
         order: ConfigOrder,
-        #[command(flatten)]
-        remote: Remote,
     },
     /// Ask a running broker whether it is well
-    Health {
-        #[command(flatten)]
-        remote: Remote,
-    },
+    Health,
+}
+
+/// What a broker is to run with.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ConfigArgs {
+    /// Configuration file (logmill.toml); every setting has a default that works
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A setting; wins over the file
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
 }
 
 /// How to reach a running broker.

@@ -10,24 +10,44 @@ use clap::Parser as _;
 
 pub mod args;
 mod cli;
+mod data_dir;
+mod doctor;
+mod meta;
+mod outdoors;
+mod ports;
+mod settings;
+mod shards;
+mod start;
+#[cfg(test)]
+mod tests;
+mod words;
 
-use args::{Args, Command};
+use args::{Args, Command, ConfigArgs};
 
 /// The whole program: parses the arguments of this process and does what they say.
 pub fn run() -> ExitCode {
-    let args = Args::parse();
-    let done = match args.command {
-        Command::Plugin { order, remote } => cli::plugin(order, &remote),
-        Command::Topic { order, remote } => cli::topic(order, &remote),
-        Command::Group { order, remote } => cli::group(order, &remote),
-        Command::Config { order, remote } => cli::config(order, &remote),
-        Command::Health { remote } => cli::health(&remote),
+    let Args { remote, command } = Args::parse();
+    let done = match command {
+        Command::Serve(args) => start::serve(&args).map_err(|error| error.to_string()),
+        Command::Doctor(args) => doctor(&args, remote.json),
+        remotely => cli::run(remotely, &remote).map_err(|error| error.to_string()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("logmill: {error}");
+        Err(sentence) => {
+            eprintln!("logmill: {sentence}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn doctor(args: &ConfigArgs, json: bool) -> Result<(), String> {
+    let loaded = settings::load(args).map_err(|error| error.to_string())?;
+    let report = doctor::examine(&loaded.config);
+    if json {
+        words::print_out(&serde_json::to_string_pretty(&report).expect("plain texts"));
+    } else {
+        words::print_out(&report.text());
+    }
+    report.obstacle().map_or(Ok(()), Err)
 }

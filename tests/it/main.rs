@@ -4,4 +4,5 @@ mod goldens;
 mod harness;
 mod layering;
 mod log_files;
+mod process;
 mod tidy;

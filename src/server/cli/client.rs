@@ -13,6 +13,7 @@ use ureq::{Agent, Body};
 use crate::admin::{AdminToken, TokenError};
 use crate::server::args::Remote;
 use crate::server::cli::CliError;
+use crate::server::words;
 use crate::shard::desk::DeskError;
 
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
@@ -70,7 +71,7 @@ impl Client {
             let foreign = |_| CliError::Foreign { url: self.base.clone() };
             text(serde_json::from_value(answer).map_err(foreign)?)
         };
-        print_out(&shown);
+        words::print_out(&shown);
         Ok(())
     }
 
@@ -206,12 +207,4 @@ pub(super) fn segment(name: &str) -> String {
         ".." => "%2E%2E".to_owned(),
         _ => out,
     }
-}
-
-/// Prints to standard output; a reader that closed it early (`| head`) ends the program quietly.
-fn print_out(text: &str) {
-    use std::io::Write as _;
-    let line_end = if text.ends_with('\n') { "" } else { "\n" };
-    let mut out = std::io::stdout().lock();
-    let _ = write!(out, "{text}{line_end}").and_then(|()| out.flush());
 }

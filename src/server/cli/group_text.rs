@@ -1,7 +1,7 @@
 //! Answers about groups, as text.
 //!
 //! Owns: the wording. Leaves to others: figures and tables (`words`).
-use crate::server::cli::words;
+use crate::server::words;
 use crate::shard::desk::{AssignedPartitions, GroupDetail, GroupMember, GroupOffset, GroupSummary};
 
 pub(super) fn list(all: &[GroupSummary]) -> String {

@@ -3,15 +3,16 @@
 //! Owns: which request a command sends and how its answer reads.
 //! Leaves to others: deciding anything; the broker's sentences are printed as they come.
 //! Invariant: standard output holds the answer only; `--json` prints it as the broker sent it.
-//! Start reading at: [`plugin`].
+//! Start reading at: [`run`].
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::json;
 
 use crate::server::args::{
-    BindArgs, ConfigOrder, GroupOrder, NameVersion, PluginOrder, Remote, TopicOrder,
+    BindArgs, Command, ConfigOrder, GroupOrder, NameVersion, PluginOrder, Remote, TopicOrder,
 };
+use crate::server::words;
 use crate::shard::desk::{
     ActivateReply, Binding, BindingSpec, BindingTarget, COMPONENT_BYTES_MAX, CompactOptions,
     CompactReport, ConfigEntry, DoneReply, GroupDetail, GroupSummary, HealthReply, PluginDetail,
@@ -25,7 +26,6 @@ mod plugin_text;
 #[cfg(test)]
 mod tests;
 mod topic_text;
-mod words;
 
 use client::{Client, segment};
 
@@ -60,7 +60,19 @@ pub enum CliError {
 
 type Done = Result<(), CliError>;
 
-pub fn plugin(order: PluginOrder, remote: &Remote) -> Done {
+/// Does one command that talks to a broker (or, for componentize, needs none).
+pub fn run(command: Command, remote: &Remote) -> Done {
+    match command {
+        Command::Plugin { order } => plugin(order, remote),
+        Command::Topic { order } => topic(order, remote),
+        Command::Group { order } => group(order, remote),
+        Command::Config { order } => config(order, remote),
+        Command::Health => health(remote),
+        Command::Serve(_) | Command::Doctor(_) => unreachable!("these run in this process"),
+    }
+}
+
+fn plugin(order: PluginOrder, remote: &Remote) -> Done {
     if let PluginOrder::Componentize { module, output } = order {
         return componentize::run(&module, &output);
     }
@@ -152,7 +164,7 @@ fn done(client: &Client, name: &str, what: &str) -> Done {
     client.print(answer, |reply: DoneReply| reply.message)
 }
 
-pub fn topic(order: TopicOrder, remote: &Remote) -> Done {
+fn topic(order: TopicOrder, remote: &Remote) -> Done {
     let client = Client::new(remote)?;
     match order {
         TopicOrder::Ls => {
@@ -170,7 +182,7 @@ pub fn topic(order: TopicOrder, remote: &Remote) -> Done {
     }
 }
 
-pub fn group(order: GroupOrder, remote: &Remote) -> Done {
+fn group(order: GroupOrder, remote: &Remote) -> Done {
     let client = Client::new(remote)?;
     match order {
         GroupOrder::Ls => {
@@ -183,7 +195,7 @@ pub fn group(order: GroupOrder, remote: &Remote) -> Done {
     }
 }
 
-pub fn config(order: ConfigOrder, remote: &Remote) -> Done {
+fn config(order: ConfigOrder, remote: &Remote) -> Done {
     let ConfigOrder::Show { filter } = order;
     let client = Client::new(remote)?;
     client.show("/v1/config", |entries: Vec<ConfigEntry>| {
@@ -194,7 +206,7 @@ pub fn config(order: ConfigOrder, remote: &Remote) -> Done {
     })
 }
 
-pub fn health(remote: &Remote) -> Done {
+fn health(remote: &Remote) -> Done {
     let client = Client::new(remote)?;
     client.show("/health", |health: HealthReply| {
         let HealthReply { status, version, pid, shards, topics, partitions, .. } = &health;

@@ -1,7 +1,7 @@
 //! Answers about plugins, as text.
 //!
 //! Owns: the wording. Leaves to others: figures and tables (`words`).
-use crate::server::cli::words;
+use crate::server::words;
 use crate::shard::desk::{
     ActivateReply, Binding, PluginDetail, PluginPsRow, PluginSummary, PluginVersion,
 };

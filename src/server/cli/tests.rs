@@ -43,10 +43,11 @@ fn wrong_lines_are_refused_with_what_is_missing() {
 #[test]
 fn remote_options_may_stand_anywhere() {
     for line in [
+        "logmill --admin http://h:1 --json plugin ps --token-file f",
         "logmill plugin --admin http://h:1 --json --token-file f ps",
         "logmill plugin ps --admin http://h:1 --json --token-file f",
     ] {
-        let Command::Plugin { remote, .. } = parse(line).unwrap() else { panic!("{line}") };
+        let remote = Args::try_parse_from(line.split(' ')).unwrap().remote;
         assert_eq!((remote.admin.as_str(), remote.json), ("http://h:1", true));
         assert_eq!(remote.token_file, Some(PathBuf::from("f")));
     }
@@ -271,13 +272,7 @@ fn remote(admin: &str, token_file: PathBuf) -> Remote {
 #[track_caller]
 fn sentence(admin: &str, token_file: PathBuf, line: &str) -> String {
     let remote = remote(admin, token_file);
-    let failed = match parse(line).unwrap() {
-        Command::Plugin { order, .. } => cli::plugin(order, &remote),
-        Command::Topic { order, .. } => cli::topic(order, &remote),
-        Command::Group { order, .. } => cli::group(order, &remote),
-        Command::Config { order, .. } => cli::config(order, &remote),
-        other => panic!("{other:?}"),
-    };
+    let failed = cli::run(parse(line).unwrap(), &remote);
     let sentence = failed.expect_err("this cannot succeed").to_string();
     assert!(!sentence.contains('\n'), "{sentence}");
     sentence
@@ -359,8 +354,7 @@ fn a_brokers_refusal_is_printed_as_it_came() {
     assert!(said.starts_with("Cannot read /no/such.wasm"), "{said}");
 
     let remote = remote(&url, token);
-    let Command::Topic { order, .. } = parse("logmill topic ls").unwrap() else { panic!() };
-    cli::topic(order, &remote).unwrap();
+    cli::run(parse("logmill topic ls").unwrap(), &remote).unwrap();
     stop.send(()).unwrap();
     server.join().unwrap();
 }

@@ -1,7 +1,8 @@
 //! Answers about topics, as text.
 //!
 //! Owns: the wording. Leaves to others: figures and tables (`words`), bindings (`plugin_text`).
-use crate::server::cli::{plugin_text, words};
+use crate::server::cli::plugin_text;
+use crate::server::words;
 use crate::shard::desk::{
     ClientDisagreement, CompactPartition, CompactReport, PartitionDetail, TopicDetail, TopicSummary,
 };

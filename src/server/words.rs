@@ -5,7 +5,7 @@
 //! are printed escaped.
 
 /// Aligned columns under their headings, two spaces apart, no trailing blanks.
-pub(super) fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
+pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut lines: Vec<Vec<String>> = vec![headings.iter().map(|h| (*h).to_owned()).collect()];
     lines.extend(rows.into_iter().map(|row| row.iter().map(|cell| plain(cell)).collect()));
     let width = |column: usize| {
@@ -25,7 +25,7 @@ pub(super) fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
 }
 
 /// Text without control characters.
-pub(super) fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
@@ -34,7 +34,7 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 /// `8,211`
-pub(super) fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -47,13 +47,13 @@ pub(super) fn count(number: u64) -> String {
 }
 
 /// `1 topic`, `2 topics`
-pub(super) fn some(number: u64, noun: &str) -> String {
+pub fn some(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", count(number))
 }
 
 /// `24 KiB`, `1.5 MiB`
-pub(super) fn bytes(number: u64) -> String {
+pub fn bytes(number: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     if number < 1024 {
         return format!("{number} B");
@@ -71,7 +71,7 @@ pub(super) fn bytes(number: u64) -> String {
 }
 
 /// `6 µs`, `2.1 ms`, `3 s`, `2.5 h`
-pub(super) fn nanos(number: u64) -> String {
+pub fn nanos(number: u64) -> String {
     let value = number as f64;
     let (value, unit) = match number {
         0..1_000 => (value, "ns"),
@@ -85,7 +85,7 @@ pub(super) fn nanos(number: u64) -> String {
 }
 
 /// One decimal below ten, unless it is zero.
-pub(super) fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     if value < 9.95 && 0.05 <= (value - value.round()).abs() {
         format!("{value:.1}")
     } else {
@@ -94,12 +94,12 @@ pub(super) fn short(value: f64) -> String {
 }
 
 /// `-` for what is not there.
-pub(super) fn or_dash(text: Option<&str>) -> String {
+pub fn or_dash(text: Option<&str>) -> String {
     text.filter(|text| !text.is_empty()).unwrap_or("-").to_owned()
 }
 
 /// `0-3 7 9-10`: ascending numbers with runs folded.
-pub(super) fn ranges(numbers: &[i32]) -> String {
+pub fn ranges(numbers: &[i32]) -> String {
     let mut runs: Vec<(i32, i32)> = Vec::new();
     for number in numbers {
         match runs.last_mut() {
@@ -115,7 +115,15 @@ pub(super) fn ranges(numbers: &[i32]) -> String {
 }
 
 /// `sha256:9f2c41aa…`
-pub(super) fn digest(hex: &str) -> String {
+pub fn digest(hex: &str) -> String {
     let start: String = hex.chars().filter(char::is_ascii_hexdigit).take(8).collect();
     format!("sha256:{start}…")
+}
+
+/// Prints to standard output; a reader that closed it early (`| head`) ends the program quietly.
+pub fn print_out(text: &str) {
+    use std::io::Write as _;
+    let line_end = if text.ends_with('\n') { "" } else { "\n" };
+    let mut out = std::io::stdout().lock();
+    let _ = write!(out, "{text}{line_end}").and_then(|()| out.flush());
 }

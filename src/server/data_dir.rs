@@ -1,0 +1,126 @@
+//! The data directory as a whole: one process at a time, and how the last one ended.
+//!
+//! Owns: `.lock`, `.kafka_cleanshutdown`, durable writing of small files.
+//! Leaves to others: logs (`log`), the metadata log (`shard`), `meta.properties` (`meta`).
+//! Invariant: while a [`DataDir`] lives nobody else writes here; the marker of a clean stop is
+//! durably gone before anything is served, so a crash at any moment reads as a crash.
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::io::machine;
+use crate::model::NodeId;
+use crate::server::meta::{self, Meta, MetaError};
+
+const LOCK_FILE: &str = ".lock";
+const CLEAN_FILE: &str = ".kafka_cleanshutdown";
+/// What Kafka 4.4 writes; -1: no broker epoch is kept in it.
+const CLEAN_TEXT: &str = "{\"version\":0,\"brokerEpoch\":-1}";
+
+/// Why the directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    #[error("Cannot {what} {}: {source}.", path.display())]
+    Io { what: &'static str, path: PathBuf, source: std::io::Error },
+    #[error(
+        "The data directory {} is in use by {holder}; stop it, or name another directory with \
+         --set log.dirs=DIRECTORY.", dir.display()
+    )]
+    InUse { dir: PathBuf, holder: String },
+    #[error(transparent)]
+    Meta(#[from] MetaError),
+}
+
+/// A locked data directory.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    pub meta: Meta,
+    /// The process before this one closed its logs.
+    pub ended_cleanly: bool,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory where it is missing, locks it and reads who it belongs to.
+    pub fn open(path: &Path, node_id: NodeId) -> Result<Self, DataDirError> {
+        let io = |what| move |source| DataDirError::Io { what, path: path.to_owned(), source };
+        std::fs::create_dir_all(path).map_err(io("make the data directory"))?;
+        let path = path.canonicalize().map_err(io("open the data directory"))?;
+        let lock = take_lock(&path)?;
+        let meta = meta::load_or_create(&path, node_id)?;
+        let ended_cleanly = take_marker(&path)?;
+        Ok(Self { path, meta, ended_cleanly, _lock: lock })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Says that every log was closed; the next start need not look for torn tails.
+    pub fn mark_clean(&self) -> Result<(), DataDirError> {
+        write_durably(&self.path.join(CLEAN_FILE), CLEAN_TEXT.as_bytes())
+    }
+}
+
+fn take_lock(dir: &Path) -> Result<File, DataDirError> {
+    let path = dir.join(LOCK_FILE);
+    let io = |what| {
+        let path = path.clone();
+        move |source| DataDirError::Io { what, path, source }
+    };
+    let mut how = OpenOptions::new();
+    how.read(true).write(true).create(true).truncate(false);
+    let mut file = how.open(&path).map_err(io("open"))?;
+    if !machine::lock(&file).map_err(io("lock"))? {
+        return Err(DataDirError::InUse { dir: dir.to_owned(), holder: holder(&file) });
+    }
+    // The pid is for the next one's sentence only; the lock itself is the kernel's.
+    let pid = std::process::id();
+    let written = file.set_len(0).and_then(|()| file.rewind());
+    written.and_then(|()| writeln!(file, "{pid}")).map_err(io("write"))?;
+    Ok(file)
+}
+
+/// `process 4711 (java)`, as far as it can be told.
+fn holder(mut file: &File) -> String {
+    let mut text = String::new();
+    let read = file.rewind().and_then(|()| file.take(32).read_to_string(&mut text));
+    match text.trim().parse::<u32>() {
+        Ok(pid) if read.is_ok() => process(pid),
+        _ => "another process".to_owned(),
+    }
+}
+
+/// A process by number and, where it is readable, by name.
+pub(super) fn process(pid: u32) -> String {
+    match std::fs::read_to_string(format!("/proc/{pid}/comm")) {
+        Ok(name) => format!("process {pid} ({})", name.trim()),
+        Err(_) => format!("process {pid}"),
+    }
+}
+
+/// Whether the marker was there; it is gone for good when this returns.
+fn take_marker(dir: &Path) -> Result<bool, DataDirError> {
+    let path = dir.join(CLEAN_FILE);
+    match std::fs::remove_file(&path) {
+        Ok(()) => sync_dir(dir).map(|()| true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(DataDirError::Io { what: "remove", path, source }),
+    }
+}
+
+/// Writes a small file such that after a crash it is there whole or not at all.
+pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
+    let io = |source| DataDirError::Io { what: "write", path: path.to_owned(), source };
+    let fresh = path.with_added_extension("tmp");
+    let mut file = File::create(&fresh).map_err(io)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io)?;
+    std::fs::rename(&fresh, path).map_err(io)?;
+    sync_dir(path.parent().expect("a file of ours lies in a directory"))
+}
+
+fn sync_dir(dir: &Path) -> Result<(), DataDirError> {
+    let io = |source| DataDirError::Io { what: "sync", path: dir.to_owned(), source };
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)
+}

@@ -1,0 +1,99 @@
+//! Tests of the data directory: identity, lock, how the last process ended.
+use std::path::Path;
+
+use crate::model::NodeId;
+use crate::server::data_dir::{DataDir, DataDirError};
+use crate::server::meta::MetaError;
+
+fn open(dir: &Path, node: i32) -> Result<DataDir, DataDirError> {
+    DataDir::open(dir, NodeId(node))
+}
+
+#[test]
+fn the_first_start_makes_ids_that_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("a/data");
+    let first = open(&data, 1).unwrap().meta.clone();
+    let text = std::fs::read_to_string(data.join("meta.properties")).unwrap();
+    for line in [
+        "version=1".to_owned(),
+        "node.id=1".to_owned(),
+        format!("cluster.id={}", first.cluster_id),
+        format!("directory.id={}", first.directory_id),
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
+    assert_eq!(first.cluster_id.len(), 22);
+    assert_eq!(open(&data, 1).unwrap().meta, first);
+}
+
+#[test]
+fn a_directory_of_kafka_keeps_its_ids() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("meta.properties");
+    let kafka = "#\n#Sat Nov 21 07:00:00 UTC 2026\nnode.id=5\nversion=1\n\
+                 cluster.id=MkU3OEVBNTcwNTJENDM2Qg\n";
+    std::fs::write(&path, kafka).unwrap();
+    let first = open(dir.path(), 5).unwrap().meta.clone();
+    assert_eq!((first.cluster_id.as_str(), first.node_id.0), ("MkU3OEVBNTcwNTJENDM2Qg", 5));
+    // An older Kafka wrote no directory id; the one made now stays.
+    assert_eq!(open(dir.path(), 5).unwrap().meta, first);
+}
+
+#[test]
+fn another_node_a_newer_version_and_damage_are_refused_and_left_alone() {
+    let cases = [
+        ("version=1\nnode.id=2\ncluster.id=x\n", "belongs to node 2, but node.id is 1"),
+        ("version=7\nnode.id=1\ncluster.id=x\n", "version \"7\""),
+        ("node.id=1\ncluster.id=x\n", "version \"none\""),
+        ("version=1\nnode.id=one\ncluster.id=x\n", "it has no node.id"),
+        ("version=1\nnode.id=1\n", "it has no cluster.id"),
+        ("version=1\nnode.id=1\ncluster.id=x\ndirectory.id=!\n", "directory.id is no id"),
+    ];
+    for (text, part) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("meta.properties");
+        std::fs::write(&path, text).unwrap();
+        let error = open(dir.path(), 1).unwrap_err();
+        assert!(matches!(error, DataDirError::Meta(_)), "{error}");
+        assert!(error.to_string().contains(part), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+    let error = MetaError::Damaged { path: "/m".into(), what: "x".to_owned() };
+    assert_eq!(error.to_string(), "/m is damaged: x; restore it from a copy.");
+}
+
+#[test]
+fn a_second_broker_is_told_who_is_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path(), 1).unwrap();
+    let error = open(dir.path(), 1).unwrap_err().to_string();
+    let holder = format!("is in use by process {} (", std::process::id());
+    assert!(error.contains(&holder), "{error}");
+    drop(first);
+    open(dir.path(), 1).unwrap();
+}
+
+#[test]
+fn only_a_marked_stop_counts_as_clean_and_only_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path(), 1).unwrap();
+    assert!(!first.ended_cleanly);
+    first.mark_clean().unwrap();
+    drop(first);
+    assert!(dir.path().join(".kafka_cleanshutdown").exists());
+    let second = open(dir.path(), 1).unwrap();
+    assert!(second.ended_cleanly);
+    assert!(!dir.path().join(".kafka_cleanshutdown").exists());
+    drop(second);
+    assert!(!open(dir.path(), 1).unwrap().ended_cleanly);
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = open(&file.join("data"), 1).unwrap_err().to_string();
+    assert!(error.starts_with("Cannot make the data directory"), "{error}");
+}
