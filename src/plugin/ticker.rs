@@ -9,6 +9,7 @@
 //! Start reading at: [`enter`], then `on_tick`.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering::Relaxed};
 use std::sync::{LazyLock, Once};
 use std::time::{Duration, Instant};
@@ -49,10 +50,13 @@ impl Drop for Own {
 
 thread_local! {
     static OWN: Own = Own(install());
+    /// Whether a guest ever ran on this thread: only then does it get a timer.
+    static IS_USED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A guest starts to run on this thread.
 pub fn enter() {
+    IS_USED.set(true);
     OWN.with(|own| {
         let Some(own) = own.0 else { return };
         own.flag.store(RUNNING, Relaxed);
@@ -75,6 +79,9 @@ pub fn leave() {
 
 /// Stops the ticks of this thread, so that a system call that waits is not interrupted.
 pub fn disarm() {
+    if !IS_USED.get() {
+        return;
+    }
     OWN.with(|own| {
         if let Some(own) = own.0
             && own.is_armed.load(Relaxed)
@@ -88,7 +95,7 @@ pub fn disarm() {
 
 /// Whether this thread gets ticks now. For tests.
 pub fn is_armed() -> bool {
-    OWN.with(|own| own.0.is_some_and(|own| own.is_armed.load(Relaxed)))
+    IS_USED.get() && OWN.with(|own| own.0.is_some_and(|own| own.is_armed.load(Relaxed)))
 }
 
 /// The timer of the calling thread; `None`: the kernel has no more timers, a thread ticks instead.

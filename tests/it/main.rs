@@ -5,4 +5,5 @@ mod harness;
 mod layering;
 mod log_files;
 mod process;
+mod plugin_host;
 mod tidy;
