@@ -4,6 +4,6 @@ mod goldens;
 mod harness;
 mod layering;
 mod log_files;
-mod process;
 mod plugin_host;
+mod process;
 mod tidy;
