@@ -29,7 +29,11 @@ impl Port {
     }
 
     fn open_with(limits: AdminLimits, answer: fn(&DeskRequest, DeskCallback)) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::open_at("127.0.0.1:0", limits, answer)
+    }
+
+    fn open_at(place: &str, limits: AdminLimits, answer: fn(&DeskRequest, DeskCallback)) -> Self {
+        let listener = TcpListener::bind(place).unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&asked);
@@ -153,6 +157,29 @@ fn writes_need_the_token_and_no_origin() {
     assert_eq!(port.asked(), []);
     check(&port.send(path, &good, ""), 200, "done");
     assert_eq!(port.asked(), [DeskRequest::PluginRollback { name: "a".to_owned() }]);
+}
+
+#[test]
+fn a_token_is_carried_whole_or_not_at_all() {
+    let token = AdminToken::fixed(TOKEN);
+    for wrong in ["", "0", &TOKEN[1..], &TOKEN[..19], &format!("{TOKEN}0"), "\0"] {
+        assert!(!token.is_carried_by(format!("Bearer {wrong}").as_bytes()), "{wrong:?}");
+    }
+    assert!(token.is_carried_by(format!("bearer  {TOKEN} ").as_bytes()));
+}
+
+#[test]
+fn on_a_port_that_others_reach_reads_need_the_token_too() {
+    let port = Port::open_at("0.0.0.0:0", AdminLimits::default(), fixed_answer);
+    let ask = |host: &str, more: &str| {
+        let line = "GET /v1/topics HTTP/1.1\r\nConnection: close\r\n";
+        port.raw(format!("{line}Host: {host}\r\n{more}\r\n").as_bytes())
+    };
+    let token = format!("Authorization: Bearer {TOKEN}\r\n");
+    check(&ask("192.0.2.7:9644", ""), 401, "unauthorized");
+    check(&ask("192.0.2.7:9644", &token), 200, "[]");
+    check(&ask("evil.example", &token), 403, "forbidden");
+    assert_eq!(port.asked(), [DeskRequest::TopicList]);
 }
 
 #[test]

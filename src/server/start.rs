@@ -154,7 +154,7 @@ fn run(
 /// A panic is our own broken promise: what it left behind cannot be trusted.
 ///
 /// On the admin thread only the request that met it fails.
-fn end_on_panic() {
+pub(super) fn end_on_panic() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let thread = std::thread::current();

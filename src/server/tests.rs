@@ -4,6 +4,7 @@ use std::path::Path;
 use crate::model::NodeId;
 use crate::server::data_dir::{DataDir, DataDirError};
 use crate::server::meta::MetaError;
+use crate::server::start::end_on_panic;
 
 fn open(dir: &Path, node: i32) -> Result<DataDir, DataDirError> {
     DataDir::open(dir, NodeId(node))
@@ -96,4 +97,31 @@ fn a_directory_that_cannot_be_made_is_named() {
     std::fs::write(&file, "").unwrap();
     let error = open(&file.join("data"), 1).unwrap_err().to_string();
     assert!(error.starts_with("Cannot make the data directory"), "{error}");
+}
+
+/// In the child of the test below: panics on a thread of the name that the parent gave.
+fn panic_on(thread: String) -> ! {
+    end_on_panic();
+    let panicking = std::thread::Builder::new().name(thread).spawn(|| panic!("on purpose"));
+    let _ = panicking.unwrap().join();
+    // Reached only when the process outlives the panic.
+    std::process::exit(0);
+}
+
+#[test]
+fn a_panic_ends_the_process_except_on_the_admin_thread() {
+    use std::os::unix::process::ExitStatusExt as _;
+    const NAME: &str = "server::tests::a_panic_ends_the_process_except_on_the_admin_thread";
+    if let Ok(thread) = std::env::var("LOGMILL_TEST_PANIC_ON") {
+        panic_on(thread);
+    }
+    let status = |thread: &str| {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args([NAME, "--exact", "--nocapture"]).env("LOGMILL_TEST_PANIC_ON", thread);
+        child.output().unwrap().status
+    };
+    const SIGABRT: i32 = 6;
+    assert_eq!(status("shard-1").signal(), Some(SIGABRT));
+    assert_eq!(status("worker-0").signal(), Some(SIGABRT));
+    assert_eq!(status("admin").code(), Some(0));
 }

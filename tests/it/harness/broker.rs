@@ -191,10 +191,11 @@ impl Broker {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// A command with `logmill` as the program and the address of this broker's admin port set.
+    /// A command with `logmill` as the program, and this broker's admin port and token set.
     pub fn cli(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_logmill"));
         command.args(["--admin", &self.admin_url()]);
+        command.env("LOGMILL_TOKEN_FILE", self.data().join("admin.token"));
         command
     }
 
