@@ -23,7 +23,7 @@ demo: setup guests ## the whole story: real clients, three plugins, one broker (
 run: ## a broker with its defaults: Kafka on port 9092, admin on 9644, data in ./data
 	cargo run --release --bin logmill -- serve
 
-quick: ## before each commit (< 3 minutes): format, lints, unit tests, the shape of the code
+quick: guests ## before each commit (< 3 minutes): format, lints, unit tests, the shape of the code
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	SIM_SEEDS=50 LOGMILL_TIER=quick cargo test --lib --bins

@@ -49,6 +49,13 @@ pub enum Found {
     Recompiled,
 }
 
+/// What lies in the cache under a name.
+enum Kept {
+    Whole(Component),
+    Damaged,
+    Nothing,
+}
+
 /// Native code of all components that this node ever ran.
 #[derive(Debug)]
 pub struct Cache {
@@ -73,18 +80,18 @@ impl Cache {
 
     /// Native code of the component with these bytes, from the cache or compiled now. Blocks.
     pub fn load(&self, wasm: &[u8]) -> Result<(Component, Found), InstallError> {
-        let turn = self.turn.lock();
-        let _turn = turn.unwrap_or_else(std::sync::PoisonError::into_inner);
         let key = key(wasm);
         let path = self.path(&key);
-        let existed = match std::fs::read(&path) {
-            // The digest says that the bytes are ours; `deserialize` checks version and flags.
-            Ok(file) => match checked(&file, &key).map(component) {
-                Some(Ok(component)) => return Ok((component, Found::Cached)),
-                Some(Err(_)) | None => true,
-            },
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-            Err(error) => return Err(store_error(&path, &error)),
+        if let Kept::Whole(component) = self.look(&path, &key)? {
+            return Ok((component, Found::Cached));
+        }
+        // What is there already never waits for the compilation of something else.
+        let turn = self.turn.lock();
+        let _turn = turn.unwrap_or_else(std::sync::PoisonError::into_inner);
+        let existed = match self.look(&path, &key)? {
+            Kept::Whole(component) => return Ok((component, Found::Cached)),
+            Kept::Damaged => true,
+            Kept::Nothing => false,
         };
         let code = match &self.compiler {
             Compiler::Here => compile(wasm)?,
@@ -94,6 +101,19 @@ impl Cache {
         let component =
             component(&code).map_err(|error| InstallError::Compile(format!("{error:#}")))?;
         Ok((component, if existed { Found::Recompiled } else { Found::Compiled }))
+    }
+
+    fn look(&self, path: &Path, key: &[u8; 32]) -> Result<Kept, InstallError> {
+        let file = match std::fs::read(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Kept::Nothing),
+            Err(error) => return Err(store_error(path, &error)),
+        };
+        // The digest says that the bytes are ours; `deserialize` checks version and flags.
+        Ok(match checked(&file, key).map(component) {
+            Some(Ok(component)) => Kept::Whole(component),
+            Some(Err(_)) | None => Kept::Damaged,
+        })
     }
 
     /// Where the native code of this component lies. For tests.
