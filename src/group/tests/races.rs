@@ -531,3 +531,117 @@ fn a_full_group_refuses_newcomers() {
     "#]]
     .assert_eq(&world.run("0s: join a b c; 6s: sync a b; join c; join a b; sync a b"));
 }
+
+#[test]
+fn a_tombstone_never_follows_the_commit_that_renews_an_offset() {
+    let mut world = World::new();
+    world.config.cleanup_interval_ms = 60_000;
+    world.config.offsets_retention_ms = 100_000;
+    world.crash();
+    expect![[r#"
+        0s - commit: ok
+        121s - commit: ok
+        121s - fetch: t-0=2
+        121s - fetch: t-0=2
+    "#]]
+    .assert_eq(&world.run(
+        "0s: commit - t-0=1; 119s: hold; commit - t-0=2; 121s: flush; fetch t-0; crash; fetch t-0",
+    ));
+}
+
+#[test]
+fn a_member_that_waited_for_its_assignment_starts_a_new_session() {
+    check(
+        "0s: join a b; 6s: sync b; 15s: beat a; 24s: beat a; 25s: sync a; 34s: show; 36s: show",
+        expect![[r#"
+            6s a join: leads generation 1 (range)
+            6s b join: follows generation 1 (range)
+            15s a beat: ok
+            24s a beat: ok
+            25s a sync: for a
+            25s b sync: for b
+            34s Stable generation 1 ["a", "b"]
+            36s Empty generation 2 []
+        "#]],
+    );
+}
+
+#[test]
+fn a_request_that_is_sent_again_ends_the_one_before() {
+    check(
+        "0s: join a b; 1s: join a; 6s: sync b; sync b; sync a",
+        expect![[r#"
+        1s a join: REBALANCE_IN_PROGRESS
+        6s a join: leads generation 1 (range)
+        6s b join: follows generation 1 (range)
+        6s b sync: REBALANCE_IN_PROGRESS
+        6s a sync: for a
+        6s b sync: for b
+    "#]],
+    );
+}
+
+/// The first group's assignment is still on its way to the disk when a second group of the same
+/// name waits for its own, of the same generation.
+#[test]
+fn a_late_write_of_a_deleted_group_is_not_taken_for_its_successors() {
+    let mut world = World::new();
+    let before = world.run("0s: join a; 3s: hold; sync a; leave a; delete; forget a; join a");
+    expect![[r#"
+        3s a join: leads generation 1 (range)
+        3s a sync: UNKNOWN_MEMBER_ID
+        3s a leave: ok ["ok"]
+    "#]]
+    .assert_eq(&before);
+    world.advance(6_000);
+    world.sync("a");
+    // Everything up to the deletion becomes durable, the new group's own assignment does not.
+    for _ in 0..3 {
+        let (write_id, records) = world.writes.pop_front().unwrap();
+        world.log.extend(records);
+        world.turn(|coordinator, turn| coordinator.on_written(turn, write_id, Ok(())));
+    }
+    expect![[r#"
+        6s a join: leads generation 1 (range)
+        6s - delete: ok
+        6s CompletingRebalance generation 1 ["a"]
+        6s a sync: for a
+        6s Stable generation 1 ["a"]
+    "#]]
+    .assert_eq(&world.run("show; flush; show"));
+}
+
+#[test]
+fn followers_hear_nothing_until_the_assignment_is_durable() {
+    check(
+        "0s: join a b; 6s: hold; sync b a; 7s: show; flush; sync b",
+        expect![[r#"
+        6s a join: leads generation 1 (range)
+        6s b join: follows generation 1 (range)
+        7s CompletingRebalance generation 1 ["a", "b"]
+        7s a sync: for a
+        7s b sync: for b
+        7s b sync: for b
+    "#]],
+    );
+}
+
+#[test]
+fn a_group_that_lost_its_leader_takes_the_next_one() {
+    check(
+        "0s: join a b c; 6s: sync a b c; leave a; join c b; sync c b",
+        expect![[r#"
+        6s a join: leads generation 1 (range)
+        6s b join: follows generation 1 (range)
+        6s c join: follows generation 1 (range)
+        6s a sync: for a
+        6s b sync: for b
+        6s c sync: for c
+        6s a leave: ok ["ok"]
+        6s b join: leads generation 2 (range)
+        6s c join: follows generation 2 (range)
+        6s b sync: for b
+        6s c sync: for c
+    "#]],
+    );
+}
