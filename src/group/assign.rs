@@ -1,30 +1,26 @@
 //! Assign: what an assignor is shown, and how its answer becomes assignments.
 //!
-//! Owns: reading subscriptions of protocol type `consumer`, slots, checking an answer,
-//! the two-step revocation of cooperative members.
+//! Owns: slots, checking an answer, the two-step revocation of cooperative members.
 //! Leaves to others: when to ask and what follows (`plan`), running plugins (`plugin`).
 //! Invariant: no partition of an encoded assignment has two owners, or an owner that is not
 //! subscribed; a partition that a cooperative member still holds goes to nobody else.
 //! Start reading at: [`AssignInput::new`].
-//! Source: `ConsumerProtocolSubscription.json`; KIP-429 for the two steps.
+//! Source: KIP-429 for the two steps.
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::state::Group;
+use super::subscription::{Subscription, VERSION_MAX, distinct, names};
 use super::{Binding, Client, RunId, View};
 use crate::base::Bytes;
+use crate::wire::WireError;
 use crate::wire::generated::consumer_protocol_assignment::{
     self as assignment, ConsumerProtocolAssignment,
 };
-use crate::wire::generated::consumer_protocol_subscription::ConsumerProtocolSubscription;
 use crate::wire::protocol::{read_versioned_value_leniently, write_versioned_value};
-use crate::wire::{Message, Reader, WireError};
 
 /// No member, in owners, claims and answers.
 pub const NOBODY: u32 = u32::MAX;
-
-/// Newest version of both consumer formats.
-const CONSUMER_VERSION_MAX: i16 = 3;
 
 /// The protocol whose members give up a partition before another one takes it.
 const COOPERATIVE: &str = "cooperative-sticky";
@@ -58,7 +54,7 @@ pub struct AssignMember {
     pub instance_id: Option<Arc<str>>,
     pub client: Client,
     pub rack: Option<String>,
-    pub user_data: Bytes,
+    pub user_data: Option<Bytes>,
     /// Version of its subscription, and so of its assignment.
     version: i16,
 }
@@ -71,7 +67,7 @@ impl AssignMember {
             instance_id: None,
             client: like.client.clone(),
             rack: None,
-            user_data: Bytes::new(),
+            user_data: None,
             version: like.version,
         }
     }
@@ -169,13 +165,6 @@ impl Target {
     }
 }
 
-/// Topics of a subscription, read as version 0, which every later one starts with.
-pub(super) fn subscribed_topics(metadata: &Bytes) -> Result<Vec<String>, WireError> {
-    let mut reader = Reader::new(metadata.clone());
-    let _version: i16 = reader.get(0)?;
-    Ok(ConsumerProtocolSubscription::decode(&mut reader, 0)?.topics)
-}
-
 impl AssignInput {
     /// Gathers what the members of a group that has just joined say; also gives back those whose
     /// subscription cannot be read, which count as subscribed to nothing.
@@ -191,22 +180,22 @@ impl AssignInput {
         let mut subscribed = Vec::new();
         let mut claims = Vec::new();
         for member in group.members.values() {
-            let said = read_versioned_value_leniently(&member.metadata(protocol));
-            let (version, said): (i16, ConsumerProtocolSubscription) = said.unwrap_or_else(|_| {
+            let said = Subscription::read(&member.metadata(protocol)).unwrap_or_else(|_| {
                 unreadable.push(member.id.clone());
-                Default::default()
+                Subscription::default()
             });
             members.push(AssignMember {
                 id: member.id.clone(),
                 instance_id: member.instance_id.clone(),
                 client: member.client.clone(),
-                rack: said.rack_id,
-                user_data: super::detach(&said.user_data.unwrap_or_default()),
-                version: version.clamp(0, CONSUMER_VERSION_MAX),
+                rack: said.rack,
+                user_data: said.user_data,
+                version: said.version.clamp(0, VERSION_MAX),
             });
             subscribed.push(said.topics);
-            claims.push((version, said.generation_id, said.owned_partitions));
+            claims.push((said.version, said.generation, said.owned));
         }
+        let (numbers, subscribed) = distinct(&subscribed);
         let (topics, partition_counts) = existing_topics(&subscribed, view);
         let mut input = Self {
             group: group.id.clone(),
@@ -214,7 +203,7 @@ impl AssignInput {
             binding,
             seed,
             members,
-            subscriptions: subscription_sets(&subscribed, &topics),
+            subscriptions: subscription_sets(&numbers, &subscribed, &topics),
             topics,
             partition_counts,
             owners: Vec::new(),
@@ -225,10 +214,11 @@ impl AssignInput {
         if protocol == COOPERATIVE {
             // A member that slept through a generation has lost what it thinks it owns.
             let newest = claims.iter().map(|(_, generation, _)| *generation).max();
+            let firsts = input.first_slots();
             for (member, (version, generation, owned)) in claims.iter().enumerate() {
                 if *version < 2 || Some(*generation) == newest {
                     for part in owned {
-                        input.claim(member, &part.topic, &part.partitions);
+                        input.claim(&firsts, member, &part.topic, &part.partitions);
                     }
                 }
             }
@@ -252,15 +242,14 @@ impl AssignInput {
         firsts.collect()
     }
 
-    fn claim(&mut self, member: usize, topic: &str, partitions: &[i32]) {
+    fn claim(&mut self, firsts: &[usize], member: usize, topic: &str, partitions: &[i32]) {
         let Ok(at) = self.topics.binary_search_by(|known| known.as_ref().cmp(topic)) else {
             return;
         };
-        let first: usize = self.partition_counts[..at].iter().map(|count| *count as usize).sum();
         for partition in partitions {
             let Ok(partition) = u32::try_from(*partition) else { continue };
             if partition < self.partition_counts[at] {
-                let slot = &mut self.held[first + partition as usize];
+                let slot = &mut self.held[firsts[at] + partition as usize];
                 if *slot == NOBODY {
                     *slot = member as u32;
                 }
@@ -396,22 +385,28 @@ impl AssignInput {
     }
 }
 
-fn existing_topics(subscribed: &[Vec<String>], view: &dyn View) -> (Vec<Arc<str>>, Vec<u32>) {
-    let mut names: Vec<&str> = subscribed.iter().flatten().map(String::as_str).collect();
-    names.sort_unstable();
-    names.dedup();
-    let found = names.into_iter().filter_map(|name| {
+/// Topics that somebody wants and that exist, ascending, with their partitions.
+fn existing_topics(subscribed: &[&[u8]], view: &dyn View) -> (Vec<Arc<str>>, Vec<u32>) {
+    let mut wanted: Vec<&str> = subscribed.iter().flat_map(|topics| names(topics)).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let found = wanted.into_iter().filter_map(|name| {
         let info = view.topic(name)?;
         Some((Arc::from(name), info.partitions))
     });
     found.unzip()
 }
 
-fn subscription_sets(subscribed: &[Vec<String>], topics: &[Arc<str>]) -> Subscriptions {
+fn subscription_sets(
+    numbers: &[usize],
+    subscribed: &[&[u8]],
+    topics: &[Arc<str>],
+) -> Subscriptions {
     let mut known: BTreeMap<Vec<u32>, u32> = BTreeMap::new();
     let mut sets = Subscriptions { starts: vec![0], ..Subscriptions::default() };
-    for names in subscribed {
-        let found = names.iter().filter_map(|name| {
+    let mut set_of_number = Vec::with_capacity(subscribed.len());
+    for wanted in subscribed {
+        let found = names(wanted).filter_map(|name| {
             topics.binary_search_by(|topic| topic.as_ref().cmp(name)).ok().map(|at| at as u32)
         });
         let mut set: Vec<u32> = found.collect();
@@ -427,8 +422,9 @@ fn subscription_sets(subscribed: &[Vec<String>], topics: &[Arc<str>]) -> Subscri
                 number
             }
         };
-        sets.set_of_member.push(number);
+        set_of_number.push(number);
     }
+    sets.set_of_member = numbers.iter().map(|number| set_of_number[*number]).collect();
     sets
 }
 

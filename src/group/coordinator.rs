@@ -9,18 +9,15 @@ use std::sync::Arc;
 
 use super::core::{After, Core, GroupConfig, Swapped, write_error};
 use super::offsets::{Change, Offsets};
-use super::rebalance::{
-    JOIN_VERSION_SKIP, answer_parked, join_error, members_for_leader, reply_join,
-};
+use super::rebalance::{JOIN_VERSION_SKIP, answer_parked, members_for_leader, reply_join};
 use super::records::{ReplayError, Replayed};
 use super::state::{Group, Member, Protocol, State};
 use super::timers::Cause;
-use super::{Client, Event, Response, Token, Turn, WriteId, detach, records};
+use super::{Client, Event, Response, Turn, WriteId, detach, records, refuse};
 use crate::base::Bytes;
 use crate::model::ErrorCode;
 use crate::wire::generated::group_metadata_value::GroupMetadataValue;
 use crate::wire::generated::join_group_response::JoinGroupResponse;
-use crate::wire::generated::offset_fetch_response::OffsetFetchResponseGroup;
 
 /// Whose assignor is another one now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +108,10 @@ impl Coordinator {
                 _ => (),
             }
             for (token, _, request) in write.fetches {
-                fetch_failed(turn, token, request.group_id, error);
+                turn.reply(
+                    token,
+                    Response::OffsetFetch(refuse::offset_fetch(&request.group_id, error)),
+                );
             }
         }
         self.offsets.clear();
@@ -186,7 +186,10 @@ impl Coordinator {
         for (token, version, request) in write.fetches {
             match result {
                 Ok(()) => self.answer_fetch(turn, token, version, &request),
-                Err(error) => fetch_failed(turn, token, request.group_id, error),
+                Err(error) => {
+                    let response = refuse::offset_fetch(&request.group_id, error);
+                    turn.reply(token, Response::OffsetFetch(response));
+                }
             }
         }
     }
@@ -260,7 +263,8 @@ impl Coordinator {
         if let Err(error) = result {
             // The log still knows the member by its old id.
             if let Some(parked) = parked {
-                let response = JoinGroupResponse { leader: leader_before, ..join_error("", error) };
+                let response =
+                    JoinGroupResponse { leader: leader_before, ..refuse::join_group("", error) };
                 reply_join(turn, parked, response);
             }
             let cause = Cause::Session(group.id.clone(), new_id.clone());
@@ -407,10 +411,4 @@ fn with_error(mut response: Response, error: ErrorCode) -> Response {
         _ => unreachable!("no other answer waits for a write"),
     }
     response
-}
-
-fn fetch_failed(turn: &mut Turn<'_>, token: Token, group_id: String, error: ErrorCode) {
-    let error_code = error.code();
-    let response = OffsetFetchResponseGroup { group_id, error_code, ..Default::default() };
-    turn.reply(token, Response::OffsetFetch(response));
 }

@@ -13,6 +13,7 @@ use super::state::{Group, Member};
 use super::timers::Timers;
 use super::{Effect, Response, RunId, Token, Turn, WriteId};
 use crate::base::Bytes;
+use crate::config::{BrokerConfig, Value, broker_keys};
 use crate::model::ErrorCode;
 use crate::wire::generated::offset_fetch_request::OffsetFetchRequestGroup;
 
@@ -69,6 +70,27 @@ impl Default for GroupConfig {
             group_bytes_max: 64 << 20,
             groups_max: 200_000,
             pending_joins_max: 10_000,
+        }
+    }
+}
+
+impl GroupConfig {
+    pub fn new(broker: &BrokerConfig) -> Self {
+        let number = |key| match broker.values.value(key) {
+            Value::Number(number) => number,
+            other => unreachable!("{other:?} is no number"),
+        };
+        let retention_minutes = number(&broker_keys::OFFSETS_RETENTION_MINUTES);
+        Self {
+            session_timeout_ms_min: broker.group_session_min_ms,
+            session_timeout_ms_max: broker.group_session_max_ms,
+            initial_rebalance_delay_ms: u64::try_from(broker.group_initial_delay_ms).unwrap_or(0),
+            members_max: broker.group_members_max as usize,
+            offset_metadata_max: broker.offset_metadata_bytes_max as usize,
+            offsets_retention_ms: retention_minutes.saturating_mul(60_000),
+            cleanup_interval_ms: u64::try_from(number(&broker_keys::OFFSETS_RETENTION_CHECK_MS))
+                .unwrap_or(u64::MAX),
+            ..Self::default()
         }
     }
 }

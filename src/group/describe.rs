@@ -4,10 +4,10 @@
 //! Start reading at: [`Coordinator::group_view`].
 use std::sync::Arc;
 
-use super::Client;
 use super::assign::{Provenance, read_assignment};
 use super::coordinator::Coordinator;
 use super::state::{Group, Member, State};
+use super::{Client, refuse};
 use crate::base::Bytes;
 use crate::model::ErrorCode;
 use crate::wire::generated::describe_groups_response::{DescribedGroup, DescribedGroupMember};
@@ -80,11 +80,10 @@ impl Coordinator {
     }
 
     pub fn describe_group(&self, id: &str, version: i16) -> DescribedGroup {
-        let mut described = DescribedGroup { group_id: id.to_owned(), ..Default::default() };
         if self.is_loading() {
-            described.error_code = ErrorCode::CoordinatorLoadInProgress.code();
-            return described;
+            return refuse::describe_group(id, ErrorCode::CoordinatorLoadInProgress);
         }
+        let mut described = DescribedGroup { group_id: id.to_owned(), ..Default::default() };
         let Some(group) = self.groups.get(id) else {
             described.group_state = DEAD.to_owned();
             if DESCRIBE_VERSION_NOT_FOUND <= version {

@@ -6,7 +6,7 @@
 //! Source: KIP-447 (stable offsets), KIP-709 (many groups).
 use super::coordinator::Coordinator;
 use super::offsets::Committed;
-use super::{Response, Token, Turn, View};
+use super::{Response, Token, Turn, View, refuse};
 use crate::model::{ErrorCode, TopicId};
 use crate::wire::generated::offset_fetch_request::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics,
@@ -98,9 +98,8 @@ impl Coordinator {
         token: Token,
     ) {
         if self.is_loading() {
-            let error_code = ErrorCode::CoordinatorLoadInProgress.code();
-            let group_id = request.group_id;
-            let response = OffsetFetchResponseGroup { group_id, error_code, ..Default::default() };
+            let error = ErrorCode::CoordinatorLoadInProgress;
+            let response = refuse::offset_fetch(&request.group_id, error);
             return turn.reply(token, Response::OffsetFetch(response));
         }
         if require_stable && let Some(last) = self.core.writes.back_mut() {

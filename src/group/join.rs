@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::coordinator::Coordinator;
 use super::core::{After, Core, Swapped};
-use super::rebalance::{answer_parked, current_generation, join_error, reply_join};
+use super::rebalance::{answer_parked, current_generation, reply_join};
 use super::state::{Group, Member, Parked, Protocol, State, metadata_bytes};
 use super::timers::Cause;
-use super::{Client, Token, Turn, detach, records};
+use super::{Client, Token, Turn, detach, records, refuse};
 use crate::base::Bytes;
 use crate::model::ErrorCode;
 use crate::wire::generated::join_group_request::JoinGroupRequest;
@@ -48,7 +48,9 @@ impl Coordinator {
         }
         let protocols = match self.check_join(&request) {
             Ok(protocols) => protocols,
-            Err(error) => return reply_join(turn, parked, join_error(&request.member_id, error)),
+            Err(error) => {
+                return reply_join(turn, parked, refuse::join_group(&request.member_id, error));
+            }
         };
         let joining = Joining { request: &request, protocols, client, parked };
         if let Some(group) = self.groups.get_mut(request.group_id.as_str()) {
@@ -56,11 +58,15 @@ impl Coordinator {
             return;
         }
         if !request.member_id.is_empty() {
-            let error = join_error(&request.member_id, ErrorCode::UnknownMemberId);
+            let error = refuse::join_group(&request.member_id, ErrorCode::UnknownMemberId);
             return reply_join(turn, parked, error);
         }
         if self.core.config.groups_max <= self.groups.len() {
-            return reply_join(turn, parked, join_error("", ErrorCode::GroupMaxSizeReached));
+            return reply_join(
+                turn,
+                parked,
+                refuse::join_group("", ErrorCode::GroupMaxSizeReached),
+            );
         }
         let id: Arc<str> = Arc::from(request.group_id.as_str());
         let incarnation = self.core.incarnation();
@@ -109,11 +115,11 @@ impl Core {
         let room = self.has_room(group, id, &joining.protocols);
         if !room {
             self.drop_member(group, turn, id, "the group is full");
-            let error = join_error("", ErrorCode::GroupMaxSizeReached);
+            let error = refuse::join_group("", ErrorCode::GroupMaxSizeReached);
             return reply_join(turn, joining.parked, error);
         }
         if !group.supports(&joining.request.protocol_type, &joining.protocols) {
-            let error = join_error(id, ErrorCode::InconsistentGroupProtocol);
+            let error = refuse::join_group(id, ErrorCode::InconsistentGroupProtocol);
             return reply_join(turn, joining.parked, error);
         }
         if id.is_empty() {
@@ -162,9 +168,9 @@ impl Core {
             let cause = Cause::Session(group.id.clone(), new_id.clone());
             self.timers.set(cause, turn.now.ms + timeout_ms);
             group.pending_joins.insert(new_id.clone());
-            join_error(&new_id, ErrorCode::MemberIdRequired)
+            refuse::join_group(&new_id, ErrorCode::MemberIdRequired)
         } else {
-            join_error("", ErrorCode::GroupMaxSizeReached)
+            refuse::join_group("", ErrorCode::GroupMaxSizeReached)
         };
         reply_join(turn, joining.parked, error);
     }
@@ -175,13 +181,13 @@ impl Core {
         if group.pending_joins.contains(id) {
             if request.group_instance_id.is_some() {
                 // Ids are given out to dynamic members only: this one was made up.
-                let error = join_error(id, ErrorCode::UnknownMemberId);
+                let error = refuse::join_group(id, ErrorCode::UnknownMemberId);
                 return reply_join(turn, joining.parked, error);
             }
             return self.add_member(group, turn, joining, Arc::from(id));
         }
         if let Err(error) = group.validate(id, request.group_instance_id.as_deref()) {
-            return reply_join(turn, joining.parked, join_error(id, error));
+            return reply_join(turn, joining.parked, refuse::join_group(id, error));
         }
         let unchanged = group.members[id].protocols == joining.protocols;
         let reason = match group.state {
@@ -196,7 +202,7 @@ impl Core {
                 return reply_join(turn, joining.parked, response);
             }
             State::Empty => {
-                let error = join_error(id, ErrorCode::UnknownMemberId);
+                let error = refuse::join_group(id, ErrorCode::UnknownMemberId);
                 return reply_join(turn, joining.parked, error);
             }
         };
@@ -293,7 +299,7 @@ fn update_member(group: &mut Group, id: &str, joining: Joining<'_>) {
 /// Parks a JoinGroup. One that waited before came over a connection that its client has given up.
 fn park(group: &mut Group, turn: &mut Turn<'_>, id: &str, parked: Parked) {
     if let Some(before) = group.park_join(id, parked) {
-        reply_join(turn, before, join_error(id, ErrorCode::RebalanceInProgress));
+        reply_join(turn, before, refuse::join_group(id, ErrorCode::RebalanceInProgress));
     }
 }
 

@@ -5,6 +5,22 @@
 //! Invariant: what is in memory and durable equals what [`Coordinator::replay`] makes of the
 //! partition's records; an answer that promises a write leaves only after that write.
 //! Start reading at: [`Coordinator`], then `join`, `rebalance`, `sync`.
+//!
+//! How a shard drives a coordinator, one for each partition of `__consumer_offsets` that it leads:
+//! 1. [`Coordinator::new`]; [`Coordinator::replay`] for each record below the high watermark, in
+//!    order; [`Coordinator::on_loaded`]. Requests that come meanwhile are put off with
+//!    COORDINATOR_LOAD_IN_PROGRESS. A group's partition is [`partition_for`]; where that is led
+//!    elsewhere, [`refuse`] has the answers for NOT_COORDINATOR.
+//! 2. A request gets a fresh [`Token`] and goes to its `handle_*`. Then, after this and every other
+//!    input: perform the [`Effect`]s in order, and set one timer to [`Coordinator::deadline`], at
+//!    which [`Coordinator::tick`] is called.
+//! 3. [`Effect::Append`]: all records in one batch with acks=all, timestamps of now, in the order
+//!    of the effects; when it is stable or has failed, [`Coordinator::on_written`].
+//! 4. [`Effect::Assign`]: run the plugin on a worker, then [`Coordinator::on_assigned`]. An
+//!    activation, rollback or changed binding is told with [`Coordinator::on_assignor_changed`].
+//! 5. A token is answered once, perhaps minutes later; its connection waits or is gone.
+//! 6. When the partition's leader moves or its log fails: [`Coordinator::unload`].
+//!
 //! Source: KIP-62, KIP-211, KIP-345, KIP-394, KIP-429, KIP-447, KIP-559, KIP-814; Kafka 4.3.1.
 use std::sync::Arc;
 
@@ -32,7 +48,9 @@ mod offsets;
 mod plan;
 mod rebalance;
 mod records;
+pub mod refuse;
 mod state;
+mod subscription;
 mod sync;
 #[cfg(test)]
 mod tests;

@@ -61,44 +61,67 @@ impl Coordinator {
         }
     }
 
-    /// Another rule applies from now on: groups that it concerns rejoin. Groups whose assignment
-    /// was made by that very rule stay as they are, so that a caller may say it twice.
+    /// Another rule applies from now on: groups that it concerns rejoin.
+    ///
+    /// [`Changed::Plugin`] may be said twice: groups whose assignment was made by the generation
+    /// that is active stay as they are. [`Changed::Group`] always means another rule, as settings
+    /// may have changed under the same version.
     pub fn on_assignor_changed(&mut self, turn: &mut Turn<'_>, changed: &Changed) {
-        for group in self.groups.values_mut() {
-            let current = turn.view.assignor(&group.id);
-            let made_by = match (&group.plan, &group.provenance) {
-                (Some(plan), _) => Some(&plan.input.binding),
-                (None, made) => made.as_ref().map(|provenance| &provenance.binding),
-            };
-            let concerned = match changed {
-                Changed::Group(id) => group.id == *id,
-                Changed::Plugin(name) => {
-                    let is_it = |binding: &Binding| binding.plugin == *name;
-                    current.as_ref().is_some_and(is_it) || made_by.is_some_and(is_it)
+        match changed {
+            Changed::Group(id) => {
+                let Some(group) = self.groups.get_mut(id) else { return };
+                let current = turn.view.assignor(id);
+                if current.is_some() || made_by(group).is_some() {
+                    self.core.another_rule(group, turn, current.as_ref());
                 }
-            };
-            let running = matches!(group.state, State::CompletingRebalance | State::Stable);
-            if concerned && running && group.is_consumer() && current.as_ref() != made_by {
-                let reason = match &current {
-                    Some(binding) => {
-                        format!("assignor {} has generation {}", binding.plugin, binding.generation)
+            }
+            Changed::Plugin(name) => {
+                for group in self.groups.values_mut() {
+                    let current = turn.view.assignor(&group.id);
+                    let before = made_by(group);
+                    let is_it = |binding: &Binding| binding.plugin == *name;
+                    let concerned =
+                        current.as_ref().is_some_and(is_it) || before.is_some_and(is_it);
+                    if concerned && current.as_ref() != before {
+                        self.core.another_rule(group, turn, current.as_ref());
                     }
-                    None => "no assignor is bound any more".to_owned(),
-                };
-                self.core.prepare_rebalance(group, turn, reason);
+                }
             }
         }
     }
 }
 
+/// The rule behind the assignment that a group has or waits for.
+fn made_by(group: &Group) -> Option<&Binding> {
+    match &group.plan {
+        Some(plan) => Some(&plan.input.binding),
+        None => group.provenance.as_ref().map(|made| &made.binding),
+    }
+}
+
 impl Core {
+    fn another_rule(&mut self, group: &mut Group, turn: &mut Turn<'_>, current: Option<&Binding>) {
+        // In any other state, the round that is under way will ask for the rule at its end.
+        let settled = matches!(group.state, State::CompletingRebalance | State::Stable);
+        if settled && group.is_consumer() {
+            let reason = match current {
+                Some(Binding { plugin, generation, .. }) => {
+                    format!("assignor {plugin} is at generation {generation}")
+                }
+                None => "no assignor is bound any more".to_owned(),
+            };
+            self.prepare_rebalance(group, turn, reason);
+        }
+    }
+
     /// Asks the bound assignor, if any, for the generation that has just joined.
     pub fn start_plan(&mut self, group: &mut Group, turn: &mut Turn<'_>) {
         assert!(group.plan.is_none());
-        if !group.is_consumer() {
-            return;
+        let bound = turn.view.assignor(&group.id).filter(|_| group.is_consumer());
+        if bound.as_ref().is_none_or(|binding| binding.policy == FailurePolicy::Open) {
+            group.plan_failures = 0;
         }
-        let Some(binding) = turn.view.assignor(&group.id) else { return };
+        let Some(binding) = bound else { return };
         let seed = turn.random as u64;
         let (input, unreadable) = AssignInput::new(group, binding, turn.view, seed);
         for member in unreadable {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::core::{After, Core};
 use super::state::{Group, InitialDelay, Member, Parked, State};
 use super::timers::Cause;
-use super::{Event, Response, Turn, records};
+use super::{Event, Response, Turn, records, refuse};
 use crate::base::Bytes;
 use crate::model::ErrorCode;
 use crate::wire::generated::join_group_response::{JoinGroupResponse, JoinGroupResponseMember};
@@ -221,7 +221,7 @@ impl Core {
             let Some(parked) = member.sync.take() else { continue };
             let response = match error {
                 ErrorCode::None => assigned(group, &id),
-                error => SyncGroupResponse { error_code: error.code(), ..Default::default() },
+                error => refuse::sync_group(error),
             };
             turn.reply(parked.token, Response::SyncGroup(response));
             self.restart_session(group, turn, &id);
@@ -232,19 +232,10 @@ impl Core {
 /// Tells a member that has gone, or was replaced, what became of its parked requests.
 pub(super) fn answer_parked(turn: &mut Turn<'_>, member: &Member, id: &str, error: ErrorCode) {
     if let Some(parked) = member.join {
-        reply_join(turn, parked, join_error(id, error));
+        reply_join(turn, parked, refuse::join_group(id, error));
     }
     if let Some(parked) = member.sync {
-        let response = SyncGroupResponse { error_code: error.code(), ..Default::default() };
-        turn.reply(parked.token, Response::SyncGroup(response));
-    }
-}
-
-pub(super) fn join_error(member_id: &str, error: ErrorCode) -> JoinGroupResponse {
-    JoinGroupResponse {
-        error_code: error.code(),
-        member_id: member_id.to_owned(),
-        ..Default::default()
+        turn.reply(parked.token, Response::SyncGroup(refuse::sync_group(error)));
     }
 }
 

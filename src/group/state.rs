@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::assign::{Plan, Provenance, Target};
+use super::subscription::{distinct, names, read_topics};
 use super::{Client, Token};
 use crate::base::Bytes;
 use crate::model::ErrorCode;
@@ -357,10 +358,10 @@ impl Group {
             return Some(BTreeSet::new());
         }
         let protocol = self.protocol.as_deref()?;
-        let mut topics = BTreeSet::new();
-        for member in self.members.values() {
-            topics.extend(super::assign::subscribed_topics(&member.metadata(protocol)).ok()?);
-        }
-        Some(topics)
+        let said = self.members.values().map(|member| read_topics(&member.metadata(protocol)));
+        let said: Vec<Bytes> = said.collect::<Result<_, _>>().ok()?;
+        let (_, subscribed) = distinct(&said);
+        let topics = subscribed.iter().flat_map(|topics| names(topics)).map(str::to_owned);
+        Some(topics.collect())
     }
 }

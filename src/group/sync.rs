@@ -11,13 +11,11 @@ use super::core::{After, Core, Synced};
 use super::rebalance::assigned;
 use super::state::{Group, Parked, State};
 use super::timers::Cause;
-use super::{Event, Response, Token, Turn, detach, records};
+use super::{Event, Response, Token, Turn, detach, records, refuse};
 use crate::base::Bytes;
 use crate::model::ErrorCode;
 use crate::wire::generated::heartbeat_request::HeartbeatRequest;
-use crate::wire::generated::heartbeat_response::HeartbeatResponse;
 use crate::wire::generated::sync_group_request::SyncGroupRequest;
-use crate::wire::generated::sync_group_response::SyncGroupResponse;
 
 impl Coordinator {
     /// Answers at once, or parks the request until the generation's assignment is durable.
@@ -34,8 +32,7 @@ impl Coordinator {
             self.core.sync(group, turn, request, Parked { token, version })
         });
         if let Err(error) = result {
-            let response = SyncGroupResponse { error_code: error.code(), ..Default::default() };
-            turn.reply(token, Response::SyncGroup(response));
+            turn.reply(token, Response::SyncGroup(refuse::sync_group(error)));
         }
     }
 
@@ -57,8 +54,7 @@ impl Coordinator {
         token: Token,
     ) {
         let error = self.beat(turn, request).err().unwrap_or_default();
-        let response = HeartbeatResponse { error_code: error.code(), ..Default::default() };
-        turn.reply(token, Response::Heartbeat(response));
+        turn.reply(token, Response::Heartbeat(refuse::heartbeat(error)));
     }
 
     fn beat(&mut self, turn: &Turn<'_>, request: &HeartbeatRequest) -> Result<(), ErrorCode> {
@@ -150,8 +146,7 @@ impl Core {
                 self.has_synced(group, id);
                 let member = group.members.get_mut(id).expect("validated");
                 if let Some(before) = member.sync.replace(parked) {
-                    let error_code = ErrorCode::RebalanceInProgress.code();
-                    let response = SyncGroupResponse { error_code, ..Default::default() };
+                    let response = refuse::sync_group(ErrorCode::RebalanceInProgress);
                     turn.reply(before.token, Response::SyncGroup(response));
                 }
                 // Where a plugin assigns, what the leader uploads does not count.

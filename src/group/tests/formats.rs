@@ -5,6 +5,7 @@ use expect_test::expect;
 
 use super::world::{EPOCH_MS, GROUP, World};
 use crate::base::Bytes;
+use crate::group::subscription::{Subscription, names, read_topics};
 use crate::group::*;
 use crate::model::{ErrorCode, TopicId};
 use crate::wire::generated::join_group_request::{JoinGroupRequest, JoinGroupRequestProtocol};
@@ -328,4 +329,61 @@ fn groups_are_listed_and_described_as_kafka_prints_them() {
         (world.coordinator.describe_group("x", 5), world.coordinator.describe_group("x", 6));
     assert_eq!((old.group_state.as_str(), old.error_code), ("Dead", 0));
     assert_eq!((new.group_state.as_str(), new.error_code), ("Dead", 69));
+}
+
+/// Kafka's own logs can hold the tombstone of a group behind an offset that stays.
+#[test]
+fn a_group_with_offsets_outlives_its_tombstone() {
+    let mut world = World::new();
+    world.run("0s: join a; 3s: sync a; commit a t-0=1");
+    let key = world.log[0].key.clone();
+    world.log.push(Record { key, value: None });
+    expect![[r#"
+        3s Empty generation 0 []
+        3s - fetch: t-0=1
+        3s - delete: ok
+        3s no group
+    "#]]
+    .assert_eq(&world.run("crash; show; fetch t-0; delete; crash; show"));
+}
+
+/// A subscription of every version, whole and cut at every byte.
+#[test]
+fn subscriptions_are_read_as_far_as_they_go() {
+    let mut world = World::new();
+    for version in 0..=5 {
+        world.consumer("a:t,u+t0,t1");
+        world.consumers.get_mut("a").unwrap().version = version.min(3);
+        let mut bytes = super::world::subscription(&world.consumers["a"]).to_vec();
+        bytes[1] = version as u8;
+        let whole = Bytes::from(bytes);
+        let read = Subscription::read(&whole).unwrap();
+        assert_eq!(names(&read.topics).collect::<Vec<_>>(), ["t", "u"]);
+        assert_eq!(read.owned.len(), if version == 0 { 0 } else { 2 });
+        for cut in 0..whole.len() {
+            assert!(Subscription::read(&whole.slice(..cut)).is_err());
+        }
+    }
+    // More topics than there are bytes, and a name of negative length.
+    assert!(read_topics(&Bytes::from_static(b"\0\0\x7f\xff\xff\xff\0\x01t")).is_err());
+    assert!(read_topics(&Bytes::from_static(b"\0\0\0\0\0\x01\xff\xfft")).is_err());
+}
+
+#[test]
+fn limits_come_from_the_settings_by_kafkas_names() {
+    let values = [
+        ("group.initial.rebalance.delay.ms", "7"),
+        ("group.max.size", "5"),
+        ("offsets.retention.minutes", "2"),
+        ("offsets.retention.check.interval.ms", "9"),
+        ("offset.metadata.max.bytes", "11"),
+    ];
+    let fixed = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let values = crate::config::BrokerValues::new(fixed.into_iter().collect()).unwrap();
+    let broker = crate::config::BrokerConfig::new(values, "here").unwrap();
+    let config = GroupConfig::new(&broker);
+    assert_eq!((config.initial_rebalance_delay_ms, config.members_max), (7, 5));
+    assert_eq!((config.offsets_retention_ms, config.cleanup_interval_ms), (120_000, 9));
+    assert_eq!(config.offset_metadata_max, 11);
+    assert_eq!((config.session_timeout_ms_min, config.session_timeout_ms_max), (6_000, 1_800_000));
 }

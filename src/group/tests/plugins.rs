@@ -238,6 +238,43 @@ fn an_activation_makes_bound_groups_rejoin_once() {
 }
 
 #[test]
+fn a_binding_that_changes_makes_its_group_rejoin_even_under_the_same_version() {
+    check(
+        "0s: bind 1 open; join a; 3s: sync a; answer aaaa; rebound; beat a; join a; answer aaaa; \
+         sync a; unbind; rebound; join a; sync a; rebound; beat a; show",
+        expect![[r#"
+            3s a join: leads generation 1 (range) without assigning
+            3s a sync: owns [t:0,1,2,3]
+            3s a beat: REBALANCE_IN_PROGRESS
+            3s a join: leads generation 2 (range) without assigning
+            3s a sync: owns [t:0,1,2,3]
+            3s a join: leads generation 3 (range)
+            3s a sync: for a
+            3s a beat: ok
+            3s Stable generation 3 ["a"]
+        "#]],
+    );
+}
+
+#[test]
+fn a_group_that_is_unbound_after_failures_is_left_in_peace() {
+    check(
+        "0s: bind 1 closed; join a; 3s: sync a; answer aaaa; rebound; join a; answer trap; sync a; \
+         unbind; rebound; join a; sync a; 9s: beat a",
+        expect![[r#"
+            3s a join: leads generation 1 (range) without assigning
+            3s a sync: owns [t:0,1,2,3]
+            3s a join: leads generation 2 (range) without assigning
+            3s assignor failed, the last assignment stays: call failed: trap
+            3s a sync: owns [t:0,1,2,3]
+            3s a join: leads generation 3 (range)
+            3s a sync: for a
+            9s a beat: ok
+        "#]],
+    );
+}
+
+#[test]
 fn an_answer_to_a_round_that_is_over_is_dropped() {
     let mut world = World::new();
     world.run("0s: bind 1 open; join a; 3s: join b; join a");

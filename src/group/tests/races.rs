@@ -645,3 +645,17 @@ fn a_group_that_lost_its_leader_takes_the_next_one() {
     "#]],
     );
 }
+
+#[test]
+fn a_commit_of_an_older_generation_is_refused() {
+    let mut world = World::new();
+    world.run("0s: join a b; 6s: sync a b; join a; join b; sync a b");
+    world.consumers.get_mut("a").unwrap().generation -= 1;
+    expect![[r#"
+        6s a commit: ILLEGAL_GENERATION
+        6s a beat: ILLEGAL_GENERATION
+        6s a sync: ILLEGAL_GENERATION
+        6s b commit: ok
+    "#]]
+    .assert_eq(&world.run("commit a t-0=1; beat a; sync a; commit b t-0=2"));
+}

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::world::{GROUP, World};
+use super::world::{GROUP, World, weighted};
 use crate::base::{Bytes, Rng};
 use crate::group::coordinator::Coordinator;
 use crate::group::offsets::Committed;
@@ -183,7 +183,7 @@ fn answer(world: &mut World, rng: &mut Rng) {
 fn bind(world: &mut World, rng: &mut Rng) {
     let policy = if rng.chance(500) { FailurePolicy::Open } else { FailurePolicy::Closed };
     let generation = rng.below(3);
-    let binding = Binding { plugin: Arc::from("weighted"), generation, policy };
+    let binding = weighted(generation, policy);
     if rng.chance(400) {
         world.cluster.bindings.insert(GROUP.into(), binding);
     } else {
@@ -217,7 +217,7 @@ fn memory_equals_replay() {
     let mut counts = Counts::default();
     let seeds = match option_env!("SEED") {
         Some(seed) => vec![seed.parse().expect("SEED is a number")],
-        None => (0..200).collect(),
+        None => (0..120).collect(),
     };
     let many = 1 < seeds.len();
     for seed in seeds {

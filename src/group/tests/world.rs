@@ -425,6 +425,10 @@ impl World {
             "show" => self.show(),
             "delete" => self.delete_group(),
             "bind" => self.bind(words),
+            "unbind" => self.cluster.bindings.clear(),
+            "rebound" => self.turn(|coordinator, turn| {
+                coordinator.on_assignor_changed(turn, &Changed::Group(Arc::from(GROUP)));
+            }),
             "activated" => self.turn(|coordinator, turn| {
                 coordinator.on_assignor_changed(turn, &Changed::Plugin(Arc::from("weighted")));
             }),
@@ -479,7 +483,7 @@ impl World {
             _ => FailurePolicy::Closed,
         };
         let generation = generation.parse().unwrap();
-        let binding = Binding { plugin: Arc::from("weighted"), generation, policy };
+        let binding = weighted(generation, policy);
         self.cluster.bindings.insert(GROUP.into(), binding);
     }
 
@@ -518,6 +522,10 @@ impl World {
         };
         self.say(&text);
     }
+}
+
+pub fn weighted(generation: u64, policy: FailurePolicy) -> Binding {
+    Binding { plugin: Arc::from("weighted"), generation, policy }
 }
 
 fn split(text: &str, at: char) -> (&str, Option<&str>) {
