@@ -4,7 +4,9 @@
 //! Start reading at: ARCHITECTURE.md.
 
 pub mod admin;
+pub mod api;
 pub mod base;
+pub mod cluster;
 pub mod config;
 pub mod env;
 pub mod group;

@@ -124,10 +124,6 @@ impl Uring {
         // completion is reaped, and `Drop` waits for all of them.
         while unsafe { self.ring.submission().push(entry) }.is_err() {
             self.enter(0, None);
-            // The kernel takes nothing while completions overflow: make room for those too.
-            let mut early = std::mem::take(&mut self.reaped);
-            self.copy_completions(&mut early);
-            self.reaped = early;
         }
     }
 
@@ -159,22 +155,26 @@ impl Uring {
         }
     }
 
-    /// Starts one operation, or performs it right here.
-    fn start(&mut self, seam: &Seam, token: Token, op: Op) {
+    /// Starts one operation; says true when it was finished right here.
+    fn start(&mut self, seam: &Seam, token: Token, op: Op) -> bool {
         let (held, entry) = match entry::start(op, &self.node.settings, self.features) {
             Start::Finished(done) => {
-                return seam.deliver(token, done, false);
+                seam.deliver(token, done, false);
+                return true;
             }
             Start::Work(job) => {
                 let answer = move || (Ok(0), Some(job()));
-                return self.on_worker(token, answer);
+                self.on_worker(token, answer);
+                return false;
             }
             Start::Remove(op) => {
-                return self.on_worker(token, move || (remove(&op), None));
+                self.on_worker(token, move || (remove(&op), None));
+                return false;
             }
             Start::Discard(thing) => {
                 self.node.workers.push(Box::new(move || drop(thing)));
-                return seam.deliver(token, Done::bare(Ok(0)), false);
+                seam.deliver(token, Done::bare(Ok(0)), false);
+                return false;
             }
             Start::Queue(held, entry) => (held, entry),
         };
@@ -187,6 +187,7 @@ impl Uring {
         self.flights[index] = Some(flight);
         self.flying += 1;
         self.push(&entry.user_data(user_data(token)));
+        false
     }
 
     fn on_worker(
@@ -228,34 +229,20 @@ impl Uring {
 
     /// Moves finished operations and their memory up.
     fn reap(&mut self, seam: Option<&Seam>) {
-        loop {
-            let mut reaped = std::mem::take(&mut self.reaped);
-            self.copy_completions(&mut reaped);
-            for (data, result, flags) in reaped.drain(..) {
-                self.complete(seam, data, result, flags);
-            }
-            // Submitting from here may have filled the queue and copied some more.
-            if self.reaped.is_empty() {
-                self.reaped = reaped;
-                return;
+        let mut reaped = std::mem::take(&mut self.reaped);
+        reaped.extend(self.ring.completion().map(|c| (c.user_data(), c.result(), c.flags())));
+        for (data, result, flags) in reaped.drain(..) {
+            match data {
+                USER_DATA_IGNORED | USER_DATA_MAIL => {}
+                USER_DATA_TIMEOUT => self.timeout_armed = None,
+                USER_DATA_EVENT => {
+                    self.event_armed = cqueue::more(flags);
+                    self.node.office.clear_event(self.shard);
+                }
+                data => self.finish(seam, data, result, flags),
             }
         }
-    }
-
-    fn copy_completions(&mut self, into: &mut Vec<(u64, i32, u32)>) {
-        into.extend(self.ring.completion().map(|c| (c.user_data(), c.result(), c.flags())));
-    }
-
-    fn complete(&mut self, seam: Option<&Seam>, data: u64, result: i32, flags: u32) {
-        match data {
-            USER_DATA_IGNORED | USER_DATA_MAIL => {}
-            USER_DATA_TIMEOUT => self.timeout_armed = None,
-            USER_DATA_EVENT => {
-                self.event_armed = cqueue::more(flags);
-                self.node.office.clear_event(self.shard);
-            }
-            data => self.finish(seam, data, result, flags),
-        }
+        self.reaped = reaped;
     }
 
     fn finish(&mut self, seam: Option<&Seam>, data: u64, result: i32, flags: u32) {
@@ -352,13 +339,14 @@ impl Uring {
         }
     }
 
-    /// Performs or queues everything that was submitted.
-    fn submit(&mut self, seam: &Seam) {
+    /// Performs or queues everything that was submitted; true when something was finished here.
+    fn submit(&mut self, seam: &Seam) -> bool {
+        let mut finished_here = false;
         let mut work = std::mem::take(&mut self.work);
         while seam.has_work() {
             seam.take_work(&mut work);
             for (token, op) in work.submitted.drain(..) {
-                self.start(seam, token, op);
+                finished_here |= self.start(seam, token, op);
             }
             for token in work.cancels.drain(..) {
                 self.cancel(token);
@@ -368,6 +356,7 @@ impl Uring {
             }
         }
         self.work = work;
+        finished_here
     }
 
     /// Listens for threads without a ring.
@@ -425,9 +414,8 @@ impl Driver for Uring {
     fn turn(&mut self, seam: &Seam, wait: Wait) -> bool {
         self.chunks.take_back();
         seam.feed_starved();
-        seam.take_woke();
-        self.submit(seam);
-        let mut sleep = wait == Wait::UntilEvent && !seam.take_woke();
+        let finished_here = self.submit(seam);
+        let mut sleep = wait == Wait::UntilEvent && !finished_here;
         if sleep {
             self.arm_event();
             seam.run_before_sleep();
@@ -443,15 +431,6 @@ impl Driver for Uring {
         true
     }
 
-    fn stop(&mut self, seam: &Seam) {
-        self.submit(seam);
-        self.take_papers(seam);
-        self.node.office.close(self.shard);
-        // The refusals of what was taken just now; nothing comes any more.
-        self.submit(seam);
-        self.enter(0, None);
-    }
-
     fn slice_clock(&self) -> Option<u64> {
         Some(self.node.now().0)
     }
@@ -459,6 +438,7 @@ impl Driver for Uring {
 
 impl Drop for Uring {
     fn drop(&mut self) {
+        self.node.office.close(self.shard);
         while 0 < self.flying {
             // Cancel first: a receive that nobody feeds would else hang the exit. It finds
             // nothing when all is done already, which is fine.

@@ -16,7 +16,7 @@ use crate::log::segment::{Active, Closed};
 use crate::log::writer::Item;
 use crate::log::{DiskError, EXPIRY_INTERVAL_MS, Life, Log, LogEvent, State, add};
 use crate::model::{ErrorCode, Offset};
-use crate::record::{CheckedBatch, Stamp, StoredBatch, TimestampType};
+use crate::record::{CheckedBatch, Header, Stamp, StoredBatch, TimestampType};
 
 /// What the client asked for with `acks`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +128,12 @@ impl Log {
             log_start,
             ack: Ack::new(self.rc(), end, acks, need),
         })
+    }
+
+    /// Whether this batch of an idempotent producer is in the log already.
+    pub fn is_duplicate(&self, header: &Header) -> bool {
+        let state = self.state.borrow();
+        header.has_producer() && matches!(state.producers.check(header), Ok(Verdict::Duplicate(_)))
     }
 
     fn rc(&self) -> Rc<Self> {

@@ -26,10 +26,10 @@ pub enum Found {
     Bad { position: u64, why: &'static str },
 }
 
-pub struct Scanner {
-    files: Files,
+pub struct Scanner<'a> {
+    files: &'a Files,
     file: File,
-    path: String,
+    path: &'a str,
     check: Check,
     at: u64,
     end: u64,
@@ -38,18 +38,17 @@ pub struct Scanner {
     floor: Offset,
 }
 
-impl Scanner {
+impl<'a> Scanner<'a> {
     /// Walks `file` from byte `at`, where a batch starts, to byte `end`.
     pub fn new(
-        files: &Files,
+        files: &'a Files,
         file: File,
-        path: &str,
+        path: &'a str,
         range: std::ops::Range<u64>,
         floor: Offset,
         check: Check,
     ) -> Self {
         let (at, end) = (range.start, range.end);
-        let (files, path) = (files.clone(), path.to_owned());
         Self { files, file, path, check, at, end, chunk: Bytes::new(), floor }
     }
 
@@ -66,7 +65,7 @@ impl Scanner {
                 }
                 Scanned::Needs(bytes) => {
                     let want = (bytes.max(CHUNK_BYTES) as u64).min(left) as usize;
-                    let chunk = self.files.read(&self.file, &self.path, self.at, want).await?;
+                    let chunk = self.files.read(&self.file, self.path, self.at, want).await?;
                     if chunk.len() < bytes {
                         return Ok(self.bad("the file is shorter than it was"));
                     }

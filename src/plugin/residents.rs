@@ -68,6 +68,7 @@ pub struct SlotState {
     pub key: BindingKey,
     pub version: Option<Arc<str>>,
     pub generation: u64,
+    pub settings: Settings,
     /// `live`, `unready: …`, `breaker: …`.
     pub state: String,
     pub has_instance: bool,
@@ -178,6 +179,11 @@ impl ShardPlugins {
     pub fn evict_idle(&self, idle_ms: u64) {
         let before = Instant(self.env.now().0.saturating_sub(idle_ms * 1_000_000));
         self.slots.borrow().values().for_each(|slot| slot.evict(before));
+    }
+
+    /// One binding, if this shard knows it.
+    pub fn state(&self, key: &BindingKey) -> Option<SlotState> {
+        self.slots.borrow().get(key).map(|slot| slot.state())
     }
 
     /// All bindings that this shard knows.

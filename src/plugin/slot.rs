@@ -360,6 +360,7 @@ impl Slot {
             key: self.key.clone(),
             version: live.map(|live| live.label.version.clone()),
             generation: live.map_or(0, |live| live.generation),
+            settings: self.settings.borrow().clone(),
             state,
             has_instance: self.is_in_use(),
             waiting: self.tickets.borrow().len(),

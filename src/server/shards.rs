@@ -5,21 +5,25 @@
 //! Start reading at: [`start`], then [`shard_main`].
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::Sender;
 
 use crate::admin::{Desk, DeskCallback};
+use crate::api::node::{self, LastEnd};
 use crate::config::{BrokerConfig, Endpoint};
 use crate::env::{Body, Env, IoError, Outside};
 use crate::io::{Node, machine};
 use crate::model::ShardId;
 use crate::observe::Metrics;
+use crate::plugin::Host;
 use crate::server::meta::Meta;
 use crate::server::start::Event;
-use crate::shard::desk::{DeskAnswer, DeskError, DeskReply, DeskRequest, HealthReply};
+use crate::shard::ask::sealed;
+use crate::shard::desk::{DeskAnswer, DeskError, DeskRequest};
+use crate::shard::{Common, Identity};
 
 /// What is the same for all shards.
 #[derive(Debug)]
-#[allow(dead_code, reason = "INTEGRATION: the stand-in of shard_main uses a part of it")]
 pub struct ShardParts {
     pub config: Arc<BrokerConfig>,
     pub metrics: Arc<Metrics>,
@@ -32,6 +36,10 @@ pub struct ShardParts {
     pub address: SocketAddr,
     /// What clients are told.
     pub advertised: Endpoint,
+    /// Plugin artefacts and native code.
+    pub plugins: Arc<Host>,
+    /// Client connections of each shard.
+    pub connections: Arc<[AtomicU32]>,
 }
 
 /// Starts one thread per shard, pinned when there is a core for each.
@@ -79,45 +87,49 @@ fn run_shard(
     shard.run_until(|| false);
 }
 
-/// INTEGRATION: what a shard is. This stand-in answers `/health`, holds the port and stops; the
-/// real one boots `api::node` here and reports [`Event::Serving`] or [`Event::BootFailed`].
+/// What a shard is: shard 0 boots the node, the others answer their mail.
 async fn shard_main(env: Env, parts: Arc<ShardParts>, events: Sender<Event>) {
-    if env.shard() != ShardId(0) {
-        return;
-    }
-    let listener = match env.listen(parts.address).await {
-        Ok(listener) => listener,
-        Err(error) => {
-            let sentence = format!("Cannot listen on {}: {error:?}.", parts.address);
+    let common = match common(&parts) {
+        Ok(common) => common,
+        Err(sentence) => {
             let _ = events.send(Event::BootFailed(sentence));
             return;
         }
     };
-    let _ = events.send(Event::Serving(listener.address));
-    let mut inbox = env.inbox();
-    loop {
-        let mut request = inbox.next().await;
-        let body = request.take_body();
-        if body.is::<StopNode>() {
-            request.answer(Box::new(true));
-            continue;
-        }
-        let answer: DeskAnswer = match body.downcast::<DeskRequest>().map(|request| *request) {
-            Ok(DeskRequest::Health) => Ok(DeskReply::Health(HealthReply {
-                status: "ok".to_owned(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                pid: std::process::id(),
-                shards: parts.shards,
-                ..HealthReply::default()
-            })),
-            _ => Err(DeskError::not_ready("This broker has no desk yet.")),
-        };
-        request.answer(Box::new(answer));
+    if env.shard() != ShardId(0) {
+        node::run_other(&env, common);
+        return;
     }
+    let last_end = if parts.ended_cleanly { LastEnd::Stopped } else { LastEnd::Crashed };
+    let event = match node::run_first(&env, common, parts.address, last_end).await {
+        Ok((_, address)) => Event::Serving(address),
+        Err(error) => Event::BootFailed(format!("{error}.")),
+    };
+    let _ = events.send(event);
 }
 
-/// INTEGRATION: the order to stop, as shard 0's inbox takes it; answered with a `bool`.
-struct StopNode;
+fn common(parts: &ShardParts) -> Result<Common, String> {
+    let meta = &parts.meta;
+    let cluster_id =
+        meta.cluster_id.parse().map_err(|error| format!("meta.properties: {error}"))?;
+    let identity = Identity {
+        cluster_id,
+        node_id: meta.node_id,
+        directory_id: meta.directory_id,
+        host: parts.advertised.host.clone(),
+        port: parts.advertised.port,
+        data_dir: parts.data_dir.clone(),
+        pid: std::process::id(),
+    };
+    Ok(Common {
+        identity: Arc::new(identity),
+        config: parts.config.clone(),
+        metrics: parts.metrics.clone(),
+        shards: parts.shards,
+        plugins: Some(parts.plugins.clone()),
+        connections: parts.connections.clone(),
+    })
+}
 
 /// Asks shard 0 to stop the node; [`Event::Stopped`] follows.
 pub fn stop(outside: &Outside, events: Sender<Event>) {
@@ -125,15 +137,14 @@ pub fn stop(outside: &Outside, events: Sender<Event>) {
         let clean = answer.ok().and_then(|body| body.downcast::<bool>().ok());
         let _ = events.send(Event::Stopped { clean: clean.is_some_and(|clean| *clean) });
     };
-    outside.call(ShardId(0), Box::new(StopNode), Box::new(answered));
+    outside.call(ShardId(0), sealed(node::StopNode), Box::new(answered));
 }
 
 /// The line of the admin port to the desk on shard 0.
 pub fn desk(outside: Outside) -> Desk {
     Desk::new(move |request: DeskRequest, callback: DeskCallback| {
         let answered = move |answer: Result<Body, IoError>| callback(open(answer));
-        // INTEGRATION: as shard 0's inbox takes it.
-        outside.call(ShardId(0), Box::new(request), Box::new(answered));
+        outside.call(ShardId(0), sealed(request), Box::new(answered));
     })
 }
 

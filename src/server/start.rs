@@ -9,6 +9,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use crate::config::{BrokerConfig, Endpoint, Loaded};
 use crate::env::Outside;
 use crate::io::{self, Node, RingError, machine};
 use crate::observe::{LoggingError, Metrics, start_logging};
+use crate::plugin::{Compiler, Host, HostError};
 use crate::server::args::ConfigArgs;
 use crate::server::data_dir::{DataDir, DataDirError};
 use crate::server::outdoors::{self, ADMIN_THREAD};
@@ -48,6 +50,10 @@ pub enum StartError {
     Listeners { count: usize },
     #[error("The data directory {path:?} is not UTF-8; rename it.")]
     Path { path: std::path::PathBuf },
+    #[error("Cannot name this executable: {0}.")]
+    Executable(std::io::Error),
+    #[error(transparent)]
+    Plugins(#[from] HostError),
     #[error("Cannot start a thread: {0}.")]
     Thread(std::io::Error),
     #[error("{0}")]
@@ -216,6 +222,9 @@ fn shard_parts(
     address: SocketAddr,
     advertised: Endpoint,
 ) -> Result<Arc<ShardParts>, StartError> {
+    let executable = std::env::current_exe().map_err(StartError::Executable)?;
+    let compiler = Compiler::Child(executable);
+    let plugins = Host::open(&dir.path().join("plugins"), compiler, metrics.clone())?;
     let path = dir.path().to_str();
     let path = path.ok_or_else(|| StartError::Path { path: dir.path().to_owned() })?;
     Ok(Arc::new(ShardParts {
@@ -227,6 +236,8 @@ fn shard_parts(
         shards,
         address,
         advertised,
+        plugins,
+        connections: (0..shards).map(|_| AtomicU32::new(0)).collect(),
     }))
 }
 

@@ -2,6 +2,223 @@
 //!
 //! Owns: performing commands on partitions, groups and plugins of one thread.
 //! Leaves to others: what Kafka's requests mean (`api`), HTTP (`admin`).
-//! Start reading at: [`desk`].
+//! Invariant: a partition lives on the shard that the image names; nothing is shared but by mail.
+//! Start reading at: [`Core`], then [`ask`], [`append`], [`images`] and [`controller`].
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use crate::cluster::Image;
+use crate::config::BrokerConfig;
+use crate::env::{Env, Instant, TaskId};
+use crate::log::LogHost;
+use crate::model::{NodeId, PartitionIndex, ShardId, TopicId};
+use crate::observe::Metrics;
+use crate::plugin::Host;
+
+pub mod append;
+pub mod ask;
+pub mod assignors;
+pub mod budget;
+pub mod controller;
 pub mod desk;
+pub mod desk_groups;
+pub mod desk_plugins;
+pub mod desk_ps;
+pub mod desk_work;
+pub mod fetch;
+pub mod group_asks;
+pub mod groups;
+pub mod images;
+pub mod metadata_log;
+pub mod offsets;
+pub mod partition;
+pub mod partitioners;
+pub mod plugins;
+pub mod producer_ids;
+
+use budget::Budget;
+use controller::Controller;
+use groups::Groups;
+use partition::Partition;
+use partitioners::Verdicts;
+use plugins::Plugins;
+use producer_ids::ProducerIds;
+
+/// Large requests of one shard in memory at one moment.
+const RECEIVE_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Newest batches of one shard kept in memory for readers.
+const TAIL_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Who this process is, to clients and to its own files.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub cluster_id: TopicId,
+    pub node_id: NodeId,
+    pub directory_id: TopicId,
+    /// What Metadata tells clients to connect to; port 0 until the listener has one.
+    pub host: String,
+    pub port: u16,
+    /// The log directory; every path of ours lies below it.
+    pub data_dir: Arc<str>,
+    /// Of the process, for people.
+    pub pid: u32,
+}
+
+/// What is the same for all shards of a process.
+#[derive(Clone)]
+pub struct Common {
+    pub identity: Arc<Identity>,
+    pub config: Arc<BrokerConfig>,
+    pub metrics: Arc<Metrics>,
+    pub shards: u16,
+    /// Plugin artefacts and native code; none in the simulator.
+    pub plugins: Option<Arc<Host>>,
+    /// One counter per shard.
+    pub connections: Arc<[AtomicU32]>,
+}
+
+/// Everything of one shard. Tasks of the shard share it; it never leaves its thread.
+pub struct Core {
+    pub env: Env,
+    pub shard: ShardId,
+    pub shards: u16,
+    pub identity: Arc<Identity>,
+    pub config: Arc<BrokerConfig>,
+    pub metrics: Arc<Metrics>,
+    /// When this shard began, by the monotonic clock.
+    pub started: Instant,
+    /// Client connections of each shard: the acceptor adds, the shard that ends one subtracts.
+    pub connections: Arc<[AtomicU32]>,
+    tasks: RefCell<BTreeMap<u64, TaskId>>,
+    tasks_next: Cell<u64>,
+    acceptor: Cell<Option<TaskId>>,
+    image: RefCell<Arc<Image>>,
+    partitions: RefCell<BTreeMap<(TopicId, PartitionIndex), Rc<Partition>>>,
+    pub logs: LogHost,
+    pub groups: Groups,
+    pub plugins: Plugins,
+    pub verdicts: Verdicts,
+    /// Requests above 16 KiB, from their length on until they are answered.
+    pub receive: Rc<Budget>,
+    producer_ids: ProducerIds,
+    /// On shard 0 only.
+    controller: RefCell<Option<Rc<Controller>>>,
+}
+
+impl Core {
+    pub fn new(env: Env, common: Common) -> Rc<Self> {
+        let (shard, started) = (env.shard(), env.now());
+        let plugins = Plugins::new(&env, common.plugins);
+        let logs = LogHost::new(env.clone(), TAIL_BYTES_MAX);
+        let receive = Budget::new(RECEIVE_BYTES_MAX, common.metrics.memory("receive"));
+        Rc::new(Self {
+            env,
+            shard,
+            shards: common.shards,
+            identity: common.identity,
+            config: common.config,
+            metrics: common.metrics,
+            started,
+            connections: common.connections,
+            tasks: RefCell::default(),
+            tasks_next: Cell::new(0),
+            acceptor: Cell::new(None),
+            image: RefCell::new(Arc::new(Image::default())),
+            partitions: RefCell::default(),
+            logs,
+            groups: Groups::default(),
+            plugins,
+            verdicts: Verdicts::default(),
+            receive,
+            producer_ids: ProducerIds::default(),
+            controller: RefCell::default(),
+        })
+    }
+
+    /// The newest image that this shard has applied.
+    pub fn image(&self) -> Arc<Image> {
+        self.image.borrow().clone()
+    }
+
+    /// Where clients connect: host and port that this start has registered.
+    pub fn endpoint(&self) -> (String, i32) {
+        let image = self.image();
+        let broker = image.broker(self.identity.node_id);
+        match broker.and_then(|broker| broker.endpoints.first()) {
+            Some(endpoint) => (endpoint.host.clone(), i32::from(endpoint.port)),
+            None => (self.identity.host.clone(), i32::from(self.identity.port)),
+        }
+    }
+
+    /// A partition that lives on this shard.
+    pub fn partition(&self, topic: TopicId, index: PartitionIndex) -> Option<Rc<Partition>> {
+        self.partitions.borrow().get(&(topic, index)).cloned()
+    }
+
+    /// All partitions of this shard, in the order of topic id and index.
+    pub fn partitions(&self) -> Vec<Rc<Partition>> {
+        self.partitions.borrow().values().cloned().collect()
+    }
+
+    /// The controller; only shard 0 has one.
+    pub fn controller(&self) -> Option<Rc<Controller>> {
+        self.controller.borrow().clone()
+    }
+
+    pub fn set_controller(&self, controller: Rc<Controller>) {
+        self.controller.replace(Some(controller));
+    }
+
+    pub fn set_acceptor(&self, task: TaskId) {
+        self.acceptor.set(Some(task));
+    }
+
+    pub fn next_connection_id(&self) -> u64 {
+        let id = self.tasks_next.get();
+        self.tasks_next.set(id + 1);
+        id
+    }
+
+    pub fn remember_connection(&self, id: u64, task: TaskId) {
+        self.tasks.borrow_mut().insert(id, task);
+    }
+
+    pub fn forget_connection(&self, id: u64) {
+        self.tasks.borrow_mut().remove(&id);
+        self.connections[usize::from(self.shard.0)].fetch_sub(1, Relaxed);
+    }
+
+    pub fn stop_accepting(&self) {
+        if let Some(task) = self.acceptor.take() {
+            self.env.spawner().abort(task);
+        }
+    }
+
+    pub fn stop_connections(&self) {
+        for task in std::mem::take(&mut *self.tasks.borrow_mut()).into_values() {
+            self.env.spawner().abort(task);
+        }
+    }
+
+    /// Closes every log; says how many could not be closed cleanly.
+    pub async fn close_partitions(&self) -> usize {
+        self.groups.close();
+        let mut failed = 0;
+        let partitions = std::mem::take(&mut *self.partitions.borrow_mut());
+        for partition in partitions.into_values() {
+            let Ok(log) = partition.log() else {
+                failed += 1;
+                continue;
+            };
+            if let Err(error) = log.close().await {
+                tracing::error!(partition = %partition.name, %error, "log was not closed");
+                failed += 1;
+            }
+        }
+        failed
+    }
+}

@@ -1,0 +1,129 @@
+//! Frames out of a socket: small ones from the buffer ring, large ones into their own buffer.
+//!
+//! Owns: the length prefix and its bound, the choice between multishot and exact receives. A
+//! connection starts with multishot; a large frame ends that, for canceling costs more than asking
+//! each time, and a run of small chunks brings it back.
+//! Invariant: `carry` holds the bytes behind the last whole frame.
+//! Source: Kafka protocol guide, "Request and response format".
+use std::rc::Rc;
+
+use bytes::{Buf, BytesMut};
+
+use crate::base::Bytes;
+use crate::env::net::{Receiving, Socket};
+use crate::env::{Env, IoError};
+use crate::shard::budget::{Budget, Permit};
+
+const HEADER_BYTES: usize = 4;
+/// Frames above this get a buffer of their own.
+const EXACT_ABOVE_BYTES: usize = 16 * 1024;
+/// Chunks without a large frame after which multishot is worth its cancel again.
+const SMALL_CHUNKS_MIN: u32 = 16;
+
+/// Why no further frame can be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    #[error("connection failed: {0:?}")]
+    Io(IoError),
+    #[error("request of {bytes} bytes, socket.request.max.bytes is {max}")]
+    Length { bytes: i32, max: usize },
+    #[error("connection ended inside a request")]
+    Truncated,
+}
+
+impl From<IoError> for FrameError {
+    fn from(error: IoError) -> Self {
+        Self::Io(error)
+    }
+}
+
+pub struct FrameReader {
+    env: Env,
+    socket: Socket,
+    stream: Option<Receiving>,
+    carry: BytesMut,
+    frame_bytes_max: usize,
+    small_chunks: u32,
+    budget: Rc<Budget>,
+}
+
+/// One request without its length. A large one holds its part of the budget.
+pub struct Frame {
+    pub bytes: Bytes,
+    pub permit: Option<Permit>,
+}
+
+impl FrameReader {
+    pub fn new(env: Env, socket: Socket, frame_bytes_max: usize, budget: Rc<Budget>) -> Self {
+        let stream = Some(env.receive_many(&socket));
+        let carry = BytesMut::new();
+        Self { env, socket, stream, carry, frame_bytes_max, small_chunks: 0, budget }
+    }
+
+    /// The next frame; `None` when the peer ended between two frames.
+    ///
+    /// Nothing is allocated for a frame whose length is out of bounds.
+    pub async fn next(&mut self) -> Result<Option<Frame>, FrameError> {
+        loop {
+            if let Some(frame_bytes) = self.frame_bytes()? {
+                if HEADER_BYTES + frame_bytes <= self.carry.len() {
+                    self.carry.advance(HEADER_BYTES);
+                    let bytes = self.carry.split_to(frame_bytes).freeze();
+                    return Ok(Some(Frame { bytes, permit: None }));
+                }
+                if EXACT_ABOVE_BYTES < frame_bytes {
+                    return self.large(frame_bytes).await.map(Some);
+                }
+            }
+            let chunk = match &mut self.stream {
+                Some(stream) => stream.next().await.transpose()?,
+                None => self.env.receive_chunk(&self.socket).await?,
+            };
+            let Some(chunk) = chunk else {
+                return if self.carry.is_empty() { Ok(None) } else { Err(FrameError::Truncated) };
+            };
+            self.small_chunks += 1;
+            if self.stream.is_none() && SMALL_CHUNKS_MIN < self.small_chunks {
+                self.stream = Some(self.env.receive_many(&self.socket));
+            }
+            // Copied, so that a frame that is kept does not keep a chunk of the ring.
+            self.carry.extend_from_slice(&chunk);
+        }
+    }
+
+    fn frame_bytes(&self) -> Result<Option<usize>, FrameError> {
+        let Some(header) = self.carry.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
+        let bytes = i32::from_be_bytes(*header);
+        let max = self.frame_bytes_max;
+        match usize::try_from(bytes) {
+            Ok(frame_bytes) if frame_bytes <= max => Ok(Some(frame_bytes)),
+            _ => Err(FrameError::Length { bytes, max }),
+        }
+    }
+
+    async fn large(&mut self, frame_bytes: usize) -> Result<Frame, FrameError> {
+        // Admitted before it is allocated; until then this socket is not read.
+        let permit = self.budget.take(frame_bytes).await;
+        self.small_chunks = 0;
+        self.carry.advance(HEADER_BYTES);
+        let mut buf = self.env.frame_buf(frame_bytes);
+        buf.extend_from_slice(&self.carry);
+        self.carry.clear();
+        if let Some(mut stream) = self.stream.take() {
+            // What the kernel received before the cancel reached it comes out first.
+            stream.pause();
+            while let Some(chunk) = stream.next().await.transpose()? {
+                let room = frame_bytes - buf.len();
+                let (ours, behind) = chunk.split_at(room.min(chunk.len()));
+                buf.extend_from_slice(ours);
+                self.carry.extend_from_slice(behind);
+            }
+        }
+        let buf = self.env.receive_exact(&self.socket, buf, frame_bytes).await;
+        let buf = buf.map_err(|error| match error {
+            IoError::Truncated => FrameError::Truncated,
+            error => FrameError::Io(error),
+        })?;
+        Ok(Frame { bytes: self.env.freeze(buf), permit: Some(permit) })
+    }
+}

@@ -1,0 +1,190 @@
+//! Produce (key 0): appends one batch per partition at its leader.
+//!
+//! Owns: what is checked before a partition is asked, and the shape of the response.
+//! Leaves to others: batch checks, partitioner, append and acknowledgement (`shard::append`).
+//! Invariant: every partition has its place in the order of arrival when [`start`] returns.
+//! Source: KafkaApis#handleProduceRequest; KIP-951 for the leader hints, KIP-516 for topic ids.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::api::{Close, Request, Work};
+use crate::cluster::TopicImage;
+use crate::model::{ErrorCode, ShardId};
+use crate::shard::append::{Acks, Append, AppendBatch, AppendTold};
+use crate::shard::ask::Asked;
+use crate::wire::generated::produce_request::{
+    PartitionProduceData, ProduceRequest, TopicProduceData,
+};
+use crate::wire::generated::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
+};
+
+pub const KEY: i16 = 0;
+/// From here topics are named by id.
+const TOPIC_ID_VERSION: i16 = 13;
+/// Only this client may write to internal topics, as in Kafka.
+const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+/// Where the answer of one batch goes: topic and partition by their place in the request.
+type Place = (usize, usize);
+
+/// Starts the appends of a request, in order; the future waits for what `acks` asks for.
+pub fn start(mut request: Request) -> Result<Work, Close> {
+    let body: ProduceRequest = request.body()?;
+    let started = request.core.env.now();
+    let wants_answer = body.acks != 0;
+    let mut response = skeleton(&body);
+    let asked = match acks(body.acks) {
+        _ if body.transactional_id.is_some() => {
+            let text = "transactions are not supported yet: unset transactional.id";
+            fail_all(&mut response, ErrorCode::InvalidTxnState, Some(text));
+            Vec::new()
+        }
+        None => {
+            fail_all(&mut response, ErrorCode::InvalidRequiredAcks, None);
+            Vec::new()
+        }
+        Some(acks) => ask(&request, body, acks, &mut response),
+    };
+    Ok(Box::pin(async move {
+        for (places, answer) in asked {
+            let told = answer.told().await.map_err(|_| Close::Shard)?;
+            for ((topic, partition), told) in places.into_iter().zip(told) {
+                fill(&mut response.responses[topic].partition_responses[partition], told);
+            }
+        }
+        let nanos = request.core.env.now().0 - started.0;
+        request.core.metrics.count_request(KEY, ErrorCode::None, nanos);
+        if wants_answer {
+            return request.respond(&response);
+        }
+        match first_error(&response) {
+            Some(error) => Err(Close::Unacknowledged(error)),
+            None => Ok(None),
+        }
+    }))
+}
+
+/// `None`: not one of Kafka's.
+fn acks(wire: i16) -> Option<Acks> {
+    match wire {
+        0 => Some(Acks::None),
+        1 => Some(Acks::Leader),
+        -1 => Some(Acks::All),
+        _ => None,
+    }
+}
+
+/// One place per partition of the request, in its order.
+fn skeleton(body: &ProduceRequest) -> ProduceResponse {
+    let responses = body.topic_data.iter().map(|topic| TopicProduceResponse {
+        name: topic.name.clone(),
+        topic_id: topic.topic_id,
+        partition_responses: (topic.partition_data.iter())
+            .map(|partition| PartitionProduceResponse {
+                index: partition.index,
+                base_offset: -1,
+                ..Default::default()
+            })
+            .collect(),
+    });
+    ProduceResponse { responses: responses.collect(), ..Default::default() }
+}
+
+fn fail_all(response: &mut ProduceResponse, error: ErrorCode, text: Option<&str>) {
+    for topic in &mut response.responses {
+        for partition in &mut topic.partition_responses {
+            partition.error_code = error.code();
+            partition.error_message = text.map(str::to_owned);
+        }
+    }
+}
+
+type Asks = Vec<(Vec<Place>, Asked<Vec<AppendTold>>)>;
+
+/// Hands every batch to the shard of its partition; what cannot be handed over fails in place.
+fn ask(
+    request: &Request,
+    body: ProduceRequest,
+    acks: Acks,
+    response: &mut ProduceResponse,
+) -> Asks {
+    let client_id: Arc<str> = request.client_id.as_deref().unwrap_or("").into();
+    let image = request.core.image();
+    let mut batches: BTreeMap<ShardId, (Vec<Place>, Vec<AppendBatch>)> = BTreeMap::new();
+    for (topic_at, data) in body.topic_data.into_iter().enumerate() {
+        let topic = find(&image, &data, request.version);
+        let internal = topic.is_ok_and(|topic| topic.is_internal());
+        for (partition_at, partition) in data.partition_data.into_iter().enumerate() {
+            let found = topic.and_then(|topic| {
+                if internal && request.client_id.as_deref() != Some(ADMIN_CLIENT_ID) {
+                    return Err(ErrorCode::InvalidTopicException);
+                }
+                batch(topic, partition, request.version)
+            });
+            match found {
+                Ok((shard, batch)) => {
+                    let (places, of_shard) = batches.entry(shard).or_default();
+                    places.push((topic_at, partition_at));
+                    of_shard.push(batch);
+                }
+                Err(error) => {
+                    let place = &mut response.responses[topic_at].partition_responses[partition_at];
+                    place.error_code = error.code();
+                }
+            }
+        }
+    }
+    let append = |(shard, (places, batches))| {
+        let append = Append { acks, client_id: client_id.clone(), batches };
+        (places, request.core.ask(shard, append))
+    };
+    batches.into_iter().map(append).collect()
+}
+
+fn find<'a>(
+    image: &'a crate::cluster::Image,
+    data: &TopicProduceData,
+    version: i16,
+) -> Result<&'a TopicImage, ErrorCode> {
+    if TOPIC_ID_VERSION <= version {
+        image.topic_by_id(data.topic_id).map(|topic| &**topic).ok_or(ErrorCode::UnknownTopicId)
+    } else {
+        image.topic(&data.name).map(|topic| &**topic).ok_or(ErrorCode::UnknownTopicOrPartition)
+    }
+}
+
+fn batch(
+    topic: &TopicImage,
+    data: PartitionProduceData,
+    version: i16,
+) -> Result<(ShardId, AppendBatch), ErrorCode> {
+    let placed = topic.partition(data.index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    // A decoded field is one slice of the frame.
+    let records = data.records.and_then(|mut records| records.0.pop()).unwrap_or_default();
+    let batch = AppendBatch { topic_id: topic.id, partition: data.index, records, version };
+    Ok((placed.shard, batch))
+}
+
+fn fill(place: &mut PartitionProduceResponse, told: AppendTold) {
+    place.error_code = told.error.code();
+    place.base_offset = told.base_offset;
+    place.log_append_time_ms = told.log_append_time_ms;
+    place.log_start_offset = told.log_start_offset;
+    place.error_message = told.message;
+    place.record_errors = (told.record_errors.into_iter())
+        .map(|(batch_index, text)| BatchIndexAndErrorMessage {
+            batch_index,
+            batch_index_error_message: Some(text),
+        })
+        .collect();
+}
+
+fn first_error(response: &ProduceResponse) -> Option<String> {
+    let topics = response.responses.iter();
+    let mut errors = topics.flat_map(|topic| {
+        let failed = topic.partition_responses.iter().filter(|p| p.error_code != 0);
+        failed.map(|p| format!("{}-{}: error {}", topic.name, p.index, p.error_code))
+    });
+    errors.next()
+}

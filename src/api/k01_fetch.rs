@@ -1,0 +1,220 @@
+//! Fetch (key 1): bytes of partitions as they are stored, now or when enough have come.
+//!
+//! Owns: the wait for `min_bytes`, the byte budget over partitions, the shape of the response.
+//! Every fetch is full: session id 0 says that this broker keeps no sessions (KIP-227).
+//! Leaves to others: reading and watching partitions (`shard::fetch`).
+//! Source: KafkaApis#handleFetchRequest, ReplicaManager#fetchMessages; KIP-74, KIP-320, KIP-516.
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::api::{Close, Request};
+use crate::base::Bytes;
+use crate::cluster::TopicImage;
+use crate::env::Instant;
+use crate::model::{ErrorCode, ShardId};
+use crate::shard::Core;
+use crate::shard::ask::Asked;
+use crate::shard::ask::first_of;
+use crate::shard::fetch::{Read, ReadPartition, ReadTold, Watch, WatchPartition};
+use crate::wire::Records;
+use crate::wire::generated::fetch_request::{FetchRequest, FetchTopic};
+use crate::wire::generated::fetch_response::{
+    EpochEndOffset, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint,
+    PartitionData,
+};
+
+const TOPIC_ID_VERSION: i16 = 13;
+const LEADER_HINT_VERSION: i16 = 16;
+/// Ends a session, or asks for none.
+const FINAL_EPOCH: i32 = -1;
+
+/// One partition that can be read: its places in the request, and where it lives.
+struct Wanted {
+    place: (usize, usize),
+    shard: ShardId,
+    read: ReadPartition,
+}
+
+pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
+    let body: FetchRequest = request.body()?;
+    let version = request.version;
+    // Session id 0 goes out with every answer, so only a client of another broker knows one.
+    if body.session_id != 0 && body.session_epoch != FINAL_EPOCH {
+        let error_code = ErrorCode::FetchSessionIdNotFound.code();
+        return request.respond(&FetchResponse { error_code, ..Default::default() });
+    }
+    let core = request.core.clone();
+    let deadline = Instant(core.env.now().0 + body.max_wait_ms.max(0) as u64 * 1_000_000);
+    let bytes_max = body.max_bytes.clamp(0, core.config.fetch_bytes_max as i32) as usize;
+    let mut response = loop {
+        let (mut response, wanted) = plan(&core, &body, version);
+        let failed = response.responses.iter().flat_map(|topic| &topic.partitions);
+        let mut answer_now = failed.clone().any(|partition| partition.error_code != 0);
+        let told = read(&core, &wanted, bytes_max).await?;
+        let mut bytes = 0;
+        for (wanted, told) in wanted.iter().zip(told) {
+            answer_now |= told.error.is_error() || told.diverging.is_some();
+            bytes += told.bytes;
+            let (topic, partition) = wanted.place;
+            fill(&mut response.responses[topic].partitions[partition], told);
+        }
+        let late = deadline <= core.env.now();
+        if answer_now || late || wanted.is_empty() || body.min_bytes <= bytes as i32 {
+            break response;
+        }
+        wait(&core, &wanted, &response, deadline).await;
+    };
+    if LEADER_HINT_VERSION <= version {
+        hint_leader(&core, &mut response);
+    }
+    request.respond(&response)
+}
+
+/// The response with a place for each partition, and the partitions that can be read.
+fn plan(core: &Core, body: &FetchRequest, version: i16) -> (FetchResponse, Vec<Wanted>) {
+    let image = core.image();
+    let mut wanted = Vec::new();
+    let mut responses = Vec::with_capacity(body.topics.len());
+    for (topic_at, topic) in body.topics.iter().enumerate() {
+        let found = if TOPIC_ID_VERSION <= version {
+            image.topic_by_id(topic.topic_id).map(|topic| &**topic).ok_or(ErrorCode::UnknownTopicId)
+        } else {
+            image
+                .topic(&topic.topic)
+                .map(|topic| &**topic)
+                .ok_or(ErrorCode::UnknownTopicOrPartition)
+        };
+        responses.push(plan_topic(found, topic, topic_at, &mut wanted));
+    }
+    (FetchResponse { responses, ..Default::default() }, wanted)
+}
+
+fn plan_topic(
+    found: Result<&TopicImage, ErrorCode>,
+    topic: &FetchTopic,
+    topic_at: usize,
+    wanted: &mut Vec<Wanted>,
+) -> FetchableTopicResponse {
+    let mut partitions = Vec::with_capacity(topic.partitions.len());
+    for (at, partition) in topic.partitions.iter().enumerate() {
+        let placed = found.and_then(|topic| {
+            let placed = topic.partition(partition.partition);
+            placed.map(|p| (topic.id, p.shard)).ok_or(ErrorCode::UnknownTopicOrPartition)
+        });
+        partitions.push(PartitionData {
+            partition_index: partition.partition,
+            error_code: placed.err().unwrap_or_default().code(),
+            high_watermark: -1,
+            last_stable_offset: -1,
+            log_start_offset: -1,
+            preferred_read_replica: -1,
+            records: Some(Records::default()),
+            ..Default::default()
+        });
+        let Ok((topic_id, shard)) = placed else { continue };
+        wanted.push(Wanted {
+            place: (topic_at, at),
+            shard,
+            read: ReadPartition {
+                topic_id,
+                partition: partition.partition,
+                current_leader_epoch: partition.current_leader_epoch,
+                last_fetched_epoch: partition.last_fetched_epoch,
+                fetch_offset: partition.fetch_offset,
+                bytes_max: partition.partition_max_bytes.max(0) as usize,
+            },
+        });
+    }
+    FetchableTopicResponse { topic: topic.topic.clone(), topic_id: topic.topic_id, partitions }
+}
+
+/// Reads all partitions, in the order of the request, within one budget.
+///
+/// Shards read side by side, each with the whole budget; the first data in the order of the request
+/// wins, and the first partition with data may exceed the budget by one batch (KIP-74).
+async fn read(
+    core: &Rc<Core>,
+    wanted: &[Wanted],
+    bytes_max: usize,
+) -> Result<Vec<ReadTold>, Close> {
+    let mut by_shard: BTreeMap<ShardId, (Vec<usize>, Vec<ReadPartition>)> = BTreeMap::new();
+    for (at, wanted) in wanted.iter().enumerate() {
+        let (places, reads) = by_shard.entry(wanted.shard).or_default();
+        places.push(at);
+        reads.push(wanted.read.clone());
+    }
+    let ask = |(shard, (places, partitions))| -> (Vec<usize>, Asked<Vec<ReadTold>>) {
+        (places, core.ask(shard, Read { bytes_max, partitions }))
+    };
+    let asked: Vec<_> = by_shard.into_iter().map(ask).collect();
+    let mut all: Vec<Option<ReadTold>> = wanted.iter().map(|_| None).collect();
+    for (places, answer) in asked {
+        let told = answer.told().await.map_err(|_| Close::Shard)?;
+        for (place, told) in places.into_iter().zip(told) {
+            all[place] = Some(told);
+        }
+    }
+    let mut left = bytes_max;
+    let mut first = true;
+    let budgeted = all.into_iter().map(|told| {
+        let mut told = told.expect("every partition was asked for");
+        if left < told.bytes && !first {
+            told.withhold();
+        }
+        first &= told.bytes == 0;
+        left = left.saturating_sub(told.bytes);
+        told
+    });
+    Ok(budgeted.collect())
+}
+
+/// Waits until a partition has more than it had, or the deadline.
+async fn wait(core: &Rc<Core>, wanted: &[Wanted], seen: &FetchResponse, deadline: Instant) {
+    let mut by_shard: BTreeMap<ShardId, Vec<WatchPartition>> = BTreeMap::new();
+    for wanted in wanted {
+        let read = &wanted.read;
+        let (topic, partition) = wanted.place;
+        let high_watermark = seen.responses[topic].partitions[partition].high_watermark;
+        by_shard.entry(wanted.shard).or_default().push(WatchPartition {
+            topic_id: read.topic_id,
+            partition: read.partition,
+            readable_above: read.fetch_offset.max(high_watermark),
+        });
+    }
+    let watch = |(shard, partitions)| {
+        let asked = core.ask(shard, Watch { until: deadline, partitions });
+        Box::pin(async move {
+            let _ = asked.told().await;
+        }) as crate::shard::ask::Work<()>
+    };
+    first_of(by_shard.into_iter().map(watch).collect()).await;
+}
+
+fn fill(place: &mut PartitionData, told: ReadTold) {
+    place.error_code = told.error.code();
+    place.high_watermark = told.high_watermark;
+    place.last_stable_offset = told.last_stable_offset;
+    place.log_start_offset = told.log_start_offset;
+    place.records = Some(Records(told.records));
+    if let Some((epoch, end_offset)) = told.diverging {
+        place.diverging_epoch = EpochEndOffset { epoch, end_offset };
+    }
+    if matches!(told.error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
+        place.current_leader =
+            LeaderIdAndEpoch { leader_id: told.leader.0.0, leader_epoch: told.leader.1.0 };
+    }
+}
+
+/// Names the endpoint of the leaders that the response mentions (KIP-951).
+fn hint_leader(core: &Core, response: &mut FetchResponse) {
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
+    if partitions.clone().any(|partition| 0 <= partition.current_leader.leader_id) {
+        let (identity, (host, port)) = (&core.identity, core.endpoint());
+        response.node_endpoints = vec![NodeEndpoint {
+            node_id: identity.node_id.0,
+            host,
+            port,
+            rack: core.config.rack.clone(),
+        }];
+    }
+}

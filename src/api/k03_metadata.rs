@@ -1,0 +1,109 @@
+//! Metadata (key 3): the broker, the topics, and creation of a topic that somebody asks for.
+//!
+//! Owns: which topics are listed, the answers for unknown ones, when a topic is auto-created.
+//! Leaves to others: the image (`cluster`), creation itself (`api::controller`).
+//! Source: KafkaApis#handleTopicMetadataRequest, AutoTopicCreationManager; KIP-516.
+use crate::api::{Close, Request, k19_create_topics};
+use crate::base::Bytes;
+use crate::cluster::{Image, TopicImage, topic_name_fault};
+use crate::model::{ErrorCode, TopicId};
+use crate::wire::generated::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use crate::wire::generated::metadata_response::{
+    MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+
+/// What Kafka sends for "not asked for".
+const NO_OPERATIONS: i32 = i32::MIN;
+/// Before it there was no field for it and auto-creation was meant.
+const AUTO_CREATE_VERSION: i16 = 4;
+
+pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
+    let body: MetadataRequest = request.body()?;
+    let allowed = body.allow_auto_topic_creation || request.version < AUTO_CREATE_VERSION;
+    let named = wanted(&body, request.version);
+    if let Some(named) = named
+        && allowed
+        && request.core.config.auto_create_topics
+    {
+        let image = request.core.image();
+        let missing = |topic: &&MetadataRequestTopic| {
+            topic.name.as_ref().is_some_and(|name| image.topic(name).is_none())
+        };
+        let names = named.iter().filter(missing).filter_map(|topic| topic.name.clone());
+        let names: Vec<String> = names.filter(|name| topic_name_fault(name).is_none()).collect();
+        if !names.is_empty() {
+            k19_create_topics::create_missing(&request.core, names).await;
+        }
+    }
+    let image = request.core.image();
+    let topics = match wanted(&body, request.version) {
+        None => image.topics().map(|topic| found(topic, ErrorCode::None)).collect(),
+        Some(named) => named.iter().map(|topic| look_up(&image, topic)).collect(),
+    };
+    let identity = &request.core.identity;
+    let (host, port) = request.core.endpoint();
+
+    let response = MetadataResponse {
+        brokers: vec![MetadataResponseBroker {
+            node_id: identity.node_id.0,
+            host,
+            port,
+            rack: request.core.config.rack.clone(),
+        }],
+        cluster_id: Some(identity.cluster_id.to_string()),
+        controller_id: identity.node_id.0,
+        topics,
+        cluster_authorized_operations: NO_OPERATIONS,
+        ..Default::default()
+    };
+    request.respond(&response)
+}
+
+/// `None`: all topics. An empty list meant all in version 0.
+fn wanted(body: &MetadataRequest, version: i16) -> Option<&[MetadataRequestTopic]> {
+    body.topics.as_deref().filter(|topics| 0 < version || !topics.is_empty())
+}
+
+fn look_up(image: &Image, wanted: &MetadataRequestTopic) -> MetadataResponseTopic {
+    let unknown = |error: ErrorCode| MetadataResponseTopic {
+        error_code: error.code(),
+        name: wanted.name.clone(),
+        topic_id: wanted.topic_id,
+        topic_authorized_operations: NO_OPERATIONS,
+        ..Default::default()
+    };
+    match &wanted.name {
+        Some(name) => match image.topic(name) {
+            Some(topic) => found(topic, ErrorCode::None),
+            None if topic_name_fault(name).is_none() => unknown(ErrorCode::UnknownTopicOrPartition),
+            None => unknown(ErrorCode::InvalidTopicException),
+        },
+        None if wanted.topic_id == TopicId::ZERO => unknown(ErrorCode::UnknownTopicId),
+        None => match image.topic_by_id(wanted.topic_id) {
+            Some(topic) => found(topic, ErrorCode::None),
+            None => unknown(ErrorCode::UnknownTopicId),
+        },
+    }
+}
+
+fn found(topic: &TopicImage, error: ErrorCode) -> MetadataResponseTopic {
+    let partitions = topic.partitions.iter().enumerate();
+    MetadataResponseTopic {
+        error_code: error.code(),
+        name: Some(topic.name.to_string()),
+        topic_id: topic.id,
+        is_internal: topic.is_internal(),
+        partitions: partitions
+            .map(|(index, partition)| MetadataResponsePartition {
+                error_code: ErrorCode::None.code(),
+                partition_index: index as i32,
+                leader_id: partition.leader.0,
+                leader_epoch: partition.leader_epoch.0,
+                replica_nodes: partition.replicas.iter().map(|node| node.0).collect(),
+                isr_nodes: partition.isr.iter().map(|node| node.0).collect(),
+                offline_replicas: Vec::new(),
+            })
+            .collect(),
+        topic_authorized_operations: NO_OPERATIONS,
+    }
+}

@@ -1,0 +1,69 @@
+//! IncrementalAlterConfigs (key 44): changes single settings of topics and groups.
+//!
+//! Leaves to others: what a change means and whether it fits (`cluster`, `config`).
+//! Source: KIP-339; ConfigurationControlManager#incrementalAlterConfigs.
+use std::collections::BTreeSet;
+
+use crate::api::k19_create_topics::refusal;
+use crate::api::k32_describe_configs::{TYPE_GROUP, TYPE_TOPIC};
+use crate::api::{Close, Request};
+use crate::base::Bytes;
+use crate::cluster::{Change, ConfigTarget, Refusal};
+use crate::model::ErrorCode;
+use crate::wire::generated::incremental_alter_configs_request::{
+    AlterConfigsResource, IncrementalAlterConfigsRequest,
+};
+use crate::wire::generated::incremental_alter_configs_response::{
+    AlterConfigsResourceResponse, IncrementalAlterConfigsResponse,
+};
+
+pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
+    let body: IncrementalAlterConfigsRequest = request.body()?;
+    let mut seen = BTreeSet::new();
+    let key =
+        |resource: &AlterConfigsResource| (resource.resource_type, resource.resource_name.clone());
+    let twice: BTreeSet<_> =
+        body.resources.iter().map(key).filter(|key| !seen.insert(key.clone())).collect();
+    let mut responses = Vec::with_capacity(body.resources.len());
+    for resource in &body.resources {
+        let result = if twice.contains(&key(resource)) {
+            let text = "Each resource must appear at most once.";
+            Err(Refusal::new(ErrorCode::InvalidRequest, text))
+        } else {
+            alter(&request, resource, body.validate_only).await
+        };
+        let refused = result.err();
+        responses.push(AlterConfigsResourceResponse {
+            error_code: refused.as_ref().map_or(ErrorCode::None, |refusal| refusal.code).code(),
+            error_message: refused.map(|refusal| refusal.message).filter(|text| !text.is_empty()),
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name.clone(),
+        });
+    }
+    request.respond(&IncrementalAlterConfigsResponse { responses, ..Default::default() })
+}
+
+async fn alter(
+    request: &Request,
+    resource: &AlterConfigsResource,
+    validate_only: bool,
+) -> Result<(), Refusal> {
+    let controller = request.core.controller();
+    let controller = controller
+        .ok_or_else(|| Refusal::new(ErrorCode::NotController, "the broker is starting"))?;
+    if ![TYPE_TOPIC, TYPE_GROUP].contains(&resource.resource_type) {
+        let text = "only settings of topics and groups can be changed at run time so far";
+        return Err(Refusal::new(ErrorCode::InvalidRequest, text));
+    }
+    let target = ConfigTarget::from_code(resource.resource_type, &resource.resource_name);
+    let target = target
+        .ok_or_else(|| Refusal::new(ErrorCode::InvalidRequest, "Unsupported resource type"))?;
+    let changes: Vec<Change> = (resource.configs.iter())
+        .map(|change| (change.name.clone(), change.config_operation, change.value.clone()))
+        .collect();
+    if validate_only {
+        return controller.planned(|planner| planner.alter_configs(target, &changes)).map(drop);
+    }
+    let altered = controller.commit(|planner| planner.alter_configs(target, &changes));
+    altered.await.map(drop).map_err(refusal)
+}

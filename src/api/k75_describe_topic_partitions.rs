@@ -1,0 +1,97 @@
+//! DescribeTopicPartitions (key 75): topics in the order of their names, in pages of partitions.
+//!
+//! Owns: the page: how many partitions fit, and the cursor of the next.
+//! Source: KIP-966; DescribeTopicPartitionsRequestHandler.
+use std::collections::BTreeSet;
+
+use crate::api::{Close, Request};
+use crate::base::Bytes;
+use crate::cluster::{TopicImage, topic_name_fault};
+use crate::model::ErrorCode;
+use crate::wire::generated::describe_topic_partitions_request::DescribeTopicPartitionsRequest;
+use crate::wire::generated::describe_topic_partitions_response::{
+    Cursor, DescribeTopicPartitionsResponse, DescribeTopicPartitionsResponsePartition,
+    DescribeTopicPartitionsResponseTopic,
+};
+
+/// What Kafka sends for "not asked for".
+const NO_OPERATIONS: i32 = i32::MIN;
+/// Kafka's `max.request.partition.size.limit`.
+const PARTITIONS_MAX: i32 = 2_000;
+
+pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
+    let body: DescribeTopicPartitionsRequest = request.body()?;
+    let image = request.core.image();
+    let (first_topic, first_partition) = match &body.cursor {
+        Some(cursor) => (cursor.topic_name.as_str(), cursor.partition_index.max(0)),
+        None => ("", 0),
+    };
+    let names: BTreeSet<&str> = if body.topics.is_empty() {
+        image.topics().map(|topic| &*topic.name).collect()
+    } else {
+        body.topics.iter().map(|topic| topic.name.as_str()).collect()
+    };
+    let mut left = body.response_partition_limit.clamp(1, PARTITIONS_MAX) as usize;
+    let mut response = DescribeTopicPartitionsResponse::default();
+    for name in names.range(first_topic..) {
+        let from = if *name == first_topic { first_partition as usize } else { 0 };
+        let cursor_at = |partition_index: usize| {
+            let (topic_name, partition_index) = (name.to_string(), partition_index as i32);
+            Some(Cursor { topic_name, partition_index })
+        };
+        if left == 0 {
+            response.next_cursor = cursor_at(0);
+            break;
+        }
+        let Some(topic) = image.topic(name) else {
+            // A cursor may name a topic that is gone since; only what was asked for is an error.
+            response.topics.push(unknown(name));
+            continue;
+        };
+        let end = topic.partitions.len().min(from.saturating_add(left));
+        response.topics.push(page(topic, from.min(end), end));
+        left -= end - from.min(end);
+        if end < topic.partitions.len() {
+            response.next_cursor = cursor_at(end);
+            break;
+        }
+    }
+    request.respond(&response)
+}
+
+fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic {
+    let error = match topic_name_fault(name).is_none() {
+        true => ErrorCode::UnknownTopicOrPartition,
+        false => ErrorCode::InvalidTopicException,
+    };
+    DescribeTopicPartitionsResponseTopic {
+        error_code: error.code(),
+        name: Some(name.to_owned()),
+        topic_authorized_operations: NO_OPERATIONS,
+        ..Default::default()
+    }
+}
+
+fn page(topic: &TopicImage, from: usize, end: usize) -> DescribeTopicPartitionsResponseTopic {
+    let partitions = topic.partitions[from..end].iter().enumerate();
+    DescribeTopicPartitionsResponseTopic {
+        error_code: ErrorCode::None.code(),
+        name: Some(topic.name.to_string()),
+        topic_id: topic.id,
+        is_internal: topic.is_internal(),
+        partitions: partitions
+            .map(|(at, partition)| DescribeTopicPartitionsResponsePartition {
+                error_code: ErrorCode::None.code(),
+                partition_index: (from + at) as i32,
+                leader_id: partition.leader.0,
+                leader_epoch: partition.leader_epoch.0,
+                replica_nodes: partition.replicas.iter().map(|node| node.0).collect(),
+                isr_nodes: partition.isr.iter().map(|node| node.0).collect(),
+                eligible_leader_replicas: Some(Vec::new()),
+                last_known_elr: Some(Vec::new()),
+                offline_replicas: Vec::new(),
+            })
+            .collect(),
+        topic_authorized_operations: NO_OPERATIONS,
+    }
+}

@@ -1,0 +1,207 @@
+//! Kafka's API: one file per key, and what finds the handler of a request.
+//!
+//! Owns: which keys and versions are advertised, when a connection is closed instead of answered.
+//! Leaves to others: partitions, groups and metadata (`shard`), codecs (`wire`).
+//! Start reading at: [`dispatch`], then any `kNN_*.rs`.
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::base::Bytes;
+use crate::model::{ErrorCode, ShardId};
+use crate::shard::Core;
+use crate::wire::protocol::{decode_request_header, frame_response};
+use crate::wire::{Api, Message, Reader, WireError};
+
+mod connection;
+mod frames;
+mod k00_produce;
+mod k01_fetch;
+mod k02_list_offsets;
+mod k03_metadata;
+mod k08_offset_commit;
+mod k09_offset_fetch;
+mod k10_find_coordinator;
+mod k11_join_group;
+mod k12_heartbeat;
+mod k13_leave_group;
+mod k14_sync_group;
+mod k15_describe_groups;
+mod k16_list_groups;
+mod k18_api_versions;
+mod k19_create_topics;
+mod k20_delete_topics;
+mod k22_init_producer_id;
+mod k23_offset_for_leader_epoch;
+mod k32_describe_configs;
+mod k44_incremental_alter_configs;
+mod k46_list_partition_reassignments;
+mod k60_describe_cluster;
+mod k75_describe_topic_partitions;
+pub mod node;
+mod route;
+mod versions;
+
+pub use connection::serve;
+pub use versions::ADVERTISED;
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Address and port of the other end.
+    pub peer: Arc<str>,
+    /// Address alone, as group descriptions show it with a slash before it.
+    pub host: Arc<str>,
+}
+
+/// Why a connection is closed instead of answered.
+#[derive(Debug, thiserror::Error)]
+pub enum Close {
+    #[error(transparent)]
+    Frame(#[from] frames::FrameError),
+    #[error("request cannot be read: {0}")]
+    Malformed(#[from] WireError),
+    #[error("request of API key {key} version {version}, which is not supported")]
+    Unsupported { key: i16, version: i16 },
+    #[error("a Produce with acks=0 failed: {0}")]
+    Unacknowledged(String),
+    #[error("{0}")]
+    There(String),
+    #[error("another shard cannot be reached")]
+    Shard,
+    #[error("idle for connections.max.idle.ms")]
+    Idle,
+    #[error("the other end is gone")]
+    Gone,
+}
+
+type Work = Pin<Box<dyn Future<Output = Result<Option<Vec<Bytes>>, Close>>>>;
+
+/// The answer to one request, at work or waiting for its turn.
+pub struct Answer {
+    work: Work,
+    started: bool,
+}
+
+impl Answer {
+    fn in_turn(work: impl Future<Output = Result<Option<Vec<Bytes>>, Close>> + 'static) -> Self {
+        Self { work: Box::pin(work), started: false }
+    }
+
+    /// What had to happen in the order of arrival has happened; `work` only waits.
+    fn started(work: impl Future<Output = Result<Option<Vec<Bytes>>, Close>> + 'static) -> Self {
+        Self { work: Box::pin(work), started: true }
+    }
+
+    pub fn is_started(&self) -> bool {
+        self.started
+    }
+
+    /// The response as slices to send; `None` when the client wants none (acks=0).
+    pub async fn finish(self) -> Result<Option<Vec<Bytes>>, Close> {
+        self.work.await
+    }
+}
+
+/// One request with its header read; `reader` stands at the body.
+pub struct Request {
+    pub core: Rc<Core>,
+    pub client: Client,
+    pub key: i16,
+    pub version: i16,
+    pub correlation_id: i32,
+    pub client_id: Option<String>,
+    /// The whole frame, for a handler that lets another shard answer.
+    pub frame: Bytes,
+    reader: Reader,
+}
+
+impl Request {
+    /// Reads the header and checks that key and version are advertised.
+    pub fn parse(core: &Rc<Core>, client: &Client, frame: Bytes) -> Result<Self, Close> {
+        let (header, reader) = decode_request_header(&frame)?;
+        let (key, version) = (header.request_api_key, header.request_api_version);
+        let known = versions::is_advertised(key, version) || key == k18_api_versions::KEY;
+        if !known {
+            return Err(Close::Unsupported { key, version });
+        }
+        Ok(Self {
+            core: core.clone(),
+            client: client.clone(),
+            key,
+            version,
+            correlation_id: header.correlation_id,
+            client_id: header.client_id,
+            frame,
+            reader,
+        })
+    }
+
+    /// Reads the body; what is left over behind it is an error as in Kafka.
+    pub fn body<M: Message>(&mut self) -> Result<M, Close> {
+        let body = M::decode(&mut self.reader, self.version)?;
+        self.reader.finish()?;
+        Ok(body)
+    }
+
+    /// The framed response.
+    pub fn respond<M: Message>(&self, body: &M) -> Result<Option<Vec<Bytes>>, Close> {
+        let api = Api::find(self.key)
+            .ok_or(Close::Unsupported { key: self.key, version: self.version })?;
+        let header = api.response_header_version(self.version);
+        Ok(Some(frame_response(self.correlation_id, header, body, self.version)?))
+    }
+}
+
+/// Starts a request, or only notes it when its turn comes later.
+///
+/// `eager`: every request before it is a Produce at work, so a Produce may start too.
+pub fn dispatch(core: &Rc<Core>, client: &Client, frame: Bytes, eager: bool) -> Answer {
+    let is_produce = frame.starts_with(&k00_produce::KEY.to_be_bytes());
+    let (core, client) = (core.clone(), client.clone());
+    if is_produce && eager {
+        return match Request::parse(&core, &client, frame).and_then(k00_produce::start) {
+            Ok(work) => Answer::started(work),
+            Err(close) => Answer::in_turn(async { Err(close) }),
+        };
+    }
+    Answer::in_turn(async move {
+        let request = Request::parse(&core, &client, frame)?;
+        let (key, start) = (request.key, core.env.now());
+        let result = perform(request).await;
+        core.metrics.count_request(key, ErrorCode::None, core.env.now().0 - start.0);
+        result
+    })
+}
+
+/// Runs the handler of a request on this shard. Changes of metadata run on shard 0.
+pub async fn perform(request: Request) -> Result<Option<Vec<Bytes>>, Close> {
+    let first = ShardId(0);
+    match request.key {
+        0 => k00_produce::start(request)?.await,
+        1 => k01_fetch::handle(request).await,
+        2 => k02_list_offsets::handle(request).await,
+        3 => k03_metadata::handle(request).await,
+        8 => k08_offset_commit::handle(request).await,
+        9 => k09_offset_fetch::handle(request).await,
+        10 => k10_find_coordinator::handle(request).await,
+        11 => k11_join_group::handle(request).await,
+        12 => k12_heartbeat::handle(request).await,
+        13 => k13_leave_group::handle(request).await,
+        14 => k14_sync_group::handle(request).await,
+        15 => k15_describe_groups::handle(request).await,
+        16 => k16_list_groups::handle(request).await,
+        18 => k18_api_versions::handle(request).await,
+        19 | 20 | 44 if request.core.shard != first => route::to(first, request).await,
+        19 => k19_create_topics::handle(request).await,
+        20 => k20_delete_topics::handle(request).await,
+        22 => k22_init_producer_id::handle(request).await,
+        23 => k23_offset_for_leader_epoch::handle(request).await,
+        32 => k32_describe_configs::handle(request).await,
+        44 => k44_incremental_alter_configs::handle(request).await,
+        46 => k46_list_partition_reassignments::handle(request).await,
+        60 => k60_describe_cluster::handle(request).await,
+        75 => k75_describe_topic_partitions::handle(request).await,
+        key => Err(Close::Unsupported { key, version: request.version }),
+    }
+}

@@ -1,0 +1,110 @@
+//! The controller: on shard 0, the one place where metadata changes.
+//!
+//! Owns: the order of commands. A command is checked against the newest image, made durable,
+//! applied, and answered when every shard has applied the new image.
+//! Leaves to others: what commands mean (`cluster`), the file (`metadata_log`).
+//! Invariant: one command at a time; an image reaches the shards in the order of its version.
+//! Start reading at: [`Controller::commit`].
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::cluster::{Command, Entry, Image, Planner, Refusal};
+use crate::model::{ErrorCode, ProducerId};
+use crate::shard::Core;
+use crate::shard::images::{Apply, Opened};
+use crate::shard::metadata_log::MetadataLog;
+use crate::shard::partition::Turnstile;
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError<E: std::fmt::Display> {
+    /// The check against the image said no; nothing changed.
+    #[error("{0}")]
+    Refused(E),
+    #[error("the metadata log failed: {0}")]
+    Storage(String),
+}
+
+pub struct Controller {
+    core: Rc<Core>,
+    log: RefCell<Option<MetadataLog>>,
+    line: Turnstile,
+}
+
+impl Controller {
+    pub fn new(core: &Rc<Core>, log: MetadataLog) -> Rc<Self> {
+        let log = RefCell::new(Some(log));
+        Rc::new(Self { core: core.clone(), log, line: Turnstile::default() })
+    }
+
+    /// Makes a command out of the newest image and carries it out; gives the new image.
+    /// `None` is no change.
+    ///
+    /// Answers after all shards have applied it, so what follows on any connection sees it.
+    pub async fn commit<E: std::fmt::Display>(
+        &self,
+        make: impl FnOnce(&Planner<'_>) -> Result<Option<Command>, E>,
+    ) -> Result<Arc<Image>, CommitError<E>> {
+        let turn = self.line.enter();
+        turn.called().await;
+        let image = self.core.image();
+        let command = make(&Planner::new(&image, &self.core.config));
+        let Some(command) = command.map_err(CommitError::Refused)? else { return Ok(image) };
+        let image = self.write(&image, command).await.map_err(CommitError::Storage)?;
+        self.publish(&image, Opened::New).await;
+        drop(turn);
+        Ok(image)
+    }
+
+    /// What a plan for the newest image says; nothing changes.
+    pub fn planned<T>(&self, plan: impl FnOnce(&Planner<'_>) -> T) -> T {
+        plan(&Planner::new(&self.core.image(), &self.core.config))
+    }
+
+    /// Durable and applied, not yet published.
+    async fn write(&self, image: &Image, command: Command) -> Result<Arc<Image>, String> {
+        let mut log = self.log.borrow_mut().take().ok_or("it failed before")?;
+        let (index, at_ms) = (image.version() + 1, self.core.env.wall_ms());
+        let entry = Entry { index, term: image.term().max(1), at_ms, command };
+        let next = image.apply(&entry).map_err(|error| error.to_string());
+        let next = match next {
+            Ok(next) => Arc::new(next),
+            Err(error) => {
+                self.log.borrow_mut().replace(log);
+                return Err(error);
+            }
+        };
+        // A log whose write failed stays gone: what it holds is not known any more.
+        log.append(&entry, &next).await.map_err(|error| error.to_string())?;
+        self.log.borrow_mut().replace(log);
+        Ok(next)
+    }
+
+    /// Every shard applies the image; `opened` says how the logs of its partitions are opened.
+    pub async fn publish(&self, image: &Arc<Image>, opened: Opened) {
+        let apply = Apply { image: image.clone(), opened };
+        if self.core.ask_all(&apply).await.is_err() {
+            tracing::warn!(version = image.version(), "a shard stopped before it applied an image");
+        }
+    }
+
+    /// The first id of a block that nobody had before.
+    pub async fn take_producer_ids(&self, at_least: ProducerId) -> Result<i64, ErrorCode> {
+        let mut first = 0;
+        let image = self.commit(|planner| {
+            let command = planner.allocate_producer_ids(at_least);
+            if let Command::AllocateProducerIds { first: begins, .. } = &command {
+                first = *begins;
+            }
+            Ok::<_, Refusal>(Some(command))
+        });
+        match image.await {
+            Ok(_) => Ok(first),
+            Err(error) => {
+                tracing::error!(%error, "no producer ids");
+                Err(ErrorCode::CoordinatorNotAvailable)
+            }
+        }
+    }
+}

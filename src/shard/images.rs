@@ -1,0 +1,166 @@
+//! Applying an image: a shard opens, changes and drops partitions until it holds what is named.
+//!
+//! Owns: the difference between two images as this shard sees it.
+//! Leaves to others: making images (`cluster`, `controller`), files (`log`).
+//! Invariant: an image is visible on a shard only after every partition of it is open there (or
+//! known to be offline), so nobody finds a topic without its partitions.
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::cluster::{Image, TopicImage};
+use crate::config::TopicSettings;
+use crate::group::Changed;
+use crate::log::{Log, LogPlace, Start};
+use crate::model::{PartitionIndex, TopicId, TopicPartition};
+use crate::shard::Core;
+use crate::shard::ask::{Ask, Work};
+use crate::shard::groups::OFFSETS_TOPIC;
+use crate::shard::partition::{Partition, log_config};
+
+/// What lies in the directories of partitions that an image brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// Nothing: the topic was just created.
+    New,
+    /// What a stopped broker left.
+    AfterStop,
+    /// What a crash left.
+    AfterCrash,
+}
+
+/// Brings a shard to an image.
+#[derive(Clone)]
+pub struct Apply {
+    pub image: Arc<Image>,
+    pub opened: Opened,
+}
+
+impl Ask for Apply {
+    type Told = ();
+
+    fn start(self, core: &Rc<Core>) -> Work<()> {
+        let core = core.clone();
+        Box::pin(async move { core.apply(self.image, self.opened).await })
+    }
+}
+
+impl Core {
+    async fn apply(self: &Rc<Self>, image: Arc<Image>, opened: Opened) {
+        let mut missing = Vec::new();
+        for topic in image.topics() {
+            for (index, placed) in topic.partitions.iter().enumerate() {
+                let index = index as PartitionIndex;
+                if placed.shard != self.shard {
+                    continue;
+                }
+                match self.partition(topic.id, index) {
+                    Some(partition) => self.refresh(&partition, topic, &image),
+                    None => missing.push((topic.clone(), index)),
+                }
+            }
+        }
+        for (topic, index) in missing {
+            let partition = self.open(&image, &topic, index, opened).await;
+            let partition = Rc::new(partition);
+            self.partitions.borrow_mut().insert((topic.id, index), partition.clone());
+            if *topic.name == *OFFSETS_TOPIC {
+                self.groups.open(self, &partition);
+            }
+        }
+        let before = self.image.replace(image.clone());
+        self.plugins.follow(self, &image);
+        self.tell_groups(&before, &image);
+        self.drop_deleted(&image).await;
+    }
+
+    fn refresh(&self, partition: &Partition, topic: &TopicImage, image: &Image) {
+        if partition.is_configured_by(&topic.configs) {
+            return;
+        }
+        let settings = self.settings_of(topic, image);
+        if let Ok(log) = partition.log() {
+            log.set_config(log_config(&settings, &self.config));
+        }
+        partition.configure(topic.configs.clone(), settings);
+    }
+
+    /// Groups whose assignor is another one now start a new generation.
+    fn tell_groups(&self, before: &Image, image: &Image) {
+        let mut changed = Vec::new();
+        for plugin in image.plugins() {
+            let known = before.plugin(&plugin.name);
+            if known.is_some_and(|known| known.generation != plugin.generation) {
+                changed.push(Changed::Plugin(plugin.name.clone()));
+            }
+        }
+        for (group, configs) in image.groups() {
+            if before.group_configs(group).is_none_or(|known| !Arc::ptr_eq(known, configs)) {
+                changed.push(Changed::Group(group.clone()));
+            }
+        }
+        let gone = before.groups().filter(|(group, _)| image.group_configs(group).is_none());
+        changed.extend(gone.map(|(group, _)| Changed::Group(group.clone())));
+        let gone: Vec<_> = (before.topics())
+            .filter(|topic| image.topic_by_id(topic.id).is_none())
+            .map(|topic| (topic.name.clone(), topic.id))
+            .collect();
+        for shard in self.groups.all() {
+            if !gone.is_empty() {
+                shard.feed(|groups, turn| groups.on_topics_deleted(turn, &gone));
+            }
+            for change in &changed {
+                shard.feed(|groups, turn| groups.on_assignor_changed(turn, change));
+            }
+        }
+    }
+
+    fn settings_of(&self, topic: &TopicImage, image: &Image) -> Arc<TopicSettings> {
+        let values = image.broker_values(&self.config.values, self.identity.node_id);
+        Arc::new(TopicSettings::effective(&values, &topic.configs))
+    }
+
+    async fn open(
+        &self,
+        image: &Image,
+        topic: &TopicImage,
+        index: PartitionIndex,
+        opened: Opened,
+    ) -> Partition {
+        let name = TopicPartition { topic: topic.name.clone(), partition: index };
+        let settings = self.settings_of(topic, image);
+        let epoch = topic.partitions[index as usize].leader_epoch;
+        let place = LogPlace {
+            dir: self.identity.data_dir.to_string(),
+            topic: topic.name.to_string(),
+            topic_id: topic.id,
+            partition: index,
+        };
+        let start = match opened {
+            Opened::New => Start::New,
+            Opened::AfterStop => Start::Clean,
+            Opened::AfterCrash => Start::Unclean { recovery_point: None },
+        };
+        let config = log_config(&settings, &self.config);
+        let log = Log::open(&self.logs, place, config, epoch, start).await;
+        let log = log.map_err(|error| {
+            tracing::error!(partition = %name, %error, "partition is offline");
+            error.to_string()
+        });
+        Partition::new(topic.id, name, epoch, topic.configs.clone(), settings, log)
+    }
+
+    async fn drop_deleted(&self, image: &Image) {
+        let gone: Vec<(TopicId, PartitionIndex)> = (self.partitions.borrow().keys())
+            .filter(|(topic, _)| image.topic_by_id(*topic).is_none())
+            .copied()
+            .collect();
+        for key in gone {
+            let partition = self.partitions.borrow_mut().remove(&key);
+            let Some(partition) = partition else { continue };
+            let (Ok(log), name) = (partition.log(), &partition.name) else { continue };
+            if let Err(error) = log.delete().await {
+                tracing::error!(partition = %name, %error, "deleted topic left files behind");
+            }
+        }
+    }
+}

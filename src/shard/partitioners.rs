@@ -1,0 +1,161 @@
+//! A bound partitioner's say about a batch, before it gets offsets.
+//!
+//! Owns: the table of what a client sees when the plugin is not live, fails or says no; counting
+//! how often each client's choice differs.
+//! Leaves to others: calling guests (`plugin`), the order of batches (`append`).
+//! Invariant: a batch is decided by one generation; a retry of what is in the log already is not
+//! asked about again.
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::config::{PartitionerBinding, PartitionerMode};
+use crate::model::{ErrorCode, PartitionIndex, TopicId};
+use crate::plugin::{Batch, CallError, Decision, NOBODY, Produced};
+use crate::record::{CheckedBatch, Records};
+use crate::shard::Core;
+use crate::shard::append::{AppendTold, DECOMPRESSED_BYTES_MAX, RECORD_ERRORS_MAX};
+use crate::shard::ask::{Ask, Work};
+use crate::shard::desk::ClientDisagreement;
+use crate::shard::partition::Partition;
+
+/// Clients that are counted apart, per shard; all others count together.
+const CLIENTS_MAX: usize = 1_000;
+/// Under this name.
+const OTHER_CLIENTS: &str = "(others)";
+
+/// How often each client's choice of partition differs from the plugin's, on one shard.
+#[derive(Default)]
+pub struct Verdicts(RefCell<BTreeMap<(TopicId, Arc<str>), (u64, u64)>>);
+
+impl Verdicts {
+    fn count(&self, topic: TopicId, client_id: &Arc<str>, records: u64, disagreed: u64) {
+        let mut counts = self.0.borrow_mut();
+        let known = counts.contains_key(&(topic, client_id.clone()));
+        let full = CLIENTS_MAX <= counts.len();
+        let client = if full && !known { OTHER_CLIENTS.into() } else { client_id.clone() };
+        let sums = counts.entry((topic, client)).or_default();
+        *sums = (sums.0 + records, sums.1 + disagreed);
+    }
+}
+
+/// The counts of one topic on one shard.
+#[derive(Clone)]
+pub struct LookAtVerdicts(pub TopicId);
+
+impl Ask for LookAtVerdicts {
+    type Told = Vec<ClientDisagreement>;
+
+    fn start(self, core: &Rc<Core>) -> Work<Self::Told> {
+        let counts = core.verdicts.0.borrow();
+        let of_topic = counts.iter().filter(|((topic, _), _)| *topic == self.0);
+        let told = of_topic.map(|((_, client), (records, disagreed))| ClientDisagreement {
+            client_id: client.to_string(),
+            records: *records,
+            disagreed: *disagreed,
+        });
+        Box::pin(std::future::ready(told.collect()))
+    }
+}
+
+impl Core {
+    /// Asks the topic's partitioner; `Err` is what the client is told instead of an append.
+    pub async fn decide(
+        self: &Rc<Self>,
+        partition: &Partition,
+        batch: &CheckedBatch,
+        client_id: &Arc<str>,
+    ) -> Result<(), AppendTold> {
+        let settings = partition.settings();
+        let Some(binding) = &settings.partitioner else { return Ok(()) };
+        if partition.log().is_ok_and(|log| log.is_duplicate(batch.header())) {
+            return Ok(());
+        }
+        let records = Records::decode(batch.bytes(), DECOMPRESSED_BYTES_MAX);
+        let records = records
+            .map_err(|error| AppendTold::failed(ErrorCode::InvalidRecord, error.to_string()))?;
+        let count = records.rows.len();
+        let asked = self.ask_partitioner(partition, binding, records, client_id).await;
+        let refused = match asked {
+            Ok(decision) => wrong_rows(&decision, partition.index()),
+            Err(CallError::Refused(fault)) if fault.rows.is_empty() => {
+                (0..count).map(|row| (row as i32, fault.message.clone())).collect()
+            }
+            Err(CallError::Refused(fault)) => {
+                fault.rows.iter().map(|row| (*row as i32, fault.message.clone())).collect()
+            }
+            Err(error) => return not_answered(partition, binding, &error),
+        };
+        let disagreed = refused.len() as u64;
+        self.verdicts.count(partition.topic_id, client_id, count as u64, disagreed);
+        let metrics = self.metrics.topic_verdicts(&partition.name.topic);
+        metrics.checked_total.inc_by(count as u64);
+        metrics.disagreed_total.inc_by(disagreed);
+        if refused.is_empty() || binding.mode == PartitionerMode::Advise {
+            return Ok(());
+        }
+        let text = format!(
+            "{disagreed} of {count} records do not belong in partition {} by partitioner {}",
+            partition.index(),
+            binding.plugin
+        );
+        let record_errors = refused.into_iter().take(RECORD_ERRORS_MAX).collect();
+        Err(AppendTold { record_errors, ..AppendTold::failed(ErrorCode::InvalidRecord, text) })
+    }
+
+    async fn ask_partitioner(
+        &self,
+        partition: &Partition,
+        binding: &PartitionerBinding,
+        records: Records,
+        client_id: &Arc<str>,
+    ) -> Result<Decision, CallError> {
+        let produced = Produced {
+            topic: partition.name.topic.clone(),
+            chosen: partition.index() as u32,
+            client_id: client_id.clone(),
+            principal: "".into(),
+        };
+        let partitions = |core: &Self| {
+            let image = core.image();
+            image.topic_by_id(partition.topic_id).map_or(0, |topic| topic.partitions.len() as u32)
+        };
+        let mut batch =
+            Batch { records: Arc::new(records), produced: Arc::new(produced), partitions: 0 };
+        loop {
+            batch.partitions = partitions(self);
+            let key = self.plugins.key(&partition.name.topic, binding);
+            let decision = self.plugins.residents().partition(&key, &batch).await?;
+            // The topic may have grown while the plugin thought: then it thinks again.
+            if batch.partitions == partitions(self) {
+                return Ok(decision);
+            }
+        }
+    }
+}
+
+/// Rows that belong elsewhere, and where.
+fn wrong_rows(decision: &Decision, chosen: PartitionIndex) -> Vec<(i32, String)> {
+    let rows = decision.targets.iter().enumerate();
+    let wrong = rows.filter(|(_, target)| **target != NOBODY && **target != chosen as u32);
+    let label = &decision.label;
+    wrong
+        .map(|(row, target)| (row as i32, format!("belongs in partition {target} by {label}")))
+        .collect()
+}
+
+/// The plugin is not live, or broke its promise: `advise` lets the batch pass, `verify` with
+/// failure policy `closed` asks the client to come again.
+fn not_answered(
+    partition: &Partition,
+    binding: &PartitionerBinding,
+    error: &CallError,
+) -> Result<(), AppendTold> {
+    if binding.mode == PartitionerMode::Advise {
+        return Ok(());
+    }
+    tracing::debug!(partition = %partition.name, plugin = %binding.plugin, %error, "not decided");
+    let text = format!("partitioner {} gave no answer: {error}", binding.plugin);
+    Err(AppendTold::failed(ErrorCode::NotEnoughReplicas, text))
+}
