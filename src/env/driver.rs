@@ -19,6 +19,9 @@ pub trait Driver {
     /// Says false when nothing can ever happen again (only a simulator knows).
     fn turn(&mut self, seam: &Seam, wait: Wait) -> bool;
 
+    /// The shard's tasks are gone: starts the last work, refuses mail from now on.
+    fn stop(&mut self, seam: &Seam);
+
     /// Nanoseconds by which the executor measures its slice; `None` when only polls bound it.
     fn slice_clock(&self) -> Option<u64>;
 }

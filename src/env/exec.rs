@@ -19,6 +19,8 @@ use crate::env::seam::Seam;
 pub const POLLS_PER_TURN_MAX: usize = 1_024;
 /// Time that the polls of one turn may take, where the driver has a clock.
 pub const SLICE_NS_MAX: u64 = 500_000;
+/// The same where the order is random: slices of all lengths.
+const SEEDED_POLLS_MAX: u64 = 64;
 /// Polls between two looks at the clock.
 const POLLS_PER_CLOCK: usize = 4;
 
@@ -146,7 +148,11 @@ impl Shard {
 
     fn run_ready(&mut self) {
         let started = self.driver.slice_clock();
-        for polls in 1..=POLLS_PER_TURN_MAX {
+        let polls_max = match &mut self.order {
+            Order::Fifo => POLLS_PER_TURN_MAX,
+            Order::Seeded(rng) => 1 + rng.below(SEEDED_POLLS_MAX) as usize,
+        };
+        for polls in 1..=polls_max {
             self.take_arrivals();
             let order = &mut self.order;
             let next = waker::pop(self.lane, |len| match order {
@@ -213,7 +219,7 @@ impl Drop for Shard {
         }
         self.env.seam.refuse_mail();
         // Futures before the driver: their cancels then reach it, and it waits for the kernel.
-        self.driver.turn(&self.env.seam, Wait::No);
+        self.driver.stop(&self.env.seam);
         waker::close(self.lane);
     }
 }

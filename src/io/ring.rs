@@ -124,6 +124,10 @@ impl Uring {
         // completion is reaped, and `Drop` waits for all of them.
         while unsafe { self.ring.submission().push(entry) }.is_err() {
             self.enter(0, None);
+            // The kernel takes nothing while completions overflow: make room for those too.
+            let mut early = std::mem::take(&mut self.reaped);
+            self.copy_completions(&mut early);
+            self.reaped = early;
         }
     }
 
@@ -155,26 +159,22 @@ impl Uring {
         }
     }
 
-    /// Starts one operation; says true when it was finished right here.
-    fn start(&mut self, seam: &Seam, token: Token, op: Op) -> bool {
+    /// Starts one operation, or performs it right here.
+    fn start(&mut self, seam: &Seam, token: Token, op: Op) {
         let (held, entry) = match entry::start(op, &self.node.settings, self.features) {
             Start::Finished(done) => {
-                seam.deliver(token, done, false);
-                return true;
+                return seam.deliver(token, done, false);
             }
             Start::Work(job) => {
                 let answer = move || (Ok(0), Some(job()));
-                self.on_worker(token, answer);
-                return false;
+                return self.on_worker(token, answer);
             }
             Start::Remove(op) => {
-                self.on_worker(token, move || (remove(&op), None));
-                return false;
+                return self.on_worker(token, move || (remove(&op), None));
             }
             Start::Discard(thing) => {
                 self.node.workers.push(Box::new(move || drop(thing)));
-                seam.deliver(token, Done::bare(Ok(0)), false);
-                return false;
+                return seam.deliver(token, Done::bare(Ok(0)), false);
             }
             Start::Queue(held, entry) => (held, entry),
         };
@@ -187,7 +187,6 @@ impl Uring {
         self.flights[index] = Some(flight);
         self.flying += 1;
         self.push(&entry.user_data(user_data(token)));
-        false
     }
 
     fn on_worker(
@@ -229,20 +228,34 @@ impl Uring {
 
     /// Moves finished operations and their memory up.
     fn reap(&mut self, seam: Option<&Seam>) {
-        let mut reaped = std::mem::take(&mut self.reaped);
-        reaped.extend(self.ring.completion().map(|c| (c.user_data(), c.result(), c.flags())));
-        for (data, result, flags) in reaped.drain(..) {
-            match data {
-                USER_DATA_IGNORED | USER_DATA_MAIL => {}
-                USER_DATA_TIMEOUT => self.timeout_armed = None,
-                USER_DATA_EVENT => {
-                    self.event_armed = cqueue::more(flags);
-                    self.node.office.clear_event(self.shard);
-                }
-                data => self.finish(seam, data, result, flags),
+        loop {
+            let mut reaped = std::mem::take(&mut self.reaped);
+            self.copy_completions(&mut reaped);
+            for (data, result, flags) in reaped.drain(..) {
+                self.complete(seam, data, result, flags);
+            }
+            // Submitting from here may have filled the queue and copied some more.
+            if self.reaped.is_empty() {
+                self.reaped = reaped;
+                return;
             }
         }
-        self.reaped = reaped;
+    }
+
+    fn copy_completions(&mut self, into: &mut Vec<(u64, i32, u32)>) {
+        into.extend(self.ring.completion().map(|c| (c.user_data(), c.result(), c.flags())));
+    }
+
+    fn complete(&mut self, seam: Option<&Seam>, data: u64, result: i32, flags: u32) {
+        match data {
+            USER_DATA_IGNORED | USER_DATA_MAIL => {}
+            USER_DATA_TIMEOUT => self.timeout_armed = None,
+            USER_DATA_EVENT => {
+                self.event_armed = cqueue::more(flags);
+                self.node.office.clear_event(self.shard);
+            }
+            data => self.finish(seam, data, result, flags),
+        }
     }
 
     fn finish(&mut self, seam: Option<&Seam>, data: u64, result: i32, flags: u32) {
@@ -339,14 +352,13 @@ impl Uring {
         }
     }
 
-    /// Performs or queues everything that was submitted; true when something was finished here.
-    fn submit(&mut self, seam: &Seam) -> bool {
-        let mut finished_here = false;
+    /// Performs or queues everything that was submitted.
+    fn submit(&mut self, seam: &Seam) {
         let mut work = std::mem::take(&mut self.work);
         while seam.has_work() {
             seam.take_work(&mut work);
             for (token, op) in work.submitted.drain(..) {
-                finished_here |= self.start(seam, token, op);
+                self.start(seam, token, op);
             }
             for token in work.cancels.drain(..) {
                 self.cancel(token);
@@ -356,7 +368,6 @@ impl Uring {
             }
         }
         self.work = work;
-        finished_here
     }
 
     /// Listens for threads without a ring.
@@ -414,8 +425,9 @@ impl Driver for Uring {
     fn turn(&mut self, seam: &Seam, wait: Wait) -> bool {
         self.chunks.take_back();
         seam.feed_starved();
-        let finished_here = self.submit(seam);
-        let mut sleep = wait == Wait::UntilEvent && !finished_here;
+        seam.take_woke();
+        self.submit(seam);
+        let mut sleep = wait == Wait::UntilEvent && !seam.take_woke();
         if sleep {
             self.arm_event();
             seam.run_before_sleep();
@@ -431,6 +443,15 @@ impl Driver for Uring {
         true
     }
 
+    fn stop(&mut self, seam: &Seam) {
+        self.submit(seam);
+        self.take_papers(seam);
+        self.node.office.close(self.shard);
+        // The refusals of what was taken just now; nothing comes any more.
+        self.submit(seam);
+        self.enter(0, None);
+    }
+
     fn slice_clock(&self) -> Option<u64> {
         Some(self.node.now().0)
     }
@@ -438,7 +459,6 @@ impl Driver for Uring {
 
 impl Drop for Uring {
     fn drop(&mut self) {
-        self.node.office.close(self.shard);
         while 0 < self.flying {
             // Cancel first: a receive that nobody feeds would else hang the exit. It finds
             // nothing when all is done already, which is fine.

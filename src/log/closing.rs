@@ -82,7 +82,7 @@ impl Log {
         Ok(base)
     }
 
-    async fn settled(&self, done: impl Fn(&Self) -> bool) -> Result<(), DiskError> {
+    pub(super) async fn settled(&self, done: impl Fn(&Self) -> bool) -> Result<(), DiskError> {
         loop {
             if let Some(error) = self.offline() {
                 return Err(error);

@@ -21,6 +21,7 @@ use crate::model::{LeaderEpoch, Offset, ProducerId};
 mod append;
 pub mod checkpoint;
 mod closing;
+mod compact;
 mod config;
 mod disk;
 mod epochs;
@@ -39,6 +40,10 @@ mod waiters;
 mod writer;
 
 pub use append::{Ack, Acks, AppendError, Appended};
+pub use compact::{
+    BoxFuture, CompactError, CompactionJob, CompactionPolicy, CompactionReport, PassBatch,
+    PassMode, PassRange, PolicyError, Scope,
+};
 pub use config::LogConfig;
 pub use disk::DiskError;
 pub use epochs::{EpochCache, EpochStart};

@@ -252,6 +252,11 @@ impl Log {
             }
         };
         let warm = Warm { file, index };
+        let current = self.state.borrow().closed.get(&closed.base).cloned();
+        if !current.is_some_and(|current| Rc::ptr_eq(&current, closed)) {
+            // Compaction replaced it meanwhile; file and index may be of different forms.
+            return Err(DiskError::new("find", path, IoError::NotFound));
+        }
         *closed.warm.borrow_mut() = Some(warm.clone());
         let mut state = self.state.borrow_mut();
         state.warm.push_back(closed.clone());

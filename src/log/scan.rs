@@ -26,10 +26,10 @@ pub enum Found {
     Bad { position: u64, why: &'static str },
 }
 
-pub struct Scanner<'a> {
-    files: &'a Files,
+pub struct Scanner {
+    files: Files,
     file: File,
-    path: &'a str,
+    path: String,
     check: Check,
     at: u64,
     end: u64,
@@ -38,17 +38,18 @@ pub struct Scanner<'a> {
     floor: Offset,
 }
 
-impl<'a> Scanner<'a> {
+impl Scanner {
     /// Walks `file` from byte `at`, where a batch starts, to byte `end`.
     pub fn new(
-        files: &'a Files,
+        files: &Files,
         file: File,
-        path: &'a str,
+        path: &str,
         range: std::ops::Range<u64>,
         floor: Offset,
         check: Check,
     ) -> Self {
         let (at, end) = (range.start, range.end);
+        let (files, path) = (files.clone(), path.to_owned());
         Self { files, file, path, check, at, end, chunk: Bytes::new(), floor }
     }
 
@@ -65,7 +66,7 @@ impl<'a> Scanner<'a> {
                 }
                 Scanned::Needs(bytes) => {
                     let want = (bytes.max(CHUNK_BYTES) as u64).min(left) as usize;
-                    let chunk = self.files.read(&self.file, self.path, self.at, want).await?;
+                    let chunk = self.files.read(&self.file, &self.path, self.at, want).await?;
                     if chunk.len() < bytes {
                         return Ok(self.bad("the file is shorter than it was"));
                     }

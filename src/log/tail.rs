@@ -150,6 +150,15 @@ impl Tail {
         Some(out)
     }
 
+    /// Forgets the batches below `offset`: compaction gave them another form.
+    pub fn drop_below(&self, offset: Offset) {
+        let mut batches = self.batches.borrow_mut();
+        while batches.kept.front().is_some_and(|kept| kept.base < offset) {
+            let gone = batches.kept.pop_front().expect("just seen");
+            self.ledger.release(gone.charge, 1);
+        }
+    }
+
     pub fn clear(&self) {
         let gone = std::mem::take(&mut self.batches.borrow_mut().kept);
         let charge: usize = gone.iter().map(|kept| kept.charge).sum();

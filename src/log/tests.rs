@@ -9,6 +9,7 @@ use crate::record::{BatchBuilder, BatchSpec, CheckedBatch, Codec, Header, Record
 use crate::record::{crc_holds, next_batch};
 use crate::sim::{Faults, MachineId, World};
 
+mod compaction;
 mod crash;
 mod life;
 mod values;

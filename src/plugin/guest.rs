@@ -250,6 +250,8 @@ impl Guest {
         let Exports::Assignor { assign, .. } = self.compiled.exports else {
             return Err(CallError::NotReady("it is no assignor".into()));
         };
+        let answer_bytes = size_of::<u32>() * input.slot_count() * input.copies as usize;
+        self.store.set_hostcall_fuel(HOSTCALL_FUEL + 2 * answer_bytes);
         self.store.data_mut().group = Some(input);
         self.meter.begin_call(budget_ns);
         type Answer = (Result<Vec<u32>, String>,);

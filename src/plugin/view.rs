@@ -6,12 +6,18 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::plugin::world::HOSTCALL_FUEL;
 use crate::record::{Records, Row, Span};
 
 /// Column bytes that one call shows at most.
 pub const SHOWN_BYTES_MAX: usize = 1 << 20;
 /// Batches are cut into parts of this estimate, so that a plugin may ask for a column twice.
 pub const PART_BYTES_MAX: usize = SHOWN_BYTES_MAX / 2;
+
+/// Rows of one part: bounds the answer, too.
+pub const PART_ROWS_MAX: usize = 1 << 17;
+
+const _: () = assert!(8 * PART_ROWS_MAX <= HOSTCALL_FUEL, "an answer for a part can be lifted");
 
 /// A length in a column: the record has no such header.
 pub const ABSENT: i32 = -2;
@@ -65,7 +71,8 @@ impl View {
             let mut bytes = 0;
             while let Some(row) = records.rows.get(end) {
                 bytes += row_bytes(&records, row, columns);
-                if start < end && PART_BYTES_MAX < bytes {
+                let is_full = PART_BYTES_MAX < bytes || PART_ROWS_MAX <= end - start;
+                if start < end && is_full {
                     break;
                 }
                 end += 1;

@@ -208,22 +208,28 @@ impl Driver for SimDriver {
         }
         seam.feed_starved();
         core.collect(self.process, self.shard, seam);
-        let alive = wait == Wait::No || core.step();
+        let alive = match wait {
+            Wait::UntilEvent => core.step(),
+            Wait::No => {
+                core.pass_turn();
+                true
+            }
+        };
         core.tell_time();
         alive
     }
 
-    fn slice_clock(&self) -> Option<u64> {
-        None
-    }
-}
-
-impl Drop for SimDriver {
-    fn drop(&mut self) {
+    fn stop(&mut self, seam: &Seam) {
         // A panic inside the world must not become an abort.
-        if let Ok(mut core) = self.world.try_borrow_mut() {
+        let Ok(mut core) = self.world.try_borrow_mut() else { return };
+        if core.is_alive(self.process) {
+            core.collect(self.process, self.shard, seam);
             core.stop_shard(self.process, self.shard);
         }
+    }
+
+    fn slice_clock(&self) -> Option<u64> {
+        None
     }
 }
 

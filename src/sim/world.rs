@@ -23,6 +23,9 @@ use crate::sim::net::{EndId, Net};
 /// The wall clock when a world begins.
 const WALL_START_MS: i64 = 1_700_000_000_000;
 const FD_FIRST: i32 = 3;
+/// What a turn with ready tasks costs at most.
+const TURN_NS_MAX: u64 = 5_000;
+const EVENTS_PER_TURN_MAX: usize = 8;
 
 /// What a descriptor means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,13 @@ pub struct Core {
     processes: Vec<Process>,
     flights: Vec<Flight>,
     letters: Vec<Posted>,
+}
+
+/// When the next things happen.
+struct Next {
+    letter: Option<Instant>,
+    timer: Option<Instant>,
+    any: Option<Instant>,
 }
 
 /// What one operation came to.
@@ -271,15 +281,33 @@ impl Core {
         self.letters.push(Posted { due, process, to, letter });
     }
 
-    /// Makes the next thing happen and moves the clock to it. False when nothing can happen.
-    pub fn step(&mut self) -> bool {
+    fn next(&self) -> Next {
         let ready = |flight: &&Flight| flight.canceled || self.is_ready(flight);
         let flight = self.flights.iter().filter(ready).map(|flight| flight.due).min();
         let letter = self.letters.iter().map(|letter| letter.due).min();
         let alive = self.processes.iter().filter(|process| process.alive);
         let seams = alive.flat_map(|process| process.seams.iter().flatten());
         let timer = seams.filter_map(|seam| seam.next_deadline()).min();
-        let Some(next) = [flight, letter, timer].into_iter().flatten().min() else {
+        Next { letter, timer, any: [flight, letter, timer].into_iter().flatten().min() }
+    }
+
+    /// A turn with ready tasks costs time too; what is due by then happens.
+    pub fn pass_turn(&mut self) {
+        self.now = Instant(self.now.0 + 1 + self.rng.below(TURN_NS_MAX));
+        for _ in 0..EVENTS_PER_TURN_MAX {
+            let Next { any, timer, .. } = self.next();
+            // Timers fire when the clocks are told, behind this loop.
+            if any.is_none_or(|due| self.now < due) || any == timer {
+                return;
+            }
+            self.step();
+        }
+    }
+
+    /// Makes the next thing happen and moves the clock to it. False when nothing can happen.
+    pub fn step(&mut self) -> bool {
+        let Next { letter, timer, any } = self.next();
+        let Some(next) = any else {
             // A knock may have come from a callback that ran in this very turn.
             return self.processes.iter().any(|process| process.alive && !process.door.is_quiet());
         };

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use logmill::base::Bytes;
 use logmill::env::Env;
 use logmill::io::{self, Settings};
-use logmill::log::{Acks, Log, LogConfig, LogHost, LogPlace, Start};
+use logmill::log::{Acks, CompactionJob, Log, LogConfig, LogHost, LogPlace, Start};
 use logmill::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicId};
 use logmill::record::{BatchBuilder, BatchSpec, CheckedBatch, Codec, TimestampType};
 
@@ -78,6 +78,36 @@ fn kafka_iterates_every_segment_and_checks_every_index() {
     })
     .expect("io_uring");
     assert_eq!(dump::check(temporary.path()), 2 * 310);
+}
+
+#[test]
+fn kafka_iterates_compacted_segments_too() {
+    let temporary = tempfile::tempdir().unwrap();
+    let work = temporary.path().to_str().unwrap().to_owned();
+    io::block_on(Settings::default(), |env| async move {
+        for (topic, kind) in
+            [("created", TimestampType::CreateTime), ("appended", TimestampType::LogAppendTime)]
+        {
+            let log = open(&env, place(&work, topic), config(kind), 0, Start::New).await;
+            let mut first_dirty = Offset(0);
+            for round in 0..3 {
+                fill(&log, round * 150..(round + 1) * 150).await;
+                log.roll().await.unwrap();
+                let range = log.compaction_range(first_dirty, env.wall_ms());
+                let job = CompactionJob::new(range, env.wall_ms());
+                let report = log.compact(&job, None).await.unwrap();
+                assert!(report.records_after < 60 && 0 < report.kept_tombstones, "{report:?}");
+                first_dirty = report.clean_end;
+            }
+            fill(&log, 450..460).await;
+            log.close().await.unwrap();
+            let log = open(&env, place(&work, topic), config(kind), 1, Start::Clean).await;
+            assert_eq!(log.ends().log_end, Offset(9_200));
+            log.close().await.unwrap();
+        }
+    })
+    .expect("io_uring");
+    assert!(20 < dump::check_compacted(temporary.path()));
 }
 
 /// Appending a batch by hand to a file, as a crash in the middle of a write leaves it.

@@ -123,8 +123,14 @@ impl Seam {
         }
         drop(core);
         if let Some(waker) = waker {
+            self.woke.set(true);
             waker.wake();
         }
+    }
+
+    /// Whether a result woke a task since this was asked last; then a turn must not sleep.
+    pub fn take_woke(&self) -> bool {
+        self.woke.replace(false)
     }
 
     /// Arms again every stream that ran out of chunks. Call each turn, before `take_work`.

@@ -34,6 +34,8 @@ pub(super) struct Post {
     inbox: Option<Token>,
     /// Requests that nobody reads yet.
     unread: VecDeque<Done>,
+    /// This shard stops: requests are answered with an error as they come.
+    refusing: bool,
 }
 
 impl Post {
@@ -121,6 +123,9 @@ impl Seam {
                 };
                 self.deliver(to, done, false);
             }
+            LetterKind::Request { reply_to, .. } if self.core.borrow().post.refusing => {
+                self.refuse(letter.from, reply_to);
+            }
             LetterKind::Request { .. } => {
                 let inbox = self.core.borrow().post.inbox;
                 let done = Done { result: Ok(0), memory: Memory::Letter(Box::new(letter)) };
@@ -146,17 +151,24 @@ impl Seam {
         }
     }
 
-    /// Answers every request that nobody took with an error: this shard stops.
+    /// Answers every request that nobody took, and those to come, with an error: this shard stops.
     pub fn refuse_mail(&self) {
-        let unread = std::mem::take(&mut self.core.borrow_mut().post.unread);
+        let mut core = self.core.borrow_mut();
+        core.post.refusing = true;
+        let unread = std::mem::take(&mut core.post.unread);
+        drop(core);
         for done in unread {
             let Memory::Letter(letter) = done.memory else { continue };
             let LetterKind::Request { reply_to, .. } = letter.kind else { continue };
-            self.note_taken(letter.from, &reply_to);
-            match reply_to {
-                ReplyTo::Slot(slot) => self.send_reply(letter.from, slot, Err(IoError::Stopped)),
-                ReplyTo::Outside(reply) => reply(Err(IoError::Stopped)),
-            }
+            self.refuse(letter.from, reply_to);
+        }
+    }
+
+    fn refuse(&self, from: ShardId, reply_to: ReplyTo) {
+        self.note_taken(from, &reply_to);
+        match reply_to {
+            ReplyTo::Slot(slot) => self.send_reply(from, slot, Err(IoError::Stopped)),
+            ReplyTo::Outside(reply) => reply(Err(IoError::Stopped)),
         }
     }
 }

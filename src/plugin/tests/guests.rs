@@ -181,3 +181,16 @@ fn newest_by_header_keeps_what_it_has_not_observed() {
     assert_eq!(run.drops(&records(&cells), |_| false), Ok(vec![]));
     assert!(PolicyRun::open(live, &settings([("format", "roman")]), pass(2)).is_err());
 }
+
+#[test]
+fn a_batch_of_many_tiny_records_and_a_group_of_many_slots_are_no_failure() {
+    let bench = Bench::new();
+    let live = bench.live("identity");
+    let mut instance = Instance::make(&live, &none()).expect("made");
+    let tiny = records(&vec![(None, None, &[][..]); 1_200_000]);
+    assert_eq!(call(&mut instance, &batch(tiny, 3)).expect("an answer").len(), 1_200_000);
+    let live = bench.live("weighted-2");
+    let input = Arc::new(group(&["a", "b"], &[("x", 1_200_000)]));
+    let done = run_assignor(&live, &none(), input, ASSIGN_BUDGET_NS).expect("assigned");
+    assert_eq!((done.owners[0], done.owners[1_199_999]), (0, 1));
+}

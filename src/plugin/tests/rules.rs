@@ -4,7 +4,7 @@ use super::{group, records};
 use crate::plugin::breaker::{Breaker, Gate};
 use crate::plugin::log_gate::{LINES_PER_SECOND_MAX, LogGate, escaped};
 use crate::plugin::meter::Account;
-use crate::plugin::view::{Columns, PART_BYTES_MAX, View};
+use crate::plugin::view::{Columns, PART_BYTES_MAX, PART_ROWS_MAX, View};
 use crate::plugin::{CallError, NOBODY};
 
 /// Plays `script`: `f` failure, `s` success, `?` ask, each with a time in ms.
@@ -107,6 +107,10 @@ fn a_batch_is_shown_in_parts_that_keep_to_the_bound() {
     let keys = Columns { keys: true, ..Columns::default() };
     assert_eq!(View::parts(&records, keys).count(), 1, "values that are not seen cost nothing");
     assert_eq!(View::parts(&super::records(&[]), keys).count(), 1, "an empty batch is one call");
+    let many = super::records(&vec![(None, None, &[][..]); PART_ROWS_MAX + 1]);
+    let parts: Vec<_> =
+        View::parts(&many, Columns::default()).map(|view| view.rows.len()).collect();
+    assert_eq!(parts, [PART_ROWS_MAX, 1], "the answer is bounded as well");
 }
 
 #[test]
