@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
 use crate::plugin::inspect::{Digest, InstallError};
+use crate::plugin::log_gate::escaped;
 use crate::plugin::world::engine;
 
 const MAGIC: &[u8; 8] = b"LMNATIV1";
@@ -194,7 +195,7 @@ impl Cache {
             stderr.take(MESSAGE_BYTES_MAX).read_to_end(&mut text).map_err(io)?;
         }
         let text = String::from_utf8_lossy(&text);
-        Ok((status, crate::plugin::log_gate::escaped(text.trim())))
+        Ok((status, escaped(text.trim())))
     }
 }
 
@@ -231,7 +232,7 @@ fn component(code: &[u8]) -> wasmtime::Result<Component> {
 
 fn compile(wasm: &[u8]) -> Result<Vec<u8>, InstallError> {
     let code = engine().precompile_component(wasm);
-    code.map_err(|error| InstallError::Compile(format!("{error:#}").replace('\n', " ")))
+    code.map_err(|error| InstallError::Compile(escaped(&format!("{error:#}").replace('\n', " "))))
 }
 
 fn write_private(path: &Path, parts: &[&[u8]]) -> std::io::Result<()> {

@@ -6,6 +6,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::plugin::log_gate::escaped;
 use crate::plugin::view::Columns;
 use crate::plugin::world::WIT_VERSION;
 
@@ -269,7 +270,8 @@ struct World {
 }
 
 fn interfaces(bytes: &[u8]) -> Result<World, String> {
-    let decoded = wit_component::decode(bytes).map_err(|error| format!("{error:#}"))?;
+    let decoded = wit_component::decode(bytes);
+    let decoded = decoded.map_err(|error| escaped(&format!("{error:#}").replace('\n', " ")))?;
     let wit_component::DecodedWasm::Component(resolve, world) = decoded else {
         return Err("it holds an interface description and no code".into());
     };
