@@ -3,6 +3,7 @@
 //! They run the guests of `plugins/`: `plugins/build` makes them.
 mod child;
 mod pace;
+mod policy;
 mod simulated;
 mod swap;
 
