@@ -242,8 +242,8 @@ fn a_memory_bomb_on_a_shard_gives_its_memory_back() {
     let before = rss_bytes();
     on_ring(|env| async move {
         let limits = Limits { budget_ns: 10_000_000_000, ..unbounded() };
-        let plugins = hostile(&env, &live, "bomb", limits);
-        for _ in 0..3 {
+        for _ in 0..12 {
+            let plugins = hostile(&env, &live, "bomb", limits);
             let start = Instant::now();
             let error = plugins.partition(&key(), &batch(1, 0)).await.expect_err("a bomb");
             assert_eq!(error, CallError::Memory);
@@ -251,5 +251,6 @@ fn a_memory_bomb_on_a_shard_gives_its_memory_back() {
         }
     });
     let grown = rss_bytes().saturating_sub(before);
-    assert!(grown < 160 << 20, "{} MiB stay", grown >> 20);
+    // Twelve bombs are 768 MiB; tests beside this one have bombs of their own.
+    assert!(grown < 384 << 20, "{} MiB stay", grown >> 20);
 }
