@@ -17,7 +17,7 @@ use crate::shard::desk::{
     PartitionDetail, TopicDetail, TopicSummary,
 };
 use crate::shard::partitioners::LookAtVerdicts;
-use crate::shard::{desk_groups, desk_plugins, desk_ps};
+use crate::shard::{desk_compact, desk_groups, desk_plugins, desk_ps};
 
 impl Ask for DeskRequest {
     type Told = DeskAnswer;
@@ -35,8 +35,7 @@ async fn perform(core: &Rc<Core>, request: DeskRequest) -> DeskAnswer {
         DeskRequest::TopicList => topics(core).await,
         DeskRequest::TopicDescribe { topic } => topic_detail(core, &topic).await,
         DeskRequest::TopicCompact { topic, options } => {
-            let _ = (topic, options);
-            Err(DeskError::not_ready("This order is not built in yet."))
+            desk_compact::compact(core, &topic, options).await
         }
         DeskRequest::PluginInstall(order) => desk_plugins::install(core, order).await,
         DeskRequest::PluginList => desk_plugins::list(core),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::config::{self, BrokerConfig, Overrides, TopicSettings};
 use crate::env::local::Notify;
 use crate::log::{Log, LogConfig};
-use crate::model::{ErrorCode, LeaderEpoch, PartitionIndex, TopicId, TopicPartition};
+use crate::model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
 
 pub struct Partition {
     pub topic_id: TopicId,
@@ -18,6 +18,8 @@ pub struct Partition {
     pub leader_epoch: Cell<LeaderEpoch>,
     settings: RefCell<(Arc<Overrides>, Arc<TopicSettings>)>,
     pub turnstile: Turnstile,
+    /// Where the last compaction of this run ended; the next one begins there.
+    pub cleaned_end: Cell<Offset>,
     log: Result<Rc<Log>, String>,
 }
 
@@ -37,6 +39,7 @@ impl Partition {
             leader_epoch: Cell::new(leader_epoch),
             settings: RefCell::new((configs, settings)),
             turnstile: Turnstile::default(),
+            cleaned_end: Cell::new(Offset(0)),
             log,
         }
     }
