@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::api::{Client, serve};
-use crate::cluster::{BrokerEndpoint, Command, Entry, Image, Planner, new_id};
+use crate::cluster::{BrokerEndpoint, Command, Draft, Image, Planner, new_id};
 use crate::env::{Env, IoError, Listener, Socket, SocketHandle};
 use crate::model::ShardId;
 use crate::shard::ask::{Ask, Work, serve_inbox};
@@ -56,14 +56,15 @@ pub async fn run_first(
     let served = listener.address;
     let core = run_other(env, common);
     let text = |error: &dyn std::fmt::Display| BootError::Metadata(error.to_string());
-    let (mut log, mut image) =
-        MetadataLog::open(env, &core.identity.data_dir).await.map_err(|e| text(&e))?;
-    for command in boot_commands(&core, &image, served.port(), last_end) {
-        let (index, at_ms) = (image.version() + 1, env.wall_ms());
-        let entry = Entry { index, term: image.term().max(1), at_ms, command };
-        image = image.apply(&entry).map_err(|e| text(&e))?;
-        log.append(&entry, &image).await.map_err(|e| text(&e))?;
+    let snapshot_bytes = core.config.metadata_snapshot_bytes;
+    let opened = MetadataLog::open(env, &core.identity.data_dir, snapshot_bytes).await;
+    let (mut log, _) = opened.map_err(|e| text(&e))?;
+    let mut draft = Draft::new(log.image(), 1);
+    for command in boot_commands(&core, log.image(), served.port(), last_end) {
+        draft.push(command, env.wall_ms()).map_err(|e| text(&e))?;
     }
+    log.commit(env, draft).await.map_err(|e| text(&e))?;
+    let image = log.image().clone();
     let controller = Controller::new(&core, log);
     let opened = match last_end {
         LastEnd::Stopped => Opened::AfterStop,

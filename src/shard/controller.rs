@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::cluster::{Command, Entry, Image, Planner, Refusal};
+use crate::cluster::{Command, Draft, Image, Planner, Refusal};
 use crate::model::{ErrorCode, ProducerId};
 use crate::shard::Core;
 use crate::shard::images::{Apply, Opened};
@@ -53,6 +53,7 @@ impl Controller {
         let Some(command) = command.map_err(CommitError::Refused)? else { return Ok(image) };
         let image = self.write(&image, command).await.map_err(CommitError::Storage)?;
         self.publish(&image, Opened::New).await;
+        self.shorten().await;
         drop(turn);
         Ok(image)
     }
@@ -64,21 +65,24 @@ impl Controller {
 
     /// Durable and applied, not yet published.
     async fn write(&self, image: &Image, command: Command) -> Result<Arc<Image>, String> {
+        let mut draft = Draft::new(image, 1);
+        draft.push(command, self.core.env.wall_ms()).map_err(|error| error.to_string())?;
         let mut log = self.log.borrow_mut().take().ok_or("it failed before")?;
-        let (index, at_ms) = (image.version() + 1, self.core.env.wall_ms());
-        let entry = Entry { index, term: image.term().max(1), at_ms, command };
-        let next = image.apply(&entry).map_err(|error| error.to_string());
-        let next = match next {
-            Ok(next) => Arc::new(next),
-            Err(error) => {
-                self.log.borrow_mut().replace(log);
-                return Err(error);
-            }
-        };
-        // A log whose write failed stays gone: what it holds is not known any more.
-        log.append(&entry, &next).await.map_err(|error| error.to_string())?;
+        let written = log.commit(&self.core.env, draft).await;
+        let next = Arc::new(log.image().clone());
         self.log.borrow_mut().replace(log);
-        Ok(next)
+        written.map(|()| next).map_err(|error| error.to_string())
+    }
+
+    /// Puts a snapshot in the place of a long log.
+    async fn shorten(&self) {
+        let Some(mut log) = self.log.borrow_mut().take() else { return };
+        if log.snapshot_is_due()
+            && let Err(error) = log.snapshot(&self.core.env).await
+        {
+            tracing::error!(%error, "no snapshot of the metadata");
+        }
+        self.log.borrow_mut().replace(log);
     }
 
     /// Every shard applies the image; `opened` says how the logs of its partitions are opened.
