@@ -57,8 +57,17 @@ pub async fn load(
         snapshots: Vec::new(),
         report: Recovered::default(),
     };
-    if start == Start::New || !files.exists(dir).await? {
+    if start == Start::New {
         return Ok(empty);
+    }
+    if !files.exists(dir).await? {
+        return match start {
+            Start::Unclean { recovery_point: Some(point) } if Offset(0) < point => {
+                let (path, end) = (dir.to_owned(), Offset(0));
+                Err(LogError::Short { path, end, recovery_point: point })
+            }
+            _ => Ok(empty),
+        };
     }
     check_owner(files, place, dir).await?;
     empty.dir_is_there = true;
@@ -123,10 +132,13 @@ struct Scan {
 
 impl Recovery<'_> {
     async fn run(&mut self) -> Result<(), LogError> {
-        self.finish_swaps().await?;
-        let bases = self.read_names().await?;
+        let mut names = self.files.names(self.dir).await?;
+        if self.finish_swaps(&names).await? {
+            names = self.files.names(self.dir).await?;
+        }
+        let bases = self.read_names(&names).await?;
         self.read_epochs(!bases.is_empty()).await?;
-        self.load_snapshots().await?;
+        self.load_snapshots(&names).await?;
         self.choose_floor();
         self.load_segments(&bases).await?;
         let end = self.loaded.end;
@@ -142,7 +154,8 @@ impl Recovery<'_> {
         if self.start != Start::Clean || self.loaded.report != Recovered::default() {
             self.write_result(&bases).await?;
         }
-        self.loaded.snapshots = self.snapshots.keys().copied().collect();
+        self.loaded.snapshots.extend(self.snapshots.keys());
+        self.loaded.snapshots.sort_unstable();
         let report = &self.loaded.report;
         if report.bytes_cut != 0 || report.segments_dropped != 0 {
             tracing::warn!(
@@ -157,17 +170,16 @@ impl Recovery<'_> {
     }
 
     /// Segments' bases; removes what can only be left over.
-    async fn read_names(&mut self) -> Result<Vec<Offset>, LogError> {
-        let names = self.files.names(self.dir).await?;
+    async fn read_names(&mut self, names: &[String]) -> Result<Vec<Offset>, LogError> {
         let mut bases = Vec::new();
-        for name in &names {
+        for name in names {
             if name.ends_with(DELETED) || name.ends_with(".tmp") {
                 self.files.remove(&format!("{}/{name}", self.dir)).await?;
             } else if let Some((base, LOG)) = parse(name) {
                 bases.push(base);
             }
         }
-        for name in &names {
+        for name in names {
             if let Some((base, INDEX | TIME_INDEX)) = parse(name)
                 && !bases.contains(&base)
             {
@@ -188,10 +200,14 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Keeps the readable snapshots; removes damaged ones.
-    async fn load_snapshots(&mut self) -> Result<(), LogError> {
-        for name in self.files.names(self.dir).await? {
-            let Some((offset, SNAPSHOT)) = parse(&name) else { continue };
+    /// Keeps the readable snapshots; removes damaged ones. A clean start needs only the newest.
+    async fn load_snapshots(&mut self, names: &[String]) -> Result<(), LogError> {
+        for name in names.iter().rev() {
+            let Some((offset, SNAPSHOT)) = parse(name) else { continue };
+            if self.start == Start::Clean && !self.snapshots.is_empty() {
+                self.loaded.snapshots.push(offset);
+                continue;
+            }
             let path = format!("{}/{name}", self.dir);
             let content = self.files.read_whole(&path).await?.unwrap_or_default();
             match snapshot::decode(&content, self.now_ms) {

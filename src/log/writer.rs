@@ -8,9 +8,9 @@
 use std::task::Waker;
 
 use crate::base::Bytes;
-use crate::env::{File, OpenHow};
+use crate::env::{File, IoError, OpenHow};
 use crate::log::append::Ack;
-use crate::log::checkpoint::encode_metadata;
+use crate::log::checkpoint::{decode_metadata, encode_metadata};
 use crate::log::names::{EPOCHS, LOG, METADATA, file_path};
 use crate::log::segment::Active;
 use crate::log::{DiskError, Life, Log, LogEvent, State, add};
@@ -195,8 +195,7 @@ impl Log {
             return Ok(());
         }
         if self.files.exists(&self.dir).await? {
-            // A topic of the same name was deleted, and a crash brought its directory back.
-            self.move_away().await?;
+            self.clear_place().await?;
         }
         self.files.create_dir_all(&self.dir).await?;
         let path = format!("{}/{METADATA}", self.dir);
@@ -209,6 +208,21 @@ impl Log {
         state.on_disk.dir_is_new = true;
         state.on_disk.names_changed = true;
         Ok(())
+    }
+
+    /// A topic of the same name was deleted, and a crash brought its directory back: it goes.
+    ///
+    /// A directory that may be this partition's own is never touched.
+    async fn clear_place(&self) -> Result<(), DiskError> {
+        let content = self.files.read_whole(&format!("{}/{METADATA}", self.dir)).await?;
+        let text = content.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let owner = text.and_then(decode_metadata);
+        let names = self.files.names(&self.dir).await?;
+        let has_data = names.iter().any(|name| name.ends_with(LOG));
+        if owner == Some(self.place.topic_id) || (owner.is_none() && has_data) {
+            return Err(DiskError::new("create directory", &self.dir, IoError::AlreadyExists));
+        }
+        self.move_away().await
     }
 
     async fn active_file(&self, path: &str) -> Result<File, DiskError> {

@@ -1,14 +1,19 @@
 //! The files that the log room writes, on the real ring, before Apache Kafka's own eyes.
+use std::process::Command;
 use std::rc::Rc;
 
 use logmill::base::Bytes;
 use logmill::env::Env;
 use logmill::io::{self, Settings};
-use logmill::log::{Acks, CompactionJob, Log, LogConfig, LogHost, LogPlace, Start};
+use logmill::log::{Acks, CompactionJob, FirstBatch, Log, LogConfig, LogHost, LogPlace, Start};
 use logmill::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicId};
-use logmill::record::{BatchBuilder, BatchSpec, CheckedBatch, Codec, TimestampType};
+use logmill::record::{
+    BatchBuilder, BatchSpec, CheckedBatch, Codec, Records, Scanned, TimestampType, next_batch,
+};
 
-use crate::harness::dump;
+use crate::harness::broker::Broker;
+use crate::harness::client::{Client, Job, write_records};
+use crate::harness::{Tier, dump, run, skipped_below};
 
 const CODECS: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
 
@@ -154,4 +159,70 @@ fn a_torn_tail_on_a_real_disk_is_cut_and_the_rest_served() {
         assert_eq!(Bytes::from(std::fs::read(&logs[0]).unwrap()), Bytes::from(bytes));
     })
     .expect("io_uring");
+}
+
+/// A directory that Apache Kafka wrote opens here: after its orderly stop and after kill -9.
+#[test]
+fn a_directory_that_kafka_wrote_is_read_whole() {
+    if skipped_below(Tier::All, "opening Kafka's own directory") {
+        return;
+    }
+    let mut kafka = Broker::kafka(&[("log.segment.bytes", "1048576")]);
+    let records: Vec<String> = (0..30_000).map(|n| format!("key-{}:value {n}", n % 99)).collect();
+    let file = write_records(kafka.folder(), &records);
+    let jobs: Vec<Job> = ["none", "gzip", "snappy", "lz4", "zstd"]
+        .iter()
+        .map(|codec| Job { topic: "written".into(), acks: "all", codec })
+        .collect();
+    let client = Client::Confluent;
+    client.create(&kafka.bootstrap(), &["written"]);
+    for (round, start) in [Start::Clean, Start::Unclean { recovery_point: None }].iter().enumerate()
+    {
+        client.produce(&kafka.bootstrap(), &file, &jobs);
+        if *start == Start::Clean {
+            kafka.stop()
+        } else {
+            kafka.kill()
+        }
+        let copy = tempfile::tempdir().unwrap();
+        let from = format!("{}/.", kafka.data().display());
+        run(Command::new("cp").args(["-a", &from]).arg(copy.path()), 60);
+        let (dir, start) = (copy.path().to_str().unwrap().to_owned(), *start);
+        let want = records.len() * jobs.len() * (round + 1);
+        io::block_on(Settings::default(), move |env| async move {
+            let mut found = 0;
+            for partition in 0..3 {
+                found += read_kafkas(&env, &dir, partition, start).await;
+            }
+            assert_eq!(found, want);
+        })
+        .expect("io_uring");
+        assert!(0 < dump::check(copy.path()));
+        kafka.start();
+    }
+}
+
+/// Opens one partition of Kafka's, decodes every record, appends one, closes.
+async fn read_kafkas(env: &Env, dir: &str, partition: i32, start: Start) -> usize {
+    let metadata = std::fs::read_to_string(format!("{dir}/written-{partition}/partition.metadata"));
+    let metadata = metadata.unwrap();
+    let topic_id = metadata.split_once("topic_id: ").unwrap().1.trim().parse().unwrap();
+    let place = LogPlace { topic_id, partition, ..place(dir, "written") };
+    let log = open(env, place, LogConfig::default(), 50, start).await;
+    let (mut from, end, mut found) = (Offset(0), log.ends().log_end, 0);
+    while from < end {
+        let slices = log.read(from, 1 << 20, FirstBatch::Always, end).await.unwrap();
+        let bytes = Bytes::from(slices.concat());
+        let mut at = 0;
+        while at < bytes.len() {
+            let Scanned::Batch(header, total) = next_batch(&bytes[at..]) else { panic!("{from}") };
+            found += Records::decode(&bytes.slice(at..at + total), 64 << 20).unwrap().rows.len();
+            at += total;
+            from = header.next_offset();
+        }
+    }
+    let appended = log.append(&batch(0), Acks::All, env.wall_ms()).unwrap();
+    appended.ack.await.unwrap();
+    log.close().await.unwrap();
+    found
 }

@@ -12,8 +12,8 @@ use crate::log::scan::{Check, Found, Scanner};
 use crate::model::Offset;
 
 impl Recovery<'_> {
-    pub(super) async fn finish_swaps(&mut self) -> Result<(), LogError> {
-        let names = self.files.names(self.dir).await?;
+    /// Says whether names have changed.
+    pub(super) async fn finish_swaps(&mut self, names: &[String]) -> Result<bool, LogError> {
         let mut changed = false;
         for name in names.iter().filter(|name| name.ends_with(CLEANED)) {
             self.files.remove(&format!("{}/{name}", self.dir)).await?;
@@ -27,7 +27,7 @@ impl Recovery<'_> {
             self.files.remove(&file_path(self.dir, base, INDEX)).await?;
             self.files.remove(&file_path(self.dir, base, TIME_INDEX)).await?;
             if suffix == LOG {
-                self.complete(base, &names).await?;
+                self.complete(base, names).await?;
                 self.loaded.report.swaps_completed += 1;
             } else {
                 self.files.remove(&format!("{}/{name}", self.dir)).await?;
@@ -37,7 +37,7 @@ impl Recovery<'_> {
         if changed {
             self.files.sync_dir(self.dir).await?;
         }
-        Ok(())
+        Ok(changed)
     }
 
     /// Puts a finished replacement in the place of the segments that it covers.

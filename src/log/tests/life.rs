@@ -343,3 +343,52 @@ fn segments_roll_by_time_and_by_hand() {
         );
     });
 }
+
+#[test]
+fn a_directory_that_may_be_ours_is_never_put_away() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let log = open(&env, small(), 0, Start::New).await.unwrap();
+        log.append(&batch(1, &["v"]), Acks::All, 5).unwrap().ack.await.unwrap();
+        log.close().await.unwrap();
+        let twice = open(&env, small(), 0, Start::New).await.unwrap();
+        let error = twice.append(&batch(1, &["w"]), Acks::All, 5).unwrap().ack.await.unwrap_err();
+        assert_eq!(error.source, IoError::AlreadyExists);
+        let log = open(&env, small(), 0, Start::Clean).await.unwrap();
+        assert_eq!(values(&log).await, [(0, "v".to_owned())]);
+    });
+}
+
+#[test]
+fn a_log_that_vanished_is_not_taken_for_an_empty_one() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let start = Start::Unclean { recovery_point: Some(Offset(9)) };
+        let error = open(&env, small(), 0, start).await.err().unwrap();
+        assert!(matches!(error, LogError::Short { .. }), "{error}");
+        let log = open(&env, small(), 0, Start::Unclean { recovery_point: None }).await.unwrap();
+        assert_eq!(log.ends().log_end, Offset(0));
+    });
+}
+
+#[test]
+fn a_full_queue_refuses_until_the_disk_follows() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let config = LogConfig { queue_bytes_max: 300, ..small() };
+        let log = open(&env, config, 0, Start::New).await.unwrap();
+        let first = log.append(&batch(1, &["some value"]), Acks::Leader, 5).unwrap();
+        let refused = loop {
+            match log.append(&batch(1, &["some value"]), Acks::Leader, 5) {
+                Ok(appended) => drop(appended.ack),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(ErrorCode::from(&refused), ErrorCode::NotEnoughReplicas);
+        assert!(log.queued_bytes() <= 300);
+        first.ack.await.unwrap();
+        log.flush().await.unwrap();
+        log.append(&batch(1, &["some value"]), Acks::Leader, 5).unwrap().ack.await.unwrap();
+        assert_eq!(log.queued_bytes(), 0);
+    });
+}

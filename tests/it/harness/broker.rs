@@ -64,6 +64,11 @@ impl Broker {
         Self::start_new(Peer::Logmill, settings)
     }
 
+    /// Starts Apache Kafka, whatever `LOGMILL_PEER` says: for tests of what Kafka wrote.
+    pub fn kafka(settings: &[(&str, &str)]) -> Self {
+        Self::start_new(Peer::Kafka, settings)
+    }
+
     fn start_new(peer: Peer, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("logmill-it-").tempdir().expect("a folder");
         let data = folder.path().join("data");
