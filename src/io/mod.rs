@@ -156,3 +156,6 @@ pub fn block_on<F: Future<Output = ()> + 'static>(
     shard.run_until(|| done.get());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

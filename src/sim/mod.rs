@@ -21,6 +21,7 @@ use world::{Core, Process};
 mod disk;
 mod door;
 mod faults;
+mod flights;
 mod names;
 mod net;
 mod world;

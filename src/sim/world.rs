@@ -18,6 +18,7 @@ use crate::sim::MachineId;
 use crate::sim::disk::{Disk, Ino, Luck};
 use crate::sim::door::SimDoor;
 use crate::sim::faults::{FaultCounts, Faults};
+use crate::sim::flights::{Flight, Flights};
 use crate::sim::net::{EndId, Net};
 
 /// The wall clock when a world begins.
@@ -29,19 +30,9 @@ const EVENTS_PER_TURN_MAX: usize = 8;
 
 /// What a descriptor means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Object {
+pub enum Object {
     File { ino: Ino, writable: bool },
     End(EndId),
-}
-
-struct Flight {
-    due: Instant,
-    process: usize,
-    shard: usize,
-    token: Token,
-    op: Op,
-    object: Option<Object>,
-    canceled: bool,
 }
 
 struct Posted {
@@ -77,12 +68,13 @@ pub struct Core {
     pub trace: u64,
     machines: Vec<Machine>,
     processes: Vec<Process>,
-    flights: Vec<Flight>,
+    flights: Flights,
     letters: Vec<Posted>,
 }
 
 /// When the next things happen.
 struct Next {
+    flight: Option<(Instant, u64)>,
     letter: Option<Instant>,
     timer: Option<Instant>,
     any: Option<Instant>,
@@ -140,7 +132,7 @@ impl Core {
             trace: seed,
             machines: vec![Machine::default()],
             processes: Vec::new(),
-            flights: Vec::new(),
+            flights: Flights::default(),
             letters: Vec::new(),
         }
     }
@@ -229,13 +221,7 @@ impl Core {
         }
         for token in work.cancels {
             let due = self.later(self.faults.delay_ns_max);
-            let mine =
-                |f: &&mut Flight| f.process == process && f.shard == shard && f.token == token;
-            // A cancel that finds nothing lost the race, as in the kernel.
-            if let Some(flight) = self.flights.iter_mut().find(mine) {
-                flight.canceled = true;
-                flight.due = flight.due.min(due);
-            }
+            self.flights.cancel(process, shard, token, due);
         }
         for (to, letter) in work.letters {
             self.post(process, to, letter);
@@ -282,13 +268,13 @@ impl Core {
     }
 
     fn next(&self) -> Next {
-        let ready = |flight: &&Flight| flight.canceled || self.is_ready(flight);
-        let flight = self.flights.iter().filter(ready).map(|flight| flight.due).min();
+        let flight = self.flights.first(|flight| flight.canceled || self.is_ready(flight));
         let letter = self.letters.iter().map(|letter| letter.due).min();
         let alive = self.processes.iter().filter(|process| process.alive);
         let seams = alive.flat_map(|process| process.seams.iter().flatten());
         let timer = seams.filter_map(|seam| seam.next_deadline()).min();
-        Next { letter, timer, any: [flight, letter, timer].into_iter().flatten().min() }
+        let due = flight.map(|key| key.0);
+        Next { flight, letter, timer, any: [due, letter, timer].into_iter().flatten().min() }
     }
 
     /// A turn with ready tasks costs time too; what is due by then happens.
@@ -306,7 +292,7 @@ impl Core {
 
     /// Makes the next thing happen and moves the clock to it. False when nothing can happen.
     pub fn step(&mut self) -> bool {
-        let Next { letter, timer, any } = self.next();
+        let Next { flight, letter, timer, any } = self.next();
         let Some(next) = any else {
             // A knock may have come from a callback that ran in this very turn.
             return self.processes.iter().any(|process| process.alive && !process.door.is_quiet());
@@ -324,10 +310,7 @@ impl Core {
             }
             return true;
         }
-        let due =
-            |flight: &Flight| flight.due == next && (flight.canceled || self.is_ready(flight));
-        let at = self.flights.iter().position(due).expect("found");
-        let flight = self.flights.remove(at);
+        let flight = self.flights.take(flight.expect("it is neither of the others"));
         self.perform(flight);
         true
     }
@@ -538,8 +521,8 @@ impl Core {
         if self.processes[process].seams.iter().all(Option::is_none) {
             self.end_process(process);
         }
-        let mine = |flight: &mut Flight| flight.process == process && flight.shard == shard;
-        let flights: Vec<Flight> = self.flights.extract_if(.., mine).collect();
+        let mine = |flight: &Flight| flight.process == process && flight.shard == shard;
+        let flights = self.flights.extract(mine);
         let to_me = |posted: &mut Posted| posted.process == process && posted.to == me;
         let letters: Vec<Posted> = self.letters.extract_if(.., to_me).collect();
         for Posted { letter, .. } in letters {
@@ -566,10 +549,7 @@ impl Core {
     /// Ends the process of a machine without warning; some of its last writes still happen.
     fn kill(&mut self, machine: MachineId) {
         let Some(process) = self.running(machine) else { return };
-        let mine = |flight: &mut Flight| flight.process == process;
-        let mut flights: Vec<Flight> = self.flights.extract_if(.., mine).collect();
-        flights.sort_by_key(|flight| flight.due);
-        for flight in flights {
+        for flight in self.flights.extract(|flight| flight.process == process) {
             let on_disk = matches!(flight.op, Op::WriteAt { .. } | Op::Path(_));
             if on_disk && self.rng.chance(500) {
                 drop(self.attempt(process, flight.shard, flight.op, flight.object));

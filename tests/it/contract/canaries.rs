@@ -272,6 +272,18 @@ fn canary_a_sync_that_lies_is_noticed_by_the_check() {
     assert!(0 < caught && counts.iter().any(|counts| 0 < counts.lying_syncs));
 }
 
+#[test]
+fn one_seed_gives_one_run_with_faults_crashes_and_power_cuts() {
+    let faults = Faults { failed_sync_per_1000: 50, io_error_per_1000: 5, ..Faults::LEGAL };
+    for end in [End::PowerCut, End::Crash] {
+        for seed in 0..20 {
+            let run = || store_run(seed, faults, M::None, end);
+            let (first, second) = (run(), run());
+            assert_eq!(first, second, "seed {seed} after {end:?}");
+        }
+    }
+}
+
 const FRAMES: u32 = 20;
 const FRAME_BYTES: usize = 100;
 

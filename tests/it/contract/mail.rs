@@ -13,7 +13,7 @@ use logmill::sim::{Faults, MachineId, World, each_seed};
 use super::net::any_port;
 use super::{Tally, on_shards, pattern, settings};
 
-const CALLS: u32 = 300;
+const CALLS: u32 = 150;
 
 fn number(body: &Body) -> u32 {
     *body.downcast_ref::<u32>().expect("a number")

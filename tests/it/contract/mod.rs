@@ -12,6 +12,7 @@ use logmill::sim::{self, Chunks, Faults, MachineId, World};
 
 mod canaries;
 mod disk;
+mod leaks;
 mod local;
 mod mail;
 mod net;
