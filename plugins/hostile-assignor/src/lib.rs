@@ -1,23 +1,29 @@
 //! hostile-assignor, for tests: an assignor that does everything it must not (setting `mode`).
 //!
 //! Modes: those of `modes.rs`; `wrong-length`, `out-of-range`, `unsubscribed` (malformed answers),
-//! `fail`; any other gives everything to the first subscriber.
+//! `fail`; any other gives everything to the first subscriber. With the setting `spare` the group of that name
+//! is left alone: `spare = dry-run` behaves until it is bound.
 
-use logmill_sdk::{Assignor, Group, Settings, export_assignor};
+use logmill_sdk::{Assignor, Group, Settings, assignor, export_assignor};
 
 #[path = "../../hostile/src/modes.rs"]
 mod modes;
 
 struct Hostile {
     mode: String,
+    spare: Option<String>,
 }
 
 impl Assignor for Hostile {
     fn new(settings: &Settings) -> Result<Self, String> {
-        Ok(Self { mode: modes::start(settings)? })
+        let spare = settings.get("spare").map(str::to_owned);
+        Ok(Self { mode: modes::start(settings)?, spare })
     }
 
     fn assign(&mut self, group: &Group) -> Result<Vec<u32>, String> {
+        if self.spare.as_ref().is_some_and(|group| *group == assignor::group_id()) {
+            return Ok(group.empty());
+        }
         modes::run(&self.mode);
         let mut answer = group.empty();
         match self.mode.as_str() {

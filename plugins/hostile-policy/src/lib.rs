@@ -2,9 +2,10 @@
 //!
 //! Settings: `mode` (those of `modes.rs`; `out-of-range`, `descending`, `twice`: malformed answers;
 //! `full`: observes nothing; `fail`; `everything`: drops all), `at`: `observe`, `finish` or `drops`
-//! (default), where it does it.
+//! (default), where it does it; `spare`: a topic that it leaves alone (`dry-run`: it behaves until
+//! it is bound).
 
-use logmill_sdk::{Policy, Scope, Settings, export_policy, rows};
+use logmill_sdk::{Policy, Scope, Settings, export_policy, policy, rows};
 
 #[path = "../../hostile/src/modes.rs"]
 mod modes;
@@ -26,7 +27,8 @@ impl Hostile {
 
 impl Policy for Hostile {
     fn new(settings: &Settings) -> Result<(Self, Scope), String> {
-        let mode = modes::start(settings)?;
+        let spare = settings.get("spare").is_some_and(|topic| topic == policy::topic());
+        let mode = if spare { "nothing".to_owned() } else { modes::start(settings)? };
         let at = settings.get("at").unwrap_or("drops").to_owned();
         Ok((Self { mode, at }, Scope::All))
     }

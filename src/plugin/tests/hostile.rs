@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use super::{Bench, Cell, batch, call, group, keys, mode, records};
 use crate::model::Offset;
 use crate::plugin::meter::{Around, block_on};
-use crate::plugin::{CallError, Instance, NOBODY, PassInfo, PolicyRun, run_assignor, settings};
+use crate::plugin::{
+    CallError, Instance, NOBODY, PassInfo, PolicyRun, dry_run, run_assignor, settings,
+};
 
 #[test]
 fn every_failure_of_a_partitioner_is_named() {
@@ -168,4 +170,18 @@ fn every_failure_of_a_policy_ends_its_pass() {
     }
     assert_eq!(run("everything", "drops"), Ok(vec![0, 1, 2]), "legal: the log decides");
     assert_eq!(run("nothing", "drops"), Ok(vec![]));
+}
+
+#[test]
+fn a_plugin_that_behaves_in_its_dry_run_only_is_still_found_in_its_calls() {
+    let bench = Bench::new();
+    let setting = settings([("mode", "trap"), ("spare", "dry-run")]);
+    for name in ["hostile", "hostile-assignor", "hostile-policy"] {
+        assert_eq!(dry_run(&bench.live(name), &setting), Ok("ok".into()), "{name}");
+        let error = dry_run(&bench.live(name), &mode("trap")).expect_err("not spared");
+        assert_eq!(error.word(), "trap", "{name}: {error}");
+    }
+    let mut instance = Instance::make(&bench.live("hostile"), &setting).expect("made");
+    let error = call(&mut instance, &batch(keys(&["a"]), 4)).expect_err("another topic");
+    assert_eq!(error.word(), "trap");
 }
