@@ -1,11 +1,10 @@
-//! IncrementalAlterConfigs (key 44): changes single settings of topics and groups.
+//! IncrementalAlterConfigs (key 44): changes single settings of topics, groups and brokers.
 //!
 //! Leaves to others: what a change means and whether it fits (`cluster`, `config`).
 //! Source: KIP-339; ConfigurationControlManager#incrementalAlterConfigs.
 use std::collections::BTreeSet;
 
 use crate::api::k19_create_topics::refusal;
-use crate::api::k32_describe_configs::{TYPE_GROUP, TYPE_TOPIC};
 use crate::api::{Close, Request};
 use crate::base::Bytes;
 use crate::cluster::{Change, ConfigTarget, Refusal};
@@ -51,13 +50,11 @@ async fn alter(
     let controller = request.core.controller();
     let controller = controller
         .ok_or_else(|| Refusal::new(ErrorCode::NotController, "the broker is starting"))?;
-    if ![TYPE_TOPIC, TYPE_GROUP].contains(&resource.resource_type) {
-        let text = "only settings of topics and groups can be changed at run time so far";
-        return Err(Refusal::new(ErrorCode::InvalidRequest, text));
-    }
     let target = ConfigTarget::from_code(resource.resource_type, &resource.resource_name);
-    let target = target
-        .ok_or_else(|| Refusal::new(ErrorCode::InvalidRequest, "Unsupported resource type"))?;
+    let target = target.ok_or_else(|| {
+        let text = format!("Unknown resource type {}", resource.resource_type);
+        Refusal::new(ErrorCode::InvalidRequest, text)
+    })?;
     let changes: Vec<Change> = (resource.configs.iter())
         .map(|change| (change.name.clone(), change.config_operation, change.value.clone()))
         .collect();

@@ -72,6 +72,15 @@ pub struct PartitionImage {
     pub shard: ShardId,
 }
 
+/// What lies between two images.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TopicChanges {
+    /// New ones, and those with another setting, partition or epoch; as they are now.
+    pub changed: Vec<Arc<TopicImage>>,
+    /// Deleted ones, also when another of that name took their place; as they were.
+    pub gone: Vec<Arc<TopicImage>>,
+}
+
 /// A plugin: its versions, and which of them decides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PluginImage {
@@ -184,6 +193,18 @@ impl Image {
 
     pub fn partition_count(&self) -> u64 {
         self.topics.values().map(|topic| topic.partitions.len() as u64).sum()
+    }
+
+    /// Topics that are new, other, or gone since `before`; costs what changed, not what is there.
+    pub fn topic_changes(&self, before: &Self) -> TopicChanges {
+        let mut changes = TopicChanges::default();
+        Ordered::differences(&before.topics, &self.topics, |old, new| {
+            let same = |new: &Arc<TopicImage>| old.is_some_and(|old| Arc::ptr_eq(old, new));
+            let replaced = |old: &Arc<TopicImage>| new.is_none_or(|new| new.id != old.id);
+            changes.changed.extend(new.filter(|new| !same(new)).cloned());
+            changes.gone.extend(old.filter(|old| replaced(old)).cloned());
+        });
+        changes
     }
 
     /// The shard that owns a partition, on the node that leads it.

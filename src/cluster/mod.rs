@@ -27,8 +27,8 @@ pub use format::{
     decode_entries, encode_entry, file_header,
 };
 pub use image::{
-    Binding, BrokerImage, Image, PartitionImage, PluginImage, PluginVersion, Target, TopicImage,
-    is_internal_name,
+    Binding, BrokerImage, Image, PartitionImage, PluginImage, PluginVersion, Target, TopicChanges,
+    TopicImage, is_internal_name,
 };
 pub use ordered::Ordered;
 pub use plan::{

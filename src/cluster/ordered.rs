@@ -3,6 +3,8 @@
 //! Owns: [`Ordered`]. Metadata images share all but the few entries that one command changes.
 //! Invariant: keys ascend over all chunks, and no chunk is empty.
 use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Entries of a chunk; a change copies one chunk and the list of chunks.
@@ -117,6 +119,34 @@ impl<K: Ord + Clone, V: Clone> Ordered<K, V> {
         }
         self.len -= 1;
         Some(value)
+    }
+
+    /// Calls `each` with every key whose entry is not the same in both, in key order: what was
+    /// there before and what is there now. Shared chunks are passed over, so that the cost follows
+    /// the number of changes. Entries may be reported though equal.
+    pub fn differences(before: &Self, now: &Self, mut each: impl FnMut(Option<&V>, Option<&V>)) {
+        let pointers = |map: &Self| -> BTreeSet<*const Vec<(K, V)>> {
+            map.chunks.iter().map(Arc::as_ptr).collect()
+        };
+        let (known, kept) = (pointers(before), pointers(now));
+        let unshared = |map: &Self, others: &BTreeSet<*const Vec<(K, V)>>| -> Vec<Chunk<K, V>> {
+            let own = map.chunks.iter().filter(|chunk| !others.contains(&Arc::as_ptr(chunk)));
+            own.cloned().collect()
+        };
+        let (old, new) = (unshared(before, &kept), unshared(now, &known));
+        let mut old = old.iter().flat_map(|chunk| chunk.iter()).peekable();
+        let mut new = new.iter().flat_map(|chunk| chunk.iter()).peekable();
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => return,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(old), Some(new)) => old.0.cmp(&new.0),
+            };
+            let gone = if order.is_le() { old.next() } else { None };
+            let here = if order.is_ge() { new.next() } else { None };
+            each(gone.map(|entry| &entry.1), here.map(|entry| &entry.1));
+        }
     }
 
     /// The only chunk that can hold `key`; one past the last when all keys are smaller.

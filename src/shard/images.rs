@@ -11,7 +11,7 @@ use crate::cluster::{Image, TopicImage};
 use crate::config::TopicSettings;
 use crate::group::Changed;
 use crate::log::{Log, LogPlace, Start};
-use crate::model::{PartitionIndex, TopicId, TopicPartition};
+use crate::model::{NodeId, PartitionIndex, TopicPartition};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::groups::OFFSETS_TOPIC;
@@ -46,14 +46,21 @@ impl Ask for Apply {
 
 impl Core {
     async fn apply(self: &Rc<Self>, image: Arc<Image>, opened: Opened) {
+        let before = self.image();
+        let changes = image.topic_changes(&before);
+        // A setting of the broker may be any topic's default.
+        let all = values_differ(&before, &image, self.identity.node_id);
+        let changed: Vec<Arc<TopicImage>> =
+            if all { image.topics().cloned().collect() } else { changes.changed };
         let mut missing = Vec::new();
-        for topic in image.topics() {
+        for topic in &changed {
             for (index, placed) in topic.partitions.iter().enumerate() {
                 let index = index as PartitionIndex;
                 if placed.shard != self.shard {
                     continue;
                 }
                 match self.partition(topic.id, index) {
+                    Some(partition) if all => self.configure(&partition, topic, &image),
                     Some(partition) => self.refresh(&partition, topic, &image),
                     None => missing.push((topic.clone(), index)),
                 }
@@ -69,14 +76,17 @@ impl Core {
         }
         let before = self.image.replace(image.clone());
         self.plugins.follow(self, &image);
-        self.tell_groups(&before, &image);
-        self.drop_deleted(&image).await;
+        self.tell_groups(&before, &image, &changes.gone);
+        self.drop_deleted(&changes.gone).await;
     }
 
     fn refresh(&self, partition: &Partition, topic: &TopicImage, image: &Image) {
-        if partition.is_configured_by(&topic.configs) {
-            return;
+        if !partition.is_configured_by(&topic.configs) {
+            self.configure(partition, topic, image);
         }
+    }
+
+    fn configure(&self, partition: &Partition, topic: &TopicImage, image: &Image) {
         let settings = self.settings_of(topic, image);
         if let Ok(log) = partition.log() {
             log.set_config(log_config(&settings, &self.config));
@@ -85,7 +95,7 @@ impl Core {
     }
 
     /// Groups whose assignor is another one now start a new generation.
-    fn tell_groups(&self, before: &Image, image: &Image) {
+    fn tell_groups(&self, before: &Image, image: &Image, gone_topics: &[Arc<TopicImage>]) {
         let mut changed = Vec::new();
         for plugin in image.plugins() {
             let known = before.plugin(&plugin.name);
@@ -100,10 +110,7 @@ impl Core {
         }
         let gone = before.groups().filter(|(group, _)| image.group_configs(group).is_none());
         changed.extend(gone.map(|(group, _)| Changed::Group(group.clone())));
-        let gone: Vec<_> = (before.topics())
-            .filter(|topic| image.topic_by_id(topic.id).is_none())
-            .map(|topic| (topic.name.clone(), topic.id))
-            .collect();
+        let gone: Vec<_> = gone_topics.iter().map(|topic| (topic.name.clone(), topic.id)).collect();
         for shard in self.groups.all() {
             if !gone.is_empty() {
                 shard.feed(|groups, turn| groups.on_topics_deleted(turn, &gone));
@@ -149,12 +156,12 @@ impl Core {
         Partition::new(topic.id, name, epoch, topic.configs.clone(), settings, log)
     }
 
-    async fn drop_deleted(&self, image: &Image) {
-        let gone: Vec<(TopicId, PartitionIndex)> = (self.partitions.borrow().keys())
-            .filter(|(topic, _)| image.topic_by_id(*topic).is_none())
-            .copied()
-            .collect();
-        for key in gone {
+    async fn drop_deleted(&self, gone: &[Arc<TopicImage>]) {
+        let partitions = |topic: &Arc<TopicImage>| {
+            let (id, count) = (topic.id, topic.partitions.len() as PartitionIndex);
+            (0..count).map(move |index| (id, index))
+        };
+        for key in gone.iter().flat_map(partitions) {
             let partition = self.partitions.borrow_mut().remove(&key);
             let Some(partition) = partition else { continue };
             let (Ok(log), name) = (partition.log(), &partition.name) else { continue };
@@ -163,4 +170,10 @@ impl Core {
             }
         }
     }
+}
+
+/// Whether a setting that was changed at run time for brokers is another one now.
+fn values_differ(before: &Image, image: &Image, node: NodeId) -> bool {
+    let differ = |node| before.broker_configs(node) != image.broker_configs(node);
+    differ(None) || differ(Some(node))
 }

@@ -135,6 +135,42 @@ fn a_snapshot_and_the_entries_behind_it_give_the_same_image() {
 }
 
 #[test]
+fn changes_since_an_older_image_lead_to_the_newer_one() {
+    for seed in 0..30 {
+        let mut rng = Rng::new(2_000 + seed);
+        let world = random_world(&mut rng, 120);
+        let mut images = vec![Image::empty()];
+        for entry in &world.entries {
+            images.push(images.last().unwrap().apply(entry).unwrap());
+        }
+        for (at, now) in images.iter().enumerate() {
+            let before = &images[usize::try_from(rng.below(1 + at as u64)).unwrap()];
+            let changes = now.topic_changes(before);
+            let mut topics: Vec<_> = before.topics().cloned().collect();
+            let is_old = |id| changes.gone.iter().chain(&changes.changed).any(|t| t.id == id);
+            topics.retain(|topic| !is_old(topic.id));
+            topics.extend(changes.changed.iter().cloned());
+            topics.sort_by(|a, b| a.name.cmp(&b.name));
+            assert!(topics.iter().eq(now.topics()), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn what_did_not_change_costs_nothing() {
+    let mut world = World::new(&[]);
+    for at in 0..1_000 {
+        world.create(&topic(&format!("t{at}"), 1));
+    }
+    let before = world.image.clone();
+    assert_eq!(world.image.topic_changes(&before), super::TopicChanges::default());
+    world.alter(ConfigTarget::Topic("t77"), &[("retention.ms", "5")]);
+    let changes = world.image.topic_changes(&before);
+    let names: Vec<&str> = changes.changed.iter().map(|topic| topic.name.as_ref()).collect();
+    assert_eq!((names, changes.gone.len()), (vec!["t77"], 0));
+}
+
+#[test]
 fn a_refused_command_leaves_the_image_alone() {
     let mut rng = Rng::new(9);
     let mut world = random_world(&mut rng, 100);

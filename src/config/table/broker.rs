@@ -63,7 +63,7 @@ keys! { KEYS:
         .doc("After what silence a connection is closed.");
     CONNECTIONS_MAX = int("max.connections").default(INT_MAX).at_least(0).cluster_wide()
         .doc("Connections open at once.");
-    LISTEN_BACKLOG = int("socket.listen.backlog.size").default("50").at_least(1).now()
+    LISTEN_BACKLOG = int("socket.listen.backlog.size").default("50").at_least(1)
         .doc("Connections that may wait to be accepted.");
     FETCH_BYTES_MAX = int("fetch.max.bytes").default("57671680").at_least(1_024).now()
         .doc("Largest answer to a Fetch.");
@@ -86,9 +86,10 @@ keys! { KEYS:
         .now()
         .doc("Segment size of `__consumer_offsets`; counts when the topic is created.");
     OFFSETS_RETENTION_MINUTES = int("offsets.retention.minutes").default("10080").at_least(1)
+        .now()
         .doc("How long an empty group's offsets are kept.");
     OFFSETS_RETENTION_CHECK_MS = long("offsets.retention.check.interval.ms").default("600000")
-        .at_least(1)
+        .at_least(1).now()
         .doc("How often offsets are looked through for those to drop.");
     OFFSET_METADATA_BYTES_MAX = int("offset.metadata.max.bytes").default("4096").now()
         .doc("Largest text that may stand beside a committed offset.");
@@ -121,7 +122,7 @@ keys! { KEYS:
 
     // Producers.
     PRODUCER_ID_EXPIRATION_MS = int("producer.id.expiration.ms").default("86400000").at_least(1)
-        .cluster_wide().now()
+        .now()
         .doc("After what silence a partition forgets an idempotent producer.");
     TRANSACTION_TIMEOUT_MAX_MS = int("transaction.max.timeout.ms").default("900000").at_least(1)
         .doc("Longest transaction timeout that a producer may ask for.");
@@ -195,7 +196,6 @@ keys! { KEYS:
         .one_of(&["CreateTime", "LogAppendTime"]).now()
         .doc("Default of a topic's `message.timestamp.type`.");
     MIN_INSYNC_REPLICAS = int("min.insync.replicas").default("1").at_least(1).cluster_wide()
-        .now()
         .doc("Default of a topic's `min.insync.replicas`.");
     PREALLOCATE = boolean("log.preallocate").default("false").cluster_wide()
         .doc("Default of a topic's `preallocate`.");
@@ -210,9 +210,9 @@ keys! { KEYS:
     SEGMENT_BYTES = int("log.segment.bytes").default("1073741824").at_least(1_048_576)
         .cluster_wide().now()
         .doc("Default of a topic's `segment.bytes`.");
-    ROLL_MS = long("log.roll.ms").cluster_wide()
+    ROLL_MS = long("log.roll.ms").cluster_wide().now()
         .doc("Default of a topic's `segment.ms`.");
-    ROLL_HOURS = int("log.roll.hours").default("168").at_least(1)
+    ROLL_HOURS = int("log.roll.hours").default("168").at_least(1).now()
         .doc("Default of a topic's `segment.ms`, in hours, when `log.roll.ms` is not set.");
     ROLL_JITTER_MS = long("log.roll.jitter.ms").cluster_wide()
         .doc("Default of a topic's `segment.jitter.ms`.");

@@ -95,7 +95,7 @@ keys! { KEYS:
     MIN_COMPACTION_LAG_MS = long("min.compaction.lag.ms").default("0").of_topic().now()
         .at_least(0).from(&[same("log.cleaner.min.compaction.lag.ms")])
         .doc("How long a record is at least safe from compaction.");
-    MIN_INSYNC_REPLICAS = int("min.insync.replicas").default("1").of_topic().now().at_least(1)
+    MIN_INSYNC_REPLICAS = int("min.insync.replicas").default("1").of_topic().at_least(1)
         .from(&[same("min.insync.replicas")])
         .doc("Replicas that must be in sync for acks=all; at most the replication factor counts.");
     PARTITIONER_FAILURE_POLICY = text("partitioner.failure.policy").default("closed").of_topic()
@@ -145,7 +145,7 @@ keys! { KEYS:
     SEGMENT_JITTER_MS = long("segment.jitter.ms").default("0").of_topic().at_least(0)
         .from(&[same("log.roll.jitter.ms"), hours("log.roll.jitter.hours")])
         .doc("Random part of `segment.ms`, so that not all segments close at once.");
-    SEGMENT_MS = long("segment.ms").default("604800000").of_topic().at_least(1)
+    SEGMENT_MS = long("segment.ms").default("604800000").of_topic().now().at_least(1)
         .from(&[same("log.roll.ms"), hours("log.roll.hours")])
         .doc("Age at which a segment is closed even when it is not full.");
     UNCLEAN_ELECTION = boolean("unclean.leader.election.enable").default("false").of_topic()
