@@ -374,9 +374,13 @@ impl<'a> Pass<'a> {
                 Ok(true)
             })
             .await?;
-            if !rule.next_round() {
+            let next = rule.next_round();
+            let Some(next) = next else {
+                self.log.host.env.discard(rule);
                 return Ok(());
-            }
+            };
+            // Freeing millions of keys takes long: a worker does it.
+            self.log.host.env.discard(std::mem::replace(&mut rule, next));
         }
     }
 

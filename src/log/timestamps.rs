@@ -43,6 +43,9 @@ impl From<&TimestampError> for ErrorCode {
     }
 }
 
+/// Uncompressed batches up to this size are decoded on the shard.
+pub(super) const INLINE_BYTES_MAX: usize = 64 << 10;
+
 /// One segment as the search sees it.
 struct Candidate {
     base: Offset,
@@ -168,14 +171,14 @@ impl Log {
         Ok(None)
     }
 
-    /// Decodes a batch: compressed ones on a worker, so that the shard's turn stays short.
+    /// Decodes a batch: compressed and large ones on a worker, so that the shard's turn stays short.
     pub(super) async fn decode(
         &self,
         header: Header,
         bytes: Bytes,
     ) -> Result<Records, RecordError> {
         let max = self.state.borrow().config.decompressed_bytes_max;
-        if header.codec() == Some(Codec::None) {
+        if header.codec() == Some(Codec::None) && bytes.len() <= INLINE_BYTES_MAX {
             return Records::decode(&bytes, max);
         }
         self.host.env.work(move || Records::decode(&bytes, max)).await

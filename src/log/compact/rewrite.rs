@@ -14,6 +14,7 @@ use crate::log::compact::{Claim, CompactError, CompactionReport, Pass, PassMode,
 use crate::log::index::OFFSET_ENTRY_BYTES;
 use crate::log::names::{CLEANED, INDEX, LOG, SWAP, TIME_INDEX, file_path};
 use crate::log::segment::{Active, Closed, Warm};
+use crate::log::timestamps::INLINE_BYTES_MAX;
 use crate::log::{DiskError, LogConfig};
 use crate::model::Offset;
 use crate::record::{BatchBuilder, Codec, Header, empty_batch};
@@ -175,7 +176,7 @@ impl Pass<'_> {
             builder.finish()
         };
         let built = match header.codec() {
-            Some(Codec::None) => build(),
+            Some(Codec::None) if visited.bytes.len() <= INLINE_BYTES_MAX => build(),
             _ => self.log.host.env.work(build).await,
         };
         let bytes = built.map_err(|error| CompactError::Corrupt {

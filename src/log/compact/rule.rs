@@ -58,11 +58,9 @@ impl NewestPerKey {
         self.covers(hash) && self.newest.get(&hash).is_some_and(|newest| row.offset < *newest)
     }
 
-    /// Begins the round of the next hashes; false when all were covered.
-    pub fn next_round(&mut self) -> bool {
-        self.newest.clear();
-        let Some(high) = self.high.take() else { return false };
-        self.low = high;
-        true
+    /// Begins the round of the next hashes; `None` when all were covered.
+    pub fn next_round(&self) -> Option<Self> {
+        let low = self.high?;
+        Some(Self { low, ..Self::new(self.keys_max) })
     }
 }
