@@ -55,7 +55,7 @@ impl Scanner {
 
     pub async fn next(&mut self) -> Result<Found, DiskError> {
         loop {
-            if self.at == self.end {
+            if self.end <= self.at {
                 return Ok(Found::End);
             }
             let left = self.end - self.at;

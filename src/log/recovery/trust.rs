@@ -53,7 +53,7 @@ impl Recovery<'_> {
             0 => 0,
             _ => u32::from_be_bytes(index[4..8].try_into().expect("four bytes")),
         };
-        if bytes <= u64::from(position) && bytes != 0 {
+        if bytes <= u64::from(position) && index_bytes != 0 {
             return Ok(false);
         }
         let mut max = None;

@@ -392,3 +392,58 @@ fn a_full_queue_refuses_until_the_disk_follows() {
         assert_eq!(log.queued_bytes(), 0);
     });
 }
+
+/// Whatever lies in the directory: opening gives a log or an error, and the same again.
+#[test]
+fn garbage_in_any_file_gives_an_error_or_a_log_and_no_panic() {
+    crate::sim::each_seed(150, |seed| {
+        let world = World::new(seed, Faults::NONE);
+        run(&world, async move |env| {
+            let mut dice = crate::base::Rng::new(seed);
+            let log = open(&env, small(), 0, Start::New).await.unwrap();
+            for n in 0..120 {
+                let spec = spec(Some((n % 3, 0, n as i32 / 3)));
+                drop(
+                    log.append(&batch_of(&spec, n, &["some value"]), Acks::Leader, 5).unwrap().ack,
+                );
+            }
+            log.close().await.unwrap();
+            let names = env.list_dir("data/flights-3").await.unwrap();
+            for _ in 0..1 + dice.below(3) {
+                let name = &names[dice.below(names.len() as u64) as usize].name;
+                let path = format!("data/flights-3/{name}");
+                let file = env.open(&path, crate::env::OpenHow::ReadWrite).await.unwrap();
+                let bytes = env.file_bytes(&file).await.unwrap();
+                if dice.chance(300) {
+                    env.truncate(&file, dice.below(bytes + 1)).await.unwrap();
+                } else {
+                    let noise: Vec<u8> =
+                        (0..1 + dice.below(40)).map(|_| dice.next_u64() as u8).collect();
+                    let at = dice.below(bytes + 1);
+                    env.write_all_at(&file, at, vec![Bytes::from(noise)]).await.unwrap();
+                }
+            }
+            let start = match dice.below(3) {
+                0 => Start::Clean,
+                1 => Start::Unclean { recovery_point: None },
+                _ => Start::Unclean { recovery_point: Some(Offset(dice.below(121) as i64)) },
+            };
+            let Ok(log) = open(&env, small(), 1, start).await else { return };
+            let ends = log.ends();
+            let mut from = ends.log_start;
+            while from < ends.log_end {
+                let read = log.read(from, 500, FirstBatch::Always, ends.log_end).await;
+                let Ok(slices) = read else { break };
+                let bytes = Bytes::from(slices.concat());
+                let Scanned::Batch(header, _) = next_batch(&bytes) else { break };
+                from = header.next_offset();
+            }
+            let _ = log.offset_for_timestamp(60, ALL).await;
+            let _ = log.max_timestamp(ALL).await;
+            let job = CompactionJob::new(log.compaction_range(Offset(0), 5), 5);
+            let _ = log.compact(&job, None).await;
+            drop(log.append(&batch(5, &["v"]), Acks::All, 5).unwrap().ack.await);
+            let _ = log.close().await;
+        });
+    });
+}
