@@ -5,7 +5,7 @@
 //! Invariant: everything here blocks and belongs on a worker; a refused install changed nothing.
 //! Start reading at: [`Host::install`], then [`Host::live`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
@@ -26,6 +26,9 @@ use crate::plugin::policy::{PassInfo, PolicyRun};
 use crate::plugin::store::{Store, StoreError};
 use crate::plugin::world::Produced;
 use crate::record::{HEADER_BYTES, Header, Records, Row, Span};
+
+/// Components kept compiled beyond those in use, by their size before compilation.
+const RECENT_BYTES_MAX: u64 = 8 << 20;
 
 /// Why the host could not start.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +62,40 @@ pub struct Host {
     store: Store,
     cache: Cache,
     metrics: Arc<Metrics>,
-    loaded: Mutex<BTreeMap<Digest, Weak<Compiled>>>,
+    loaded: Mutex<Loaded>,
+}
+
+/// Compiled components of this process.
+#[derive(Debug, Default)]
+struct Loaded {
+    all: BTreeMap<Digest, Weak<Compiled>>,
+    /// The newest last; kept although nobody may use them, so that a rollback finds them.
+    recent: VecDeque<Arc<Compiled>>,
+}
+
+impl Loaded {
+    fn find(&mut self, digest: Digest) -> Option<Arc<Compiled>> {
+        let found = self.all.get(&digest).and_then(Weak::upgrade)?;
+        self.keep(&found);
+        Some(found)
+    }
+
+    fn keep(&mut self, compiled: &Arc<Compiled>) {
+        self.forget_recent(compiled.info.digest);
+        self.recent.push_back(compiled.clone());
+        let bytes = |recent: &VecDeque<Arc<Compiled>>| -> u64 {
+            recent.iter().map(|compiled| compiled.info.bytes).sum()
+        };
+        while 1 < self.recent.len() && RECENT_BYTES_MAX < bytes(&self.recent) {
+            self.recent.pop_front();
+        }
+        self.all.retain(|_, compiled| 0 < compiled.strong_count());
+        self.all.insert(compiled.info.digest, Arc::downgrade(compiled));
+    }
+
+    fn forget_recent(&mut self, digest: Digest) {
+        self.recent.retain(|compiled| compiled.info.digest != digest);
+    }
 }
 
 impl Host {
@@ -118,7 +154,7 @@ impl Host {
 
     /// Native code of an installed component.
     pub fn load(&self, digest: Digest) -> Result<Arc<Compiled>, LoadError> {
-        if let Some(compiled) = self.loaded().get(&digest).and_then(Weak::upgrade) {
+        if let Some(compiled) = self.loaded().find(digest) {
             return Ok(compiled);
         }
         let bytes = self.store.get(digest)?;
@@ -131,23 +167,24 @@ impl Host {
         if let Ok(bytes) = self.store.get(digest) {
             self.cache.remove(&bytes);
         }
-        self.loaded().remove(&digest);
+        let mut loaded = self.loaded();
+        loaded.forget_recent(digest);
+        loaded.all.remove(&digest);
+        drop(loaded);
         self.store.remove(digest)
     }
 
     fn compile(&self, info: &PluginInfo, bytes: &[u8]) -> Result<Arc<Compiled>, InstallError> {
-        if let Some(compiled) = self.loaded().get(&info.digest).and_then(Weak::upgrade) {
+        if let Some(compiled) = self.loaded().find(info.digest) {
             return Ok(compiled);
         }
         let (component, _found) = self.cache.load(bytes)?;
         let compiled = Compiled::new(info.clone(), &component)?;
-        let mut loaded = self.loaded();
-        loaded.retain(|_, compiled| 0 < compiled.strong_count());
-        loaded.insert(info.digest, Arc::downgrade(&compiled));
+        self.loaded().keep(&compiled);
         Ok(compiled)
     }
 
-    fn loaded(&self) -> std::sync::MutexGuard<'_, BTreeMap<Digest, Weak<Compiled>>> {
+    fn loaded(&self) -> std::sync::MutexGuard<'_, Loaded> {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

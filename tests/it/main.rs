@@ -3,6 +3,7 @@ mod contract;
 mod goldens;
 mod harness;
 mod layering;
+mod live_plugins;
 mod log_files;
 mod plugin_host;
 mod process;

@@ -1,8 +1,8 @@
 //! hostile-assignor, for tests: an assignor that does everything it must not (setting `mode`).
 //!
 //! Modes: those of `modes.rs`; `wrong-length`, `out-of-range`, `unsubscribed` (malformed answers),
-//! `fail`; any other gives everything to the first subscriber. With the setting `spare` the group of that name
-//! is left alone: `spare = dry-run` behaves until it is bound.
+//! `fail`; any other gives everything to the first subscriber. With the setting `spare` the group
+//! of that name is left alone: `spare = dry-run` behaves until it is bound.
 
 use logmill_sdk::{Assignor, Group, Settings, assignor, export_assignor};
 
