@@ -171,7 +171,7 @@ impl Log {
         Ok(None)
     }
 
-    /// Decodes a batch: compressed and large ones on a worker, so that the shard's turn stays short.
+    /// Decodes a batch: compressed and large ones on a worker, so that the turn stays short.
     pub(super) async fn decode(
         &self,
         header: Header,
