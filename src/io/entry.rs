@@ -49,11 +49,14 @@ pub enum Start {
     Discard(Box<dyn std::any::Any + Send>),
 }
 
-fn gather(data: &[Bytes]) -> Box<Gather> {
-    let vectors: Vec<libc::iovec> = data
-        .iter()
+fn vectors(data: &[Bytes]) -> Vec<libc::iovec> {
+    data.iter()
         .map(|slice| libc::iovec { iov_base: slice.as_ptr() as *mut _, iov_len: slice.len() })
-        .collect();
+        .collect()
+}
+
+fn gather(data: &[Bytes]) -> Box<Gather> {
+    let vectors = vectors(data);
     // SAFETY: all zeroes is a valid `msghdr`.
     let header = unsafe { MaybeUninit::<libc::msghdr>::zeroed().assume_init() };
     let mut gather = Box::new(Gather { vectors, header });
@@ -88,7 +91,7 @@ pub fn start(op: Op, settings: &Settings, features: Features) -> Start {
         Op::WriteAt { file, at, data } => {
             let bytes: usize = data.iter().map(|slice| slice.len()).sum();
             if bytes <= settings.inline_write_bytes_max {
-                let result = plain::write_at(file, at, &gather(&data).vectors);
+                let result = plain::write_at(file, at, &vectors(&data));
                 return Start::Finished(Done { result, memory: Memory::Slices(data) });
             }
             write(fd(file), at, data)

@@ -72,6 +72,8 @@ impl Default for Settings {
 pub struct Node {
     pub(crate) office: Arc<Office>,
     pub(crate) workers: Workers,
+    /// Removes files: must not wait behind a long computation.
+    pub(crate) remover: Workers,
     pub(crate) settings: Settings,
     /// What the kernel has and the settings allow.
     pub(crate) features: Features,
@@ -85,9 +87,11 @@ impl Node {
     pub fn start(shards: u16, settings: Settings) -> Result<Arc<Self>, RingError> {
         let features = probe()?.features().and(settings.features).consistent();
         let office = Office::new(shards).map_err(RingError::from_io)?;
-        let workers = Workers::start(settings.workers).map_err(RingError::from_io)?;
+        let threads = |name, count| Workers::start(name, count).map_err(RingError::from_io);
+        let workers = threads("logmill-work", settings.workers)?;
+        let remover = threads("logmill-rm", 1)?;
         let started = std::time::Instant::now();
-        Ok(Arc::new(Self { office, workers, settings, features, started }))
+        Ok(Arc::new(Self { office, workers, remover, settings, features, started }))
     }
 
     /// Builds one shard. Call it on the thread that will run the shard, once per id.

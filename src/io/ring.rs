@@ -20,6 +20,7 @@ use crate::io::chunks::{ChunkRing, Chunks};
 use crate::io::entry::{self, Held, Start};
 use crate::io::features::{Feature, Features};
 use crate::io::office::{Finished, Papers, Wake, refusal};
+use crate::io::workers::Workers;
 use crate::io::{Node, plain, wall_ms};
 use crate::model::ShardId;
 
@@ -167,10 +168,10 @@ impl Uring {
             }
             Start::Work(job) => {
                 let answer = move || (Ok(0), Some(job()));
-                return self.on_worker(token, answer);
+                return self.on_thread(&self.node.workers, token, answer);
             }
             Start::Remove(op) => {
-                return self.on_worker(token, move || (remove(&op), None));
+                return self.on_thread(&self.node.remover, token, move || (remove(&op), None));
             }
             Start::Discard(thing) => {
                 self.node.workers.push(Box::new(move || drop(thing)));
@@ -189,13 +190,14 @@ impl Uring {
         self.push(&entry.user_data(user_data(token)));
     }
 
-    fn on_worker(
+    fn on_thread(
         &self,
+        threads: &Workers,
         token: Token,
         job: impl FnOnce() -> (Result<usize, IoError>, Option<crate::env::Body>) + Send + 'static,
     ) {
         let (office, shard) = (self.node.office.clone(), self.shard);
-        self.node.workers.push(Box::new(move || {
+        threads.push(Box::new(move || {
             let (result, value) = job();
             office.finish(shard, Finished { token, result, value });
         }));

@@ -45,12 +45,13 @@ impl Shared {
 }
 
 impl Workers {
-    pub fn start(count: usize) -> std::io::Result<Self> {
+    /// Starts `count` threads named `name` and a number.
+    pub fn start(name: &str, count: usize) -> std::io::Result<Self> {
         let shared = Arc::<Shared>::default();
         let mut workers = Self { shared: shared.clone(), threads: Vec::new() };
         for number in 0..count.max(1) {
             let shared = shared.clone();
-            let name = format!("logmill-work-{number}");
+            let name = format!("{name}-{number}");
             let thread = std::thread::Builder::new().name(name).spawn(move || {
                 while let Some(task) = shared.next() {
                     // Jobs that can fail carry their panic back to their caller themselves.

@@ -79,7 +79,8 @@ impl Seam {
         let mut core = self.core.borrow_mut();
         let token = core.open_local();
         let pair = core.post.pairs.entry(to).or_default();
-        if pair.credits == 0 || !pair.waiting.is_empty() {
+        assert!(pair.credits == 0 || pair.waiting.is_empty(), "a credit lies beside who waits");
+        if pair.credits == 0 {
             pair.waiting.push_back((token, body));
             core.slots[token.index as usize].waits_for = Some(to);
             return token;

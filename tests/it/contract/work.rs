@@ -1,7 +1,7 @@
 //! Work on other threads, and things dropped there.
 use std::sync::mpsc;
 
-use logmill::env::yield_now;
+use logmill::env::{OpenHow, yield_now};
 
 use super::{on_both, on_rings};
 
@@ -92,5 +92,25 @@ fn work_that_nobody_waits_for_any_more_ends_quietly() {
             env.sleep_ms(1).await;
         }
         panic!("the slot of abandoned work never came back");
+    });
+}
+
+#[test]
+fn removals_do_not_wait_behind_long_work() {
+    on_rings(|env, dir| async move {
+        let (end, wait) = mpsc::channel::<()>();
+        let working = env.clone();
+        // The only worker is busy until told.
+        env.spawn(async move {
+            working.work(move || wait.recv()).await.unwrap_err();
+        });
+        yield_now().await;
+        let path = format!("{dir}/old");
+        env.create_dir_all(&path).await.unwrap();
+        drop(env.open(&format!("{path}/file"), OpenHow::Create).await.unwrap());
+        env.remove_dir_all(&path).await.unwrap();
+        assert!(!env.exists(&path).await.unwrap());
+        drop(end);
+        env.work(|| ()).await;
     });
 }
