@@ -55,10 +55,8 @@ async fn commit_for_ever(env: Env, mut log: MetadataLog, belief: Rc<RefCell<Beli
         if log.commit(&env, draft).await.is_err() {
             return;
         }
-        let mut belief = belief.borrow_mut();
-        belief.in_flight.clear();
-        belief.answered.extend(entries);
-        drop(belief);
+        belief.borrow_mut().in_flight.clear();
+        belief.borrow_mut().answered.extend(entries);
         if log.snapshot_is_due() && log.snapshot(&env).await.is_err() {
             return;
         }
