@@ -20,6 +20,9 @@ use crate::shard::images::Opened;
 use crate::shard::metadata_log::MetadataLog;
 use crate::shard::{Common, Core};
 
+/// Instances that rested for so long are given up.
+const PLUGIN_IDLE_MS: u64 = 60_000;
+
 /// Why a node does not serve.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
@@ -40,7 +43,18 @@ pub enum LastEnd {
 pub fn run_other(env: &Env, common: Common) -> Rc<Core> {
     let core = Core::new(env.clone(), common);
     env.spawn(serve_inbox(core.clone(), env.inbox()));
+    if core.plugins.host().is_some() {
+        env.spawn(evict_idle_plugins(core.clone()));
+    }
     core
+}
+
+/// Gives up plugin instances that nobody used for a while; the next call makes them again.
+async fn evict_idle_plugins(core: Rc<Core>) {
+    loop {
+        core.env.sleep_ms(PLUGIN_IDLE_MS).await;
+        core.plugins.residents().evict_idle(PLUGIN_IDLE_MS);
+    }
 }
 
 /// Starts shard 0, and with it the node. Ready when clients are served at the address it gives.

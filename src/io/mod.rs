@@ -62,7 +62,7 @@ impl Default for Settings {
             inline_write_bytes_max: 128 * 1024,
             inline_read_bytes_max: 128 * 1024,
             recycled_bytes_max: 32 * 1024 * 1024,
-            workers: 2,
+            workers: 4,
             features: Features::ALL,
         }
     }

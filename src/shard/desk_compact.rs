@@ -18,7 +18,8 @@ pub async fn compact(core: &Rc<Core>, name: &str, options: CompactOptions) -> De
     let image = core.image();
     let topic = image.topic(name).ok_or_else(|| unknown_topic(name))?;
     let values = image.broker_values(&core.config.values, core.identity.node_id);
-    if !TopicSettings::effective(&values, &topic.configs).cleanup.compact {
+    let settings = TopicSettings::effective(&values, &topic.configs);
+    if !settings.cleanup.compact {
         let text = format!("Topic {name} is not compacted; set cleanup.policy=compact first.");
         return Err(DeskError::conflict(text));
     }
@@ -31,7 +32,9 @@ pub async fn compact(core: &Rc<Core>, name: &str, options: CompactOptions) -> De
             (partition, core.ask(placed.shard, order))
         })
         .collect();
-    let mut report = CompactReport { topic: name.to_owned(), dry_run, ..Default::default() };
+    let policy = settings.compaction.map_or(String::new(), |binding| binding.plugin.to_string());
+    let mut report =
+        CompactReport { policy, topic: name.to_owned(), dry_run, ..Default::default() };
     for (partition, answer) in asked {
         let mut row = CompactPartition { partition, ..Default::default() };
         match answer.told().await.map_err(|_| stopping())? {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::config::{PartitionerBinding, PartitionerMode};
 use crate::model::{ErrorCode, PartitionIndex, TopicId};
 use crate::plugin::{Batch, CallError, Decision, NOBODY, Produced};
-use crate::record::{CheckedBatch, Records};
+use crate::record::{CheckedBatch, Codec, RecordError, Records};
 use crate::shard::Core;
 use crate::shard::append::{AppendTold, DECOMPRESSED_BYTES_MAX, RECORD_ERRORS_MAX};
 use crate::shard::ask::{Ask, Work};
@@ -72,7 +72,7 @@ impl Core {
         if partition.log().is_ok_and(|log| log.is_duplicate(batch.header())) {
             return Ok(());
         }
-        let records = Records::decode(batch.bytes(), DECOMPRESSED_BYTES_MAX);
+        let records = self.decoded(batch).await;
         let records = records
             .map_err(|error| AppendTold::failed(ErrorCode::InvalidRecord, error.to_string()))?;
         let count = records.rows.len();
@@ -102,6 +102,15 @@ impl Core {
         );
         let record_errors = refused.into_iter().take(RECORD_ERRORS_MAX).collect();
         Err(AppendTold { record_errors, ..AppendTold::failed(ErrorCode::InvalidRecord, text) })
+    }
+
+    /// The records of a batch; unpacked on a worker when they are compressed.
+    async fn decoded(&self, batch: &CheckedBatch) -> Result<Records, RecordError> {
+        let bytes = batch.bytes().clone();
+        if batch.header().codec() == Some(Codec::None) {
+            return Records::decode(&bytes, DECOMPRESSED_BYTES_MAX);
+        }
+        self.env.work(move || Records::decode(&bytes, DECOMPRESSED_BYTES_MAX)).await
     }
 
     async fn ask_partitioner(
