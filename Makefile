@@ -46,4 +46,4 @@ soak: setup guests ## hours of seeds and crashes; SIM_SEEDS says how many (10,00
 	SIM_SEEDS=$${SIM_SEEDS:-10000} LOGMILL_TIER=all cargo test --release --no-fail-fast
 
 bench: setup guests ## figures beside Apache Kafka, on this machine
-	@if [ -x benches/run ]; then benches/run; else echo "bench: no benchmark exists yet"; fi
+	benches/run

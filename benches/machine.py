@@ -1,0 +1,91 @@
+"""What the machine says: CPU time, memory, the disk's bare durable write, its own description.
+
+CPU of a process is utime + stime of /proc/PID/stat: all its threads, those that ended too, and the
+kernel's io_uring workers (`iou-wrk`, `iou-sqp`), which are threads of the process that owns the ring.
+"""
+
+import os
+import pathlib
+import platform
+import subprocess
+import time
+
+TICKS = os.sysconf("SC_CLK_TCK")
+BARE_WRITE_BYTES = 16 * 1024
+
+
+def process_cpu_s(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def ring_worker_cpu_s(pid):
+    """The part of it that io_uring workers which still live have used."""
+    total = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            name, fields = (task / "stat").read_text().rsplit(")", 1)
+        except OSError:
+            continue  # It ended meanwhile.
+        if "(iou-" in name:
+            total += int(fields.split()[11]) + int(fields.split()[12])
+    return total / TICKS
+
+
+def machine_cpu_s():
+    """Busy seconds of all cores, and those that the host kept for others."""
+    line = pathlib.Path("/proc/stat").read_text().splitlines()[0].split()
+    user, nice, system, _idle, _iowait, irq, softirq, steal = (int(field) for field in line[1:9])
+    return (user + nice + system + irq + softirq) / TICKS, steal / TICKS
+
+
+def rss_mib(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"process {pid} has no VmRSS")
+
+
+def busy_share(seconds):
+    """The share of all cores that is busy right now, by whoever."""
+    before, _ = machine_cpu_s()
+    time.sleep(seconds)
+    after, _ = machine_cpu_s()
+    return (after - before) / seconds / os.cpu_count()
+
+
+def durable_writes_ms(folder, count):
+    """Latencies of appending 16 KiB and fdatasync: what nobody who syncs can beat."""
+    path = folder / "durable-write"
+    block = os.urandom(BARE_WRITE_BYTES)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    took = []
+    try:
+        for index in range(count):
+            start = time.perf_counter()
+            os.pwrite(file, block, index * len(block))
+            os.fdatasync(file)
+            took.append((time.perf_counter() - start) * 1000)
+    finally:
+        os.close(file)
+        path.unlink()
+    return took
+
+
+def describe(folder):
+    """One line about this machine."""
+    model = "unknown CPU"
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    disk = subprocess.run(
+        ["findmnt", "-no", "FSTYPE,OPTIONS", "-T", folder], capture_output=True, text=True
+    ).stdout.split()
+    java = subprocess.run(["java", "-version"], capture_output=True, text=True).stderr
+    java = java.splitlines()[0].strip() if java else "no Java"
+    return (
+        f"{os.cpu_count()} × {model}, {memory:.0f} GiB, Linux {platform.release()}, "
+        f"data on {disk[0] if disk else 'an unknown file system'}, {java}"
+    )
