@@ -43,8 +43,8 @@ broker or with `--entity-default`); *broker* (for one broker only).
 Settings of a plugin (`partitioner.plugin.settings` and its like) are pairs `key=value`, separated
 by `;` or line breaks, because tools split at commas. A backslash takes the next character as it
 is (`\\;` `\\=` `\\\\`), `\\n` is a line break. Blanks around keys and values fall away.
-kafka-configs wants brackets around a value that holds `=` or commas; kafka-topics refuses every setting that
-Apache Kafka does not have before it asks the broker, so create the topic first.
+kafka-configs wants brackets around a value that holds `=` or commas; kafka-topics refuses every
+setting that Apache Kafka does not have before it asks the broker: create the topic first.
 
 ```sh
 kafka-configs … --alter --entity-type topics --entity-name flights \\
