@@ -157,7 +157,7 @@ impl Ask for CreateMissing {
     }
 }
 
-async fn create_by_name(core: &Core, controller: &Controller, name: &str) {
+async fn create_by_name(core: &Core, controller: &Rc<Controller>, name: &str) {
     let id = new_id(core.env.random(), core.env.random());
     let created = controller.commit(|planner| {
         let new = planner.internal_topic(name);

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::cluster::{Command, Draft, Image, Planner, Refusal};
+use crate::env::local::oneshot;
 use crate::model::{ErrorCode, ProducerId};
 use crate::shard::Core;
 use crate::shard::images::{Apply, Opened};
@@ -43,7 +44,7 @@ impl Controller {
     ///
     /// Answers after all shards have applied it, so what follows on any connection sees it.
     pub async fn commit<E: std::fmt::Display>(
-        &self,
+        self: &Rc<Self>,
         make: impl FnOnce(&Planner<'_>) -> Result<Option<Command>, E>,
     ) -> Result<Arc<Image>, CommitError<E>> {
         let turn = self.line.enter();
@@ -51,10 +52,23 @@ impl Controller {
         let image = self.core.image();
         let command = make(&Planner::new(&image, &self.core.config));
         let Some(command) = command.map_err(CommitError::Refused)? else { return Ok(image) };
-        let image = self.write(&image, command).await.map_err(CommitError::Storage)?;
+        // Who asked may go away at any moment, with the task of its connection. What has begun is
+        // carried out all the same: half of it would leave the log in nobody's hands.
+        let (sender, answer) = oneshot();
+        let controller = self.clone();
+        self.core.env.spawn(async move {
+            sender.send(controller.carry_out(&image, command).await);
+            drop(turn);
+        });
+        let carried = answer.await.unwrap_or_else(|| Err("the shard stops".into()));
+        carried.map_err(CommitError::Storage)
+    }
+
+    /// Durable, applied and published.
+    async fn carry_out(&self, image: &Image, command: Command) -> Result<Arc<Image>, String> {
+        let image = self.write(image, command).await?;
         self.publish(&image, Opened::New).await;
         self.shorten().await;
-        drop(turn);
         Ok(image)
     }
 
@@ -94,7 +108,10 @@ impl Controller {
     }
 
     /// The first id of a block that nobody had before.
-    pub async fn take_producer_ids(&self, at_least: ProducerId) -> Result<i64, ErrorCode> {
+    pub async fn take_producer_ids(
+        self: &Rc<Self>,
+        at_least: ProducerId,
+    ) -> Result<i64, ErrorCode> {
         let mut first = 0;
         let image = self.commit(|planner| {
             let command = planner.allocate_producer_ids(at_least);
