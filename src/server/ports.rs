@@ -3,9 +3,14 @@
 //! Owns: the sentence. Leaves to others: serving on the port.
 //! Start reading at: [`bind`].
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::time::Duration;
 
 use crate::config::Endpoint;
 use crate::server::data_dir::process;
+
+/// How long a port may stay taken by a process that is gone.
+const DYING_WAIT_MAX: Duration = Duration::from_secs(3);
+const DYING_POLL: Duration = Duration::from_millis(10);
 
 /// State of a listening socket in `/proc/net/tcp`.
 const LISTENING: &str = "0A";
@@ -37,8 +42,25 @@ pub fn resolve(place: &Endpoint, setting: &str) -> Result<SocketAddr, PortError>
 ///
 /// `setting` is what a user writes to choose another port, for example
 /// `admin.listener=127.0.0.1:PORT`.
+///
+/// The kernel takes a killed process's ring apart after the process is gone, and only then closes
+/// the sockets that the ring still had in use. A port of nobody whom we can see is therefore asked
+/// for again for a while: a supervisor may restart us at once.
 pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, PortError> {
-    TcpListener::bind(address).map_err(|error| refused(address, &error, setting))
+    let mut waited = Duration::ZERO;
+    loop {
+        let error = match TcpListener::bind(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => error,
+        };
+        let taken = error.kind() == std::io::ErrorKind::AddrInUse;
+        let ours_dying = taken && pid_of(&listening_inodes(address.port())).is_none();
+        if !ours_dying || DYING_WAIT_MAX <= waited {
+            return Err(refused(address, &error, setting));
+        }
+        std::thread::sleep(DYING_POLL);
+        waited += DYING_POLL;
+    }
 }
 
 /// Why this address was refused.
