@@ -10,7 +10,7 @@ use logmill::wire::Codec;
 use logmill::wire::generated::CODECS;
 
 #[path = "../goldens/file.rs"]
-mod file;
+pub mod file;
 
 use file::{Damage, Golden, load, save};
 

@@ -91,6 +91,7 @@ impl Broker {
             child: None,
         };
         broker.set("num.partitions", "3");
+        broker.set("group.initial.rebalance.delay.ms", "0");
         broker.start();
         broker
     }
@@ -251,8 +252,7 @@ impl Broker {
              controller.listener.names=CONTROLLER\n\
              listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
              log.dirs={}\noffsets.topic.replication.factor=1\noffsets.topic.num.partitions=5\n\
-             transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
-             group.initial.rebalance.delay.ms=0\n",
+             transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n",
             self.data().display()
         );
         for (name, value) in &self.settings {
@@ -276,7 +276,11 @@ impl Drop for Broker {
             let _ = child.wait();
         }
         if std::thread::panicking() {
-            eprintln!("---- the broker's last words\n{}", tail(&self.log(), 40));
+            let log = self.log();
+            let grave = |line: &&str| line.contains("ERROR") || line.contains("WARN");
+            let first: Vec<&str> = log.lines().filter(grave).take(10).collect();
+            eprintln!("---- the broker's first warnings\n{}", first.join("\n"));
+            eprintln!("---- the broker's last words\n{}", tail(&log, 40));
         }
     }
 }

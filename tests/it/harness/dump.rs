@@ -73,20 +73,23 @@ fn dump(files: &[PathBuf], options: &[&str], complaints: &[&str]) -> String {
     done.out
 }
 
-/// Files with one of these endings in the partitions' folders, in a fixed order. The metadata log
-/// (`__cluster_metadata-0`) is each broker's own and left out.
+/// Files of segments with one of these endings, in a fixed order: named by a base offset, in a
+/// partition's folder. Each broker has a metadata log of its own, which is left out.
 fn files(data: &Path, endings: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for folder in std::fs::read_dir(data).expect("a data folder") {
         let folder = folder.expect("a readable folder").path();
-        let own = folder.file_name().is_some_and(|name| name == "__cluster_metadata-0");
-        if !folder.is_dir() || own {
+        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let index = name.rsplit_once('-').and_then(|(_, index)| index.parse::<u32>().ok());
+        if !folder.is_dir() || index.is_none() || name.starts_with("__cluster_metadata") {
             continue;
         }
         for file in std::fs::read_dir(&folder).expect("a partition's folder") {
             let file = file.expect("a readable folder").path();
             let ending = file.extension().and_then(|ending| ending.to_str());
-            if ending.is_some_and(|ending| endings.contains(&ending)) {
+            let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let by_offset = stem.parse::<u64>().is_ok();
+            if by_offset && ending.is_some_and(|ending| endings.contains(&ending)) {
                 found.push(file);
             }
         }

@@ -11,6 +11,7 @@ pub mod broker;
 pub mod client;
 pub mod dump;
 pub mod java;
+pub mod raw;
 pub mod script;
 
 use std::net::TcpListener;

@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+const A_MOMENT: Duration = Duration::from_millis(20);
 const LINE_WITHIN: Duration = Duration::from_secs(90);
 
 /// A running program.
@@ -52,6 +53,11 @@ impl Script {
     /// A line that is there already.
     pub fn line_now(&mut self) -> Option<String> {
         self.lines.try_recv().ok()
+    }
+
+    /// A line that is there already or comes within a moment.
+    pub fn line_soon(&mut self) -> Option<String> {
+        self.lines.recv_timeout(A_MOMENT).ok()
     }
 
     #[track_caller]

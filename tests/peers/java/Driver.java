@@ -64,6 +64,7 @@ public final class Driver {
 
     private static final InheritableThreadLocal<Run> CURRENT = new InheritableThreadLocal<>();
     private static final Map<String, Run> RUNS = new ConcurrentHashMap<>();
+    private static final long HOOK_MS_MAX = 20_000;
     private static final PrintStream OUT = System.out;
     private static final PrintStream ERR = System.err;
 
@@ -85,7 +86,10 @@ public final class Driver {
         Exit.setHaltProcedure((code, message) -> leave(code, message));
         Exit.setShutdownHookAdder((name, hook) -> {
             Run run = CURRENT.get();
-            if (run != null) run.hooks.add(hook);
+            if (run == null) return;
+            synchronized (run.hooks) {
+                run.hooks.add(hook);
+            }
         });
         BufferedReader requests = new BufferedReader(
             new InputStreamReader(new java.io.FileInputStream(java.io.FileDescriptor.in), StandardCharsets.UTF_8));
@@ -147,16 +151,31 @@ public final class Driver {
         return run.status == null ? 0 : run.status;
     }
 
-    /** Runs what the tool left to the end of its JVM; some close their clients only there. */
+    /** Runs what the tool left to the end of its JVM; some send what is left only there. */
     private static void finish(Run run) {
-        for (Thread hook : takeRuntimeHooks(run)) {
-            hook.start();
+        for (Thread hook : startHooks(run)) {
             try {
-                hook.join();
+                hook.join(HOOK_MS_MAX);
             } catch (InterruptedException e) {
                 throw new AssertionError("nobody interrupts a tool", e);
             }
         }
+    }
+
+    /** Starts all hooks of a tool, once. */
+    private static List<Thread> startHooks(Run run) {
+        List<Thread> threads = takeRuntimeHooks(run);
+        synchronized (run.hooks) {
+            for (Runnable hook : run.hooks) {
+                threads.add(new Thread(run.group, () -> {
+                    CURRENT.set(run);
+                    hook.run();
+                }, run.group.getName() + "-hook"));
+            }
+            run.hooks.clear();
+        }
+        for (Thread thread : threads) thread.start();
+        return threads;
     }
 
     /** The shutdown hooks that this tool gave to the JVM itself, taken from it. */
@@ -182,15 +201,7 @@ public final class Driver {
     private static void stop(String id) {
         Run run = RUNS.get(id);
         if (run == null) return;
-        for (Thread hook : takeRuntimeHooks(run)) hook.start();
-        for (Runnable hook : run.hooks) {
-            Thread thread = new Thread(run.group, () -> {
-                CURRENT.set(run);
-                hook.run();
-            }, "stop-" + id);
-            thread.setDaemon(true);
-            thread.start();
-        }
+        startHooks(run);
     }
 
     /** Standard output or error of whichever tool the calling thread belongs to. */
