@@ -14,6 +14,7 @@ use crate::model::{ErrorCode, NodeId, ShardId};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::controller::{CommitError, Controller};
+use crate::shard::trial::try_bindings;
 use crate::wire::generated::create_topics_request::{CreatableTopic, CreateTopicsRequest};
 use crate::wire::generated::create_topics_response::{
     CreatableTopicConfigs, CreatableTopicResult, CreateTopicsResponse,
@@ -54,15 +55,20 @@ async fn create(
     };
     let new = new_topic(asked);
     let id = new_id(core.env.random(), core.env.random());
+    let planned = controller.planned(|planner| planner.create_topic(&new, id));
+    let tried = match planned {
+        Ok(command) => try_bindings(core, &command).await,
+        Err(refusal) => Err(refusal),
+    };
+    if let Err(refusal) = tried {
+        return refused(asked, refusal);
+    }
     if validate_only {
-        return match controller.planned(|planner| planner.create_topic(&new, id)) {
-            Ok(_) => CreatableTopicResult {
-                name: asked.name.clone(),
-                num_partitions: -1,
-                replication_factor: -1,
-                ..Default::default()
-            },
-            Err(refusal) => refused(asked, refusal),
+        return CreatableTopicResult {
+            name: asked.name.clone(),
+            num_partitions: -1,
+            replication_factor: -1,
+            ..Default::default()
         };
     }
     match controller.commit(|planner| planner.create_topic(&new, id).map(Some)).await {

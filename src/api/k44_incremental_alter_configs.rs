@@ -1,6 +1,7 @@
 //! IncrementalAlterConfigs (key 44): changes single settings of topics, groups and brokers.
 //!
-//! Leaves to others: what a change means and whether it fits (`cluster`, `config`).
+//! Leaves to others: what a change means and whether it fits (`cluster`, `config`), trying a plugin
+//! that it binds (`shard::trial`).
 //! Source: KIP-339; ConfigurationControlManager#incrementalAlterConfigs.
 use std::collections::BTreeSet;
 
@@ -9,6 +10,7 @@ use crate::api::{Close, Request};
 use crate::base::Bytes;
 use crate::cluster::{Change, ConfigTarget, Refusal};
 use crate::model::ErrorCode;
+use crate::shard::trial::try_bindings;
 use crate::wire::generated::incremental_alter_configs_request::{
     AlterConfigsResource, IncrementalAlterConfigsRequest,
 };
@@ -58,8 +60,12 @@ async fn alter(
     let changes: Vec<Change> = (resource.configs.iter())
         .map(|change| (change.name.clone(), change.config_operation, change.value.clone()))
         .collect();
+    let planned = controller.planned(|planner| planner.alter_configs(target, &changes))?;
+    if let Some(command) = planned {
+        try_bindings(&request.core, &command).await?;
+    }
     if validate_only {
-        return controller.planned(|planner| planner.alter_configs(target, &changes)).map(drop);
+        return Ok(());
     }
     let altered = controller.commit(|planner| planner.alter_configs(target, &changes));
     altered.await.map(drop).map_err(refusal)

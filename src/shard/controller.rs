@@ -31,12 +31,15 @@ pub struct Controller {
     core: Rc<Core>,
     log: RefCell<Option<MetadataLog>>,
     line: Turnstile,
+    /// Activations wait for each other: between its two phases nobody else prepares.
+    pub activations: Turnstile,
 }
 
 impl Controller {
     pub fn new(core: &Rc<Core>, log: MetadataLog) -> Rc<Self> {
         let log = RefCell::new(Some(log));
-        Rc::new(Self { core: core.clone(), log, line: Turnstile::default() })
+        let (line, activations) = (Turnstile::default(), Turnstile::default());
+        Rc::new(Self { core: core.clone(), log, line, activations })
     }
 
     /// Makes a command out of the newest image and carries it out; gives the new image.

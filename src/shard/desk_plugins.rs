@@ -4,6 +4,7 @@
 //! Leaves to others: rules of names and bindings (`cluster`), one shard's part (`plugins`).
 //! Invariant: a refused order changed nothing; `activate` answers after every shard has switched.
 //! Start reading at: [`activate`].
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::cluster::{
@@ -21,6 +22,7 @@ use crate::shard::desk::{
 };
 use crate::shard::desk_work::{refused, stopping};
 use crate::shard::plugins::{Abandon, Prepare, Wanted, plugin_settings, wanted};
+use crate::shard::trial::try_bindings;
 
 fn controller(core: &Core) -> Result<Rc<Controller>, DeskError> {
     core.controller().ok_or_else(|| DeskError::not_ready("The broker is starting; try again."))
@@ -98,6 +100,8 @@ async fn forget_unused(core: &Rc<Core>, digest: &str) {
 /// Lets a version decide: prepared on every shard, then committed, then switched everywhere.
 pub async fn activate(core: &Rc<Core>, name: &str, version: &str) -> DeskAnswer {
     let (controller, start) = (controller(core)?, core.env.now());
+    let turn = controller.activations.enter();
+    turn.called().await;
     let image = core.image();
     let plugin = image.plugin(name).ok_or_else(|| unknown(name))?;
     // The rules first: what is refused is not prepared.
@@ -145,8 +149,8 @@ pub async fn activate(core: &Rc<Core>, name: &str, version: &str) -> DeskAnswer 
     }))
 }
 
-/// Partitioners get instances on every shard; the other kinds are tried with each binding's
-/// settings.
+/// Tries the version with the settings of each binding that follows it; partitioners in use get
+/// their instances on every shard.
 async fn prepare(
     core: &Rc<Core>,
     image: &Image,
@@ -157,16 +161,20 @@ async fn prepare(
         let text = format!("{}@{} cannot decide: {why}.", next.name, next.version);
         DeskError::bad_request(text)
     };
+    let live = core.plugins.load(&core.env, next).await.map_err(failed)?;
+    let mut tried = BTreeSet::new();
+    for bound in image.bindings_of(&plugin.name).filter(|bound| bound.plugin.pinned.is_none()) {
+        let pairs = settings_of(core, image, bound);
+        if !tried.insert(pairs.clone()) {
+            continue;
+        }
+        let (settings, live) = (plugin_settings(&pairs), live.clone());
+        let outcome = core.env.work(move || dry_run(&live, &settings)).await;
+        outcome.map_err(|error| failed(format!("{error} (bound to {})", bound.target)))?;
+    }
     if plugin.kind == PluginKind::Partitioner {
         let told = core.ask_all(&Prepare(next.clone())).await.map_err(|_| stopping())?;
-        return told.into_iter().try_for_each(|told| told.map(drop).map_err(failed));
-    }
-    let live = core.plugins.load(&core.env, next).await.map_err(failed)?;
-    for bound in image.bindings_of(&plugin.name).filter(|bound| bound.plugin.pinned.is_none()) {
-        let settings = plugin_settings(&settings_of(core, image, bound));
-        let live = live.clone();
-        let tried = core.env.work(move || dry_run(&live, &settings)).await;
-        tried.map_err(|error| failed(format!("{error} (bound to {})", bound.target)))?;
+        told.into_iter().try_for_each(|told| told.map(drop).map_err(failed))?;
     }
     Ok(())
 }
@@ -253,17 +261,10 @@ pub async fn bind(core: &Rc<Core>, spec: BindingSpec) -> DeskAnswer {
         failure_policy: spec.policy.map(BindingPolicy::name),
         settings: &pairs,
     };
-    controller
-        .planned(|planner| planner.bind(&request))
-        .map_err(|refusal| DeskError::bad_request(refusal.message))?;
-    if let Ok(wanted) = wanted(&core.image(), core.config.plugin_enabled, &plugin) {
-        let failed = |why: String| {
-            DeskError::bad_request(format!("{plugin} does not take these settings: {why}."))
-        };
-        let live = core.plugins.load(&core.env, &wanted).await.map_err(failed)?;
-        let settings = plugin_settings(&pairs);
-        let tried = core.env.work(move || dry_run(&live, &settings)).await;
-        tried.map_err(|error| failed(error.to_string()))?;
+    let planned = controller.planned(|planner| planner.bind(&request));
+    let refuse = |refusal: crate::cluster::Refusal| DeskError::bad_request(refusal.message);
+    if let Some(command) = planned.map_err(refuse)? {
+        try_bindings(core, &command).await.map_err(refuse)?;
     }
     controller.commit(|planner| planner.bind(&request)).await.map_err(refused)?;
     let image = core.image();

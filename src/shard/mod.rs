@@ -40,6 +40,7 @@ pub mod partition;
 pub mod partitioners;
 pub mod plugins;
 pub mod producer_ids;
+pub mod trial;
 
 use budget::Budget;
 use controller::Controller;
