@@ -40,6 +40,8 @@ pub struct Label {
     pub metrics: PluginMetrics,
     pub gate: LogGate,
     all_metrics: Arc<Metrics>,
+    /// A failure is an answer that somebody waits for, and no news.
+    is_trial: bool,
 }
 
 impl Label {
@@ -50,8 +52,24 @@ impl Label {
         digest: Digest,
         metrics: &Arc<Metrics>,
     ) -> Arc<Self> {
+        Arc::new(Self::with(name, version, kind, digest, metrics))
+    }
+
+    /// For the dry run of an install: its failures are told to who installs, not to the log.
+    pub fn for_trial(name: &str, version: &str, kind: PluginKind, digest: Digest) -> Arc<Self> {
+        let label = Self::with(name, version, kind, digest, &Metrics::new());
+        Arc::new(Self { is_trial: true, ..label })
+    }
+
+    fn with(
+        name: &str,
+        version: &str,
+        kind: PluginKind,
+        digest: Digest,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         let handles = metrics.plugin(name, version, kind.name());
-        Arc::new(Self {
+        Self {
             name: name.into(),
             version: version.into(),
             kind,
@@ -59,7 +77,8 @@ impl Label {
             metrics: handles,
             gate: LogGate::default(),
             all_metrics: metrics.clone(),
-        })
+            is_trial: false,
+        }
     }
 
     /// Counts one call of the plugin and its outcome.
@@ -70,7 +89,9 @@ impl Label {
         if let Some(error) = error.filter(|error| error.is_failure()) {
             let (name, version) = (&*self.name, &*self.version);
             self.all_metrics.count_plugin_failure(name, version, self.kind.name(), error.word());
-            tracing::warn!(plugin = name, version, reason = %error, "plugin call failed");
+            if !self.is_trial {
+                tracing::warn!(plugin = name, version, reason = %error, "plugin call failed");
+            }
         }
     }
 }

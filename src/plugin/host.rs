@@ -124,8 +124,7 @@ impl Host {
         let compiled = self.compile(&info, bytes)?;
         let compile_ms = start.elapsed().as_millis() as u64;
         // Its calls are not counted: a version that is refused must leave no labels behind.
-        let uncounted = Metrics::new();
-        let label = Label::new(name, version, info.kind, info.digest, &uncounted);
+        let label = Label::for_trial(name, version, info.kind, info.digest);
         let live = Live { generation: 0, label, code: PluginCode::Wasm(compiled) };
         let tried = dry_run(&live, &Settings::default());
         let dry_run = match tried {

@@ -5,6 +5,7 @@
 //! Invariant: any failure keeps everything.
 use std::rc::Rc;
 
+use crate::cluster::PluginKind;
 use crate::config::CompactionBinding;
 use crate::log::{CompactionJob, CompactionPolicy, CompactionReport, PassMode, PassRange};
 use crate::model::{PartitionIndex, TopicId};
@@ -38,6 +39,10 @@ impl Ask for Compact {
             let partition = partition.ok_or("the partition has moved or is deleted")?;
             let told = compact(&core, &partition, &self).await;
             count(&core, &told);
+            let settings = partition.settings();
+            if let (Err(_), Some(binding)) = (&told, &settings.compaction) {
+                core.count_fallback(&binding.plugin, PluginKind::CompactionPolicy);
+            }
             match &told {
                 Ok((report, policy)) => tracing::info!(
                     partition = %partition.name,

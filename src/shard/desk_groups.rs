@@ -85,6 +85,8 @@ pub async fn describe(core: &Rc<Core>, group: &str) -> DeskAnswer {
             .collect(),
     });
     let (assigned_by, assigned_by_digest) = match &view.assignor {
+        // The built-in one has no version.
+        Some(by) if by.version.is_empty() => (by.assignor.to_string(), String::new()),
         Some(by) => (format!("{}@{}", by.assignor, by.version), by.digest.to_string()),
         None => (view.protocol.clone(), String::new()),
     };

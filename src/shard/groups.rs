@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::base::Bytes;
-use crate::cluster::Image;
+use crate::cluster::{Image, PluginKind};
 use crate::config::AssignorFailure;
 use crate::env::local::{Notify, Sender, oneshot};
 use crate::group::{
@@ -175,6 +175,13 @@ impl GroupShard {
             Effect::Event { group, event } => {
                 if matches!(event, crate::group::Event::Rebalancing { .. }) {
                     self.core.metrics.group_rebalances_total.inc();
+                }
+                if matches!(event, crate::group::Event::AssignorFailed { .. }) {
+                    if let Some(binding) = self.core.assignor_of(&group) {
+                        self.core.count_fallback(&binding.plugin, PluginKind::Assignor);
+                    }
+                    tracing::warn!(group = %group, "{event}");
+                    return;
                 }
                 tracing::info!(group = %group, "{event}");
             }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::cluster::PluginKind;
 use crate::config::{PartitionerBinding, PartitionerMode};
 use crate::model::{ErrorCode, PartitionIndex, TopicId};
 use crate::plugin::{Batch, CallError, Decision, NOBODY, Produced};
@@ -85,7 +86,10 @@ impl Core {
             Err(CallError::Refused(fault)) => {
                 fault.rows.iter().map(|row| (*row as i32, fault.message.clone())).collect()
             }
-            Err(error) => return not_answered(partition, binding, &error),
+            Err(error) => {
+                self.count_fallback(&binding.plugin, PluginKind::Partitioner);
+                return not_answered(partition, binding, &error);
+            }
         };
         let disagreed = refused.len() as u64;
         self.verdicts.count(partition.topic_id, client_id, count as u64, disagreed);

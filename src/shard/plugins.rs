@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::cluster::{Image, PluginImage, PluginVersion, Target};
+use crate::cluster::{Image, PluginImage, PluginKind, PluginVersion, Target};
 use crate::config::{PartitionerBinding, PluginRef, PluginSettings, TopicSettings};
 use crate::env::Env;
 use crate::plugin::{
@@ -62,6 +62,15 @@ pub fn wanted(image: &Image, enabled: bool, plugin: &PluginRef) -> Result<Wanted
     }
     let version = image.version_for(plugin).ok_or("no version of it is active")?;
     Ok(Wanted::of(found, version, found.generation))
+}
+
+impl Core {
+    /// Counts that the failure policy answered in the plugin's place.
+    pub fn count_fallback(&self, plugin: &PluginRef, kind: PluginKind) {
+        let image = self.image();
+        let version = image.version_for(plugin).map_or("none", |version| &version.version);
+        self.metrics.plugin(&plugin.name, version, kind.name()).fallbacks_total.inc();
+    }
 }
 
 /// A binding's settings as plugins get them.
