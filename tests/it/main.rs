@@ -1,4 +1,5 @@
 //! The one integration binary: whole-broker tests, and the rules of the repository itself.
+mod client;
 mod clients;
 mod contract;
 mod crash;
@@ -9,7 +10,9 @@ mod hostile;
 mod layering;
 mod live_plugins;
 mod log_files;
+mod members;
 mod operators;
 mod plugin_host;
+mod plugins_live;
 mod process;
 mod tidy;
