@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::api::{Close, Request};
 use crate::base::Bytes;
-use crate::cluster::{Image, NewTopic, Refusal, TopicImage, new_id};
+use crate::cluster::{Image, NewTopic, PARTITIONS_PER_REQUEST_MAX, Refusal, TopicImage, new_id};
 use crate::config::describe_topic;
 use crate::model::{ErrorCode, NodeId, ShardId};
 use crate::shard::Core;
@@ -33,7 +33,13 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
         .map(|topic| topic.name.as_str())
         .filter(|name| !seen.insert(*name))
         .collect();
+    let too_many = PARTITIONS_PER_REQUEST_MAX < partitions_of(&body);
     for topic in &body.topics {
+        if too_many {
+            let text = "Excessively large number of partitions per request.";
+            topics.push(refused(topic, Refusal::new(ErrorCode::PolicyViolation, text)));
+            continue;
+        }
         if twice.contains(topic.name.as_str()) {
             let text = "Duplicate topic name.";
             topics.push(refused(topic, Refusal::new(ErrorCode::InvalidRequest, text)));
@@ -42,6 +48,13 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
         topics.push(create(&request, topic, body.validate_only).await);
     }
     request.respond(&CreateTopicsResponse { topics, ..Default::default() })
+}
+
+/// Partitions that a request asks for; a topic with the broker's default counts as one.
+fn partitions_of(body: &CreateTopicsRequest) -> usize {
+    let of =
+        |topic: &CreatableTopic| topic.assignments.len().max(topic.num_partitions.max(1) as usize);
+    body.topics.iter().map(of).fold(0, usize::saturating_add)
 }
 
 async fn create(
