@@ -1,7 +1,8 @@
 //! The simulated driver: the same seam, but every delay, short result and fault comes from a seed.
 //!
 //! Owns: worlds of machines, each with a disk and a wall clock, processes with shards on them.
-//! Leaves to others: time and events (`world`), files (`disk`, `names`), sockets (`net`).
+//! Leaves to others: time and events (`world`), files (`disk`, `names`), sockets (`net`), a whole
+//! node in a world (`broker`).
 //! Invariant: one seed gives one run; nothing here reads a clock, an address or a hash order.
 //! Start reading at: [`World`], then [`world::Core::step`].
 use std::cell::{Cell, RefCell};
@@ -18,6 +19,8 @@ use crate::env::{Env, Instant};
 use crate::model::ShardId;
 use world::{Core, Process};
 
+mod broker;
+mod client;
 mod disk;
 mod door;
 mod faults;
@@ -26,6 +29,8 @@ mod names;
 mod net;
 mod world;
 
+pub use broker::{ADDRESS, DATA_DIR, Death, SimBroker};
+pub use client::{ClientError, KafkaClient};
 pub use disk::SECTOR_BYTES;
 pub use faults::{FaultCounts, Faults};
 

@@ -1,0 +1,280 @@
+//! The whole broker in simulated worlds: lives with faults, and what must be true after each.
+//!
+//! Every run boots a node of one to three shards several times, ends it by crash, power cut or in
+//! order, and lets producers, consumers and a group work in between. `SIM_SEEDS=n` says how many
+//! seeds to try, `SEED=n cargo test broker_sim` runs that one alone.
+//! Start reading at: [`run`].
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use logmill::api::node::LastEnd;
+use logmill::base::Rng;
+use logmill::model::TopicId;
+use logmill::sim::{Death, FaultCounts, Faults, SimBroker, World, seeds};
+
+mod audit;
+mod canaries;
+mod clients;
+mod model;
+
+use clients::{Memory, Site};
+use model::{Model, PARTITIONS};
+
+/// Simulated time after which a start, a stop or a check hangs.
+const HANGS_MS: u64 = 300_000;
+/// The node's shards, life after life.
+const SHARDS: [u16; 3] = [1, 3, 2];
+
+/// What a run may have.
+#[derive(Clone)]
+pub struct Plan {
+    pub faults: Faults,
+    pub settings: Vec<(&'static str, &'static str)>,
+    pub ops_min: u64,
+    pub lives_min: usize,
+    /// Deaths are only of this kind.
+    pub death: Option<Death>,
+    /// Compare what is read with the ends of the log while it happens.
+    pub look_at_ends: bool,
+    /// The next start is told this about every end.
+    pub pretend: Option<LastEnd>,
+}
+
+impl Plan {
+    pub fn legal() -> Self {
+        let faults = Faults { reset_per_1000: 2, ..Faults::LEGAL };
+        Self {
+            faults,
+            settings: Vec::new(),
+            ops_min: 1_000,
+            lives_min: 4,
+            death: None,
+            look_at_ends: true,
+            pretend: None,
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    pub broken: Vec<String>,
+    pub ops: u64,
+    pub counts: FaultCounts,
+    pub trace: u64,
+    pub lost_to_cuts: u64,
+}
+
+struct Run {
+    plan: Plan,
+    dice: Rng,
+    broker: SimBroker,
+    site: Site,
+    memory: Memory,
+    /// What ended the life before; the harder one when there were two without a check.
+    last: Option<Death>,
+    is_new: bool,
+    lives: usize,
+}
+
+/// Runs one world through its lives.
+pub fn run(seed: u64, plan: &Plan) -> Outcome {
+    let broker = SimBroker::new(World::new(seed, plan.faults), &plan.settings);
+    let model = Rc::new(RefCell::new(Model::default()));
+    let (env, mut cores) = (broker.clients(), broker.cores());
+    if !plan.look_at_ends {
+        cores = Rc::default();
+    }
+    let site = Site { env, model: model.clone(), cores, topic_id: TopicId::ZERO };
+    let (dice, memory) = (Rng::new(seed ^ 0x5eed), Memory::new());
+    let plan = plan.clone();
+    let mut run = Run { plan, dice, broker, site, memory, last: None, is_new: true, lives: 0 };
+    if let Err(sentence) = run.all_lives() {
+        model.borrow_mut().fail(sentence);
+    }
+    let world = run.broker.world.clone();
+    let model = model.borrow();
+    Outcome {
+        broken: model.broken.clone(),
+        ops: model.ops,
+        counts: world.counts(),
+        trace: world.trace(),
+        lost_to_cuts: model.lost_to_cuts,
+    }
+}
+
+impl Run {
+    fn is_over(&self) -> bool {
+        let model = self.site.model.borrow();
+        !model.broken.is_empty()
+            || (self.plan.ops_min <= model.ops && self.plan.lives_min <= self.lives)
+    }
+
+    fn all_lives(&mut self) -> Result<(), String> {
+        while !self.is_over() {
+            self.live()?;
+        }
+        if !self.site.model.borrow().broken.is_empty() {
+            return Ok(());
+        }
+        // The last word: what a clean stop leaves is what was there.
+        for _ in 0..2 {
+            self.start()?;
+            self.stop()?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self) -> Result<(), String> {
+        self.broker.start(SHARDS[self.lives % SHARDS.len()]);
+        self.broker.served(HANGS_MS).map_err(|error| format!("start: {error}"))?;
+        self.check()
+    }
+
+    fn live(&mut self) -> Result<(), String> {
+        if 0 < self.lives && self.dice.chance(150) {
+            // It dies while it starts, or just after.
+            self.broker.start(SHARDS[self.lives % SHARDS.len()]);
+            self.broker.run_for(self.dice.below(4_000_000));
+            return self.end(true);
+        }
+        self.start()?;
+        self.lives += 1;
+        let tasks = clients::start(&self.site, &self.memory);
+        let model = self.site.model.clone();
+        let goal = model.borrow().ops + 100 + self.dice.below(2 * self.plan.ops_min / 5);
+        let moving = self.broker.run_until(HANGS_MS, || {
+            let model = model.borrow();
+            goal <= model.ops || !model.broken.is_empty()
+        });
+        if !moving {
+            return Err(format!("stuck at {} operations", model.borrow().ops));
+        }
+        if self.dice.chance(200) {
+            self.broker.world.reset_connections();
+            let ns = self.dice.below(5_000_000);
+            self.broker.run_for(ns);
+        }
+        let dies = self.lives < 3 || self.dice.chance(750);
+        let ended = self.end(dies);
+        for task in tasks {
+            self.site.env.spawner().abort(task);
+        }
+        ended
+    }
+
+    fn end(&mut self, dies: bool) -> Result<(), String> {
+        if !dies {
+            return self.stop();
+        }
+        let death = match self.plan.death {
+            Some(death) => death,
+            None if self.dice.chance(400) => Death::Crash,
+            None => Death::PowerCut,
+        };
+        self.broker.die(death);
+        if let Some(lie) = self.plan.pretend {
+            self.broker.set_last_end(lie);
+        }
+        self.last = if self.last == Some(Death::PowerCut) { self.last } else { Some(death) };
+        Ok(())
+    }
+
+    fn stop(&mut self) -> Result<(), String> {
+        self.site.model.borrow_mut().stopping = true;
+        let clean = self.broker.stop(HANGS_MS)?;
+        self.site.model.borrow_mut().stopping = false;
+        if !clean {
+            return Err("a stop in order left logs open".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Reads everything and compares.
+    fn check(&mut self) -> Result<(), String> {
+        let (death, is_new) = (self.last.take(), self.is_new);
+        let (site, done) = (self.site.clone(), Rc::new(Cell::new(None)));
+        let place = done.clone();
+        self.site.env.spawn(async move {
+            let mut site = site;
+            audit::audit(&mut site, death, is_new).await;
+            place.set(Some(site.topic_id));
+        });
+        let flag = done.clone();
+        if !self.broker.run_until(HANGS_MS, || flag.get().is_some()) {
+            return Err("a check hangs".to_owned());
+        }
+        self.site.topic_id = done.get().expect("it is done");
+        self.is_new = false;
+        let model = self.site.model.borrow();
+        for positions in &self.memory.positions {
+            let mut positions = positions.borrow_mut();
+            for partition in 0..PARTITIONS {
+                let position = &mut positions[partition as usize];
+                *position = (*position).min(model.end_of(partition));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many seeds: `SIM_SEEDS`, else by the tier.
+fn seed_count() -> u64 {
+    if let Ok(count) = std::env::var("SIM_SEEDS") {
+        return count.parse().expect("SIM_SEEDS is a number");
+    }
+    match crate::harness::tier() {
+        crate::harness::Tier::Quick => 50,
+        crate::harness::Tier::Test => 500,
+        crate::harness::Tier::All => 10_000,
+    }
+}
+
+#[track_caller]
+fn check_one(seed: u64, outcome: &Outcome) {
+    assert!(outcome.broken.is_empty(), "SEED={seed}: {:#?}", outcome.broken);
+    let Outcome { ops, counts, .. } = outcome;
+    assert!(1_000 <= *ops, "SEED={seed}: only {ops} operations");
+    let deaths = counts.crashes + counts.power_cuts;
+    let kinds = counts.by_name().iter().filter(|(_, count)| 0 < *count).count();
+    assert!(2 <= deaths && 4 <= kinds && 100 < counts.total(), "SEED={seed}: {counts:?}");
+}
+
+#[test]
+fn no_fault_takes_what_the_broker_promised() {
+    let all = seeds(seed_count());
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let sums = std::sync::Mutex::new((0, 0, 0));
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).min(all.len());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let Some(seed) = all.get(at).copied() else { return };
+                    let caught = std::panic::catch_unwind(|| run(seed, &Plan::legal()));
+                    let outcome = caught.unwrap_or_else(|panic| {
+                        eprintln!("failed with SEED={seed}");
+                        std::panic::resume_unwind(panic);
+                    });
+                    check_one(seed, &outcome);
+                    let mut sums = sums.lock().unwrap();
+                    sums.0 += outcome.ops;
+                    sums.1 += outcome.counts.total();
+                    sums.2 += outcome.lost_to_cuts;
+                }
+            });
+        }
+    });
+    let (ops, faults, lost) = *sums.lock().unwrap();
+    println!("{} seeds: {ops} operations, {faults} faults, {lost} acks=1 taken by cuts", all.len());
+}
+
+#[test]
+fn one_seed_gives_one_trace() {
+    for seed in seeds(2) {
+        let (first, second) = (run(seed, &Plan::legal()), run(seed, &Plan::legal()));
+        assert_eq!(first.trace, second.trace, "SEED={seed}");
+        assert_eq!((first.ops, first.counts), (second.ops, second.counts));
+    }
+}
