@@ -5,6 +5,7 @@ import time
 
 from confluent_kafka import Consumer
 
+from clients import QUIET
 from flights import row_of
 from talk import Failed, check, number, say, table, title
 
@@ -27,6 +28,7 @@ class Member(threading.Thread):
         self.ending = threading.Event()
         self.consumer = Consumer(
             {
+                **QUIET,
                 "bootstrap.servers": broker.bootstrap,
                 "client.id": name,
                 "group.id": GROUP,

@@ -106,7 +106,7 @@ class Broker:
     def logmill(self, *words, quiet=False):
         """Runs the command line as a user would, shows both sides, and returns the answer's JSON."""
         if not quiet:
-            say(f"$ logmill {' '.join(words)}")
+            say(f"$ logmill {' '.join(words)}".replace(f"{ROOT}/", ""))
         admin = [] if self.admin.endswith(":9644") else ["--admin", self.admin]
         command = [self.program, *words, *admin]
         run = subprocess.run([*command, "--json"], cwd=self.folder, capture_output=True, text=True)

@@ -4,6 +4,7 @@ mod client;
 mod clients;
 mod contract;
 mod crash;
+mod demo;
 mod goldens;
 mod groups;
 mod harness;
