@@ -116,9 +116,12 @@ fn offsets_and_groups_are_shown_and_moved() {
     let bootstrap = broker.bootstrap();
     Client::JavaConsole.create(&bootstrap, &["till"]);
     let records: Vec<String> = (0..60).map(|number| format!("k{number}:{number}")).collect();
-    let file = write_records(broker.folder(), &records);
-    let job = Job { topic: "till".into(), acks: "all", codec: "none" };
-    Client::JavaConsole.produce(&bootstrap, &file, &[job]);
+    // The last one by a run of its own: only then has it a later timestamp for certain.
+    for part in [&records[..59], &records[59..]] {
+        let file = write_records(broker.folder(), part);
+        let job = Job { topic: "till".into(), acks: "all", codec: "none" };
+        Client::JavaConsole.produce(&bootstrap, &file, &[job]);
+    }
     let sum = |words: &str| -> i64 {
         let said = works(&broker, java::GET_OFFSETS, &format!("--topic till {words}"), &[]);
         let offsets = said.lines().filter_map(|line| line.split(':').nth(2));
