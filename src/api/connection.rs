@@ -24,6 +24,9 @@ const PENDING_MAX: usize = 32;
 /// Their bytes together.
 const PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// How long answers go on after the peer's end of stream.
+const HALF_CLOSED_MS_MAX: u64 = 10_000;
+
 struct Pending {
     answer: Answer,
     bytes: usize,
@@ -78,9 +81,15 @@ pub async fn serve(core: Rc<Core>, socket: Socket, client: Client) {
         debug!(peer = %client.peer, reason = %close, "connection closed");
         core.env.spawner().abort(writer);
     } else {
-        // The peer closed its sending half: what it asked before is still answered.
-        while 0 < queue.count.get() {
-            queue.drained.changed().await;
+        // The peer closed its sending half: what it asked before is still answered, in time.
+        let at = core.env.now().plus_ms(HALF_CLOSED_MS_MAX);
+        let answered = async {
+            while 0 < queue.count.get() {
+                queue.drained.changed().await;
+            }
+        };
+        if core.env.until(at, answered).await.is_none() {
+            core.env.spawner().abort(writer);
         }
     }
     core.metrics.connections.open_connections.dec();

@@ -82,7 +82,7 @@ impl FrameReader {
             let Some(chunk) = chunk else {
                 return if self.carry.is_empty() { Ok(None) } else { Err(FrameError::Truncated) };
             };
-            self.small_chunks += 1;
+            self.small_chunks = self.small_chunks.saturating_add(1);
             if self.stream.is_none() && SMALL_CHUNKS_MIN < self.small_chunks {
                 self.stream = Some(self.env.receive_many(&self.socket));
             }

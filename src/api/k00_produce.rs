@@ -120,7 +120,7 @@ fn ask(
                 if internal && request.client_id.as_deref() != Some(ADMIN_CLIENT_ID) {
                     return Err(ErrorCode::InvalidTopicException);
                 }
-                batch(topic, partition, request.version)
+                batch(topic, partition, request)
             });
             match found {
                 Ok((shard, batch)) => {
@@ -157,12 +157,18 @@ fn find<'a>(
 fn batch(
     topic: &TopicImage,
     data: PartitionProduceData,
-    version: i16,
+    request: &Request,
 ) -> Result<(ShardId, AppendBatch), ErrorCode> {
     let placed = topic.partition(data.index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     // A decoded field is one slice of the frame.
     let records = data.records.and_then(|mut records| records.0.pop()).unwrap_or_default();
-    let batch = AppendBatch { topic_id: topic.id, partition: data.index, records, version };
+    let batch = AppendBatch {
+        topic_id: topic.id,
+        partition: data.index,
+        records,
+        version: request.version,
+        frame_bytes: request.frame.len(),
+    };
     Ok((placed.shard, batch))
 }
 

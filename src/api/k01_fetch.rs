@@ -28,6 +28,9 @@ const LEADER_HINT_VERSION: i16 = 16;
 /// Ends a session, or asks for none.
 const FINAL_EPOCH: i32 = -1;
 
+/// Then the partitions are looked at again.
+const WATCH_MS_MAX: u64 = 1_000;
+
 /// One partition that can be read: its places in the request, and where it lives.
 struct Wanted {
     place: (usize, usize),
@@ -46,6 +49,7 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
     let core = request.core.clone();
     let deadline = Instant(core.env.now().0 + body.max_wait_ms.max(0) as u64 * 1_000_000);
     let bytes_max = body.max_bytes.clamp(0, core.config.fetch_bytes_max as i32) as usize;
+    let bytes_min = (body.min_bytes.max(0) as usize).min(bytes_max);
     let mut response = loop {
         let (mut response, wanted) = plan(&core, &body, version);
         let failed = response.responses.iter().flat_map(|topic| &topic.partitions);
@@ -59,7 +63,7 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
             fill(&mut response.responses[topic].partitions[partition], told);
         }
         let late = deadline <= core.env.now();
-        if answer_now || late || wanted.is_empty() || body.min_bytes <= bytes as i32 {
+        if answer_now || late || wanted.is_empty() || bytes_min <= bytes {
             break response;
         }
         wait(&core, &wanted, &response, deadline).await;
@@ -181,8 +185,10 @@ async fn wait(core: &Rc<Core>, wanted: &[Wanted], seen: &FetchResponse, deadline
             readable_above: read.fetch_offset.max(high_watermark),
         });
     }
+    // A watch on another shard outlives a wait that ends early: so none lives long.
+    let until = deadline.min(core.env.now().plus_ms(WATCH_MS_MAX));
     let watch = |(shard, partitions)| {
-        let asked = core.ask(shard, Watch { until: deadline, partitions });
+        let asked = core.ask(shard, Watch { until, partitions });
         Box::pin(async move {
             let _ = asked.told().await;
         }) as crate::shard::ask::Work<()>

@@ -139,7 +139,15 @@ async fn accept(core: Rc<Core>, listener: Listener) {
             _ => socket.into_handle().map(|socket| Connection { socket, peer }),
         };
         match connection {
-            Ok(connection) => drop(core.ask(ShardId(shard), connection)),
+            // Awaited: a question that still waits for room in the box is unsent when dropped.
+            Ok(connection) => {
+                let (asked, held) = (core.ask(ShardId(shard), connection), core.clone());
+                core.env.spawn(async move {
+                    if asked.told().await.is_err() {
+                        held.connections[usize::from(shard)].fetch_sub(1, Relaxed);
+                    }
+                });
+            }
             Err(_) => tracing::error!("an accepted socket is in use"),
         }
     }

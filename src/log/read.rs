@@ -168,7 +168,7 @@ impl Log {
             if at == view.bytes {
                 return Ok(None);
             }
-            if view.bytes - at < needs as u64 || (chunk.len() < want_now && needs == 0) {
+            if view.bytes - at < needs as u64 || chunk.len() < want_now {
                 let why = "the file ends inside a batch";
                 return Err(ReadError::Corrupt { path: view.path.clone(), position: at, why });
             }

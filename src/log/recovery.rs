@@ -222,7 +222,7 @@ impl Recovery<'_> {
     fn choose_floor(&mut self) {
         let newest = self.snapshots.keys().next_back().copied();
         self.point = match self.start {
-            Start::Unclean { recovery_point } => recovery_point,
+            Start::Unclean { recovery_point } => newest.max(recovery_point),
             // An orderly stop ends with a snapshot at the log's end.
             Start::Clean | Start::New => newest,
         };

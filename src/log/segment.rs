@@ -136,8 +136,10 @@ impl Active {
             return false;
         }
         let aged = match self.first_timestamp {
-            Some(first) if 0 <= first => config.segment_ms_max < header.max_timestamp - first,
-            _ => config.segment_ms_max < now_ms - self.created_ms,
+            Some(first) if 0 <= first => {
+                config.segment_ms_max < header.max_timestamp.saturating_sub(first)
+            }
+            _ => config.segment_ms_max < now_ms.saturating_sub(self.created_ms),
         };
         let index_bytes = (self.index.entries.len() + 1) * OFFSET_ENTRY_BYTES;
         let time_bytes = (self.time_index.entries.len() + 1) * TIME_ENTRY_BYTES;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::base::Bytes;
 use crate::config::TopicSettings;
+use crate::env::local::oneshot;
 use crate::log::{AppendError, Appended};
 use crate::model::{ErrorCode, PartitionIndex, TopicId};
 use crate::record::{BatchError, CheckedBatch, Limits, Records, TimestampRule, Zstd};
@@ -39,6 +40,8 @@ pub struct AppendBatch {
     pub records: Bytes,
     /// Of the Produce request; zstd needs 7.
     pub version: i16,
+    /// Of the request that `records` is a slice of, and keeps in memory.
+    pub frame_bytes: usize,
 }
 
 /// What Produce answers for one partition.
@@ -109,15 +112,20 @@ fn append(
         return Box::pin(acknowledged(partition, put));
     }
     let turn = partition.turnstile.enter();
-    let (core, client_id) = (core.clone(), client_id.clone());
-    Box::pin(async move {
+    let (sender, receiver) = oneshot();
+    let (held, client_id) = (core.clone(), client_id.clone());
+    // A task of its own: whoever has a place in the line must move on, also while nobody waits for
+    // this answer yet because another one comes first.
+    core.env.spawn(async move {
         turn.called().await;
-        if let Err(told) = core.decide(&partition, &checked, &client_id).await {
-            return told;
-        }
-        let put = put(&core, &partition, checked, acks);
+        let decided = held.decide(&partition, &checked, &client_id).await;
+        let put = decided.and_then(|()| put(&held, &partition, checked, acks));
         drop(turn);
-        acknowledged(partition, put).await
+        sender.send(acknowledged(partition, put).await);
+    });
+    Box::pin(async move {
+        let gone = || AppendTold::failed(ErrorCode::NotLeaderOrFollower, "the shard stops");
+        receiver.await.unwrap_or_else(gone)
     })
 }
 
@@ -129,7 +137,7 @@ fn check(
 ) -> Result<CheckedBatch, AppendTold> {
     let zstd = if batch.version < ZSTD_VERSION { Zstd::Refused } else { Zstd::Allowed };
     let limits = Limits { batch_bytes_max: settings.message_bytes_max as usize, zstd };
-    let frame_bytes = batch.records.len();
+    let frame_bytes = batch.frame_bytes;
     let refused =
         |error: BatchError| AppendTold::failed(ErrorCode::from(&error), error.to_string());
     let checked = CheckedBatch::parse(batch.records, &limits).map_err(refused)?;

@@ -112,6 +112,13 @@ impl Groups {
         });
     }
 
+    /// Ends the coordinator of a partition that is gone.
+    pub fn close_one(&self, partition: PartitionIndex) {
+        if let Some(shard) = self.shards.borrow_mut().remove(&partition) {
+            shard.feed(|groups, turn| groups.unload(turn, ErrorCode::NotCoordinator));
+        }
+    }
+
     /// Ends every coordinator: who waits is told to look for another one.
     pub fn close(&self) {
         for shard in std::mem::take(&mut *self.shards.borrow_mut()).into_values() {

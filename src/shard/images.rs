@@ -164,6 +164,9 @@ impl Core {
         for key in gone.iter().flat_map(partitions) {
             let partition = self.partitions.borrow_mut().remove(&key);
             let Some(partition) = partition else { continue };
+            if *partition.name.topic == *OFFSETS_TOPIC {
+                self.groups.close_one(partition.index());
+            }
             let (Ok(log), name) = (partition.log(), &partition.name) else { continue };
             if let Err(error) = log.delete().await {
                 tracing::error!(partition = %name, %error, "deleted topic left files behind");

@@ -23,6 +23,8 @@ use crate::shard::partition::Partition;
 
 /// Clients that are counted apart, per shard; all others count together.
 const CLIENTS_MAX: usize = 1_000;
+/// Characters of a client's name that are kept.
+const CLIENT_ID_CHARS_MAX: usize = 64;
 /// Under this name.
 const OTHER_CLIENTS: &str = "(others)";
 
@@ -32,6 +34,8 @@ pub struct Verdicts(RefCell<BTreeMap<(TopicId, Arc<str>), (u64, u64)>>);
 
 impl Verdicts {
     fn count(&self, topic: TopicId, client_id: &Arc<str>, records: u64, disagreed: u64) {
+        let cut: Arc<str> = client_id.chars().take(CLIENT_ID_CHARS_MAX).collect::<String>().into();
+        let client_id = &cut;
         let mut counts = self.0.borrow_mut();
         let known = counts.contains_key(&(topic, client_id.clone()));
         let full = CLIENTS_MAX <= counts.len();
