@@ -15,6 +15,7 @@ mod doctor;
 mod meta;
 mod outdoors;
 mod ports;
+mod ring;
 mod settings;
 mod shards;
 mod start;

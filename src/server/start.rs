@@ -16,13 +16,14 @@ use std::time::{Duration, Instant};
 use crate::admin::{Admin, AdminLimits, AdminToken, TokenError};
 use crate::config::{BrokerConfig, Endpoint, Loaded};
 use crate::env::Outside;
-use crate::io::{self, Node, RingError, machine};
+use crate::io::{Node, RingError, machine};
 use crate::observe::{LoggingError, Metrics, start_logging};
 use crate::plugin::{Compiler, Host, HostError};
 use crate::server::args::ConfigArgs;
 use crate::server::data_dir::{DataDir, DataDirError};
 use crate::server::outdoors::{self, ADMIN_THREAD};
 use crate::server::ports::{self, PortError};
+use crate::server::ring::{self, MaskError};
 use crate::server::settings::{self, SettingsError};
 use crate::server::shards::{self, ShardParts};
 
@@ -38,6 +39,8 @@ pub enum StartError {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Logging(#[from] LoggingError),
+    #[error(transparent)]
+    RingMask(#[from] MaskError),
     #[error(transparent)]
     Ring(#[from] RingError),
     #[error(transparent)]
@@ -92,7 +95,7 @@ pub fn serve(args: &ConfigArgs) -> Result<(), StartError> {
     raise_limits();
     let cores = machine::cores().map_err(StartError::Thread)?;
     let shards = if config.shards == 0 { cores.len() as u16 } else { config.shards };
-    let node = Node::start(shards, io::Settings::default())?;
+    let node = Node::start(shards, ring::settings()?)?;
     let (address, advertised) = kafka_port(&config)?;
     let admin_port = admin_port(&config)?;
     let dir = DataDir::open(Path::new(&config.log_dir), config.node_id)?;

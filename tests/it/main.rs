@@ -17,4 +17,6 @@ mod operators;
 mod plugin_host;
 mod plugins_live;
 mod process;
+mod ring;
+mod shards;
 mod tidy;

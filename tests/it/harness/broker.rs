@@ -48,6 +48,7 @@ pub struct Broker {
     folder: tempfile::TempDir,
     executable: PathBuf,
     settings: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -88,6 +89,7 @@ impl Broker {
             folder,
             executable,
             settings,
+            environment: Vec::new(),
             child: None,
         };
         broker.set("num.partitions", "3");
@@ -109,6 +111,12 @@ impl Broker {
         self.set(name, value);
     }
 
+    /// Sets a variable of its environment from the next start on.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.into(), value.into()));
+    }
+
     /// Starts it on the data that is there, and returns when it answers a Metadata request.
     pub fn start(&mut self) {
         assert!(self.child.is_none(), "it runs already");
@@ -118,6 +126,7 @@ impl Broker {
         };
         let log = File::options().create(true).append(true).open(self.log_file()).expect("a log");
         let errors = log.try_clone().expect("a second handle");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log).stderr(errors).current_dir(self.folder.path());
         self.child = Some(command.spawn().expect("the broker's program starts"));
         let start = Instant::now();
