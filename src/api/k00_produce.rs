@@ -50,6 +50,7 @@ pub fn start(mut request: Request) -> Result<Work, Close> {
         for (places, answer) in asked {
             let told = answer.told().await.map_err(|_| Close::Shard)?;
             for ((topic, partition), told) in places.into_iter().zip(told) {
+                request.core.metrics.count_error(KEY, told.error);
                 fill(&mut response.responses[topic].partition_responses[partition], told);
             }
         }

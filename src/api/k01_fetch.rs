@@ -15,7 +15,7 @@ use crate::model::{ErrorCode, ShardId};
 use crate::shard::Core;
 use crate::shard::ask::Asked;
 use crate::shard::ask::first_of;
-use crate::shard::fetch::{Read, ReadPartition, ReadTold, Watch, WatchPartition};
+use crate::shard::fetch::{Isolation, Read, ReadPartition, ReadTold, Watch, WatchPartition};
 use crate::wire::Records;
 use crate::wire::generated::fetch_request::{FetchRequest, FetchTopic};
 use crate::wire::generated::fetch_response::{
@@ -23,7 +23,10 @@ use crate::wire::generated::fetch_response::{
     PartitionData,
 };
 
+const KEY: i16 = 1;
 const TOPIC_ID_VERSION: i16 = 13;
+/// `isolation_level` of a consumer that reads committed transactions only.
+const READ_COMMITTED: i8 = 1;
 const LEADER_HINT_VERSION: i16 = 16;
 /// Ends a session, or asks for none.
 const FINAL_EPOCH: i32 = -1;
@@ -50,14 +53,19 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
     let deadline = Instant(core.env.now().0 + body.max_wait_ms.max(0) as u64 * 1_000_000);
     let bytes_max = body.max_bytes.clamp(0, core.config.fetch_bytes_max as i32) as usize;
     let bytes_min = (body.min_bytes.max(0) as usize).min(bytes_max);
+    let isolation = match body.isolation_level {
+        READ_COMMITTED => Isolation::Committed,
+        _ => Isolation::Uncommitted,
+    };
     let mut response = loop {
         let (mut response, wanted) = plan(&core, &body, version);
         let failed = response.responses.iter().flat_map(|topic| &topic.partitions);
         let mut answer_now = failed.clone().any(|partition| partition.error_code != 0);
-        let told = read(&core, &wanted, bytes_max).await?;
+        let told = read(&core, &wanted, bytes_max, isolation).await?;
         let mut bytes = 0;
         for (wanted, told) in wanted.iter().zip(told) {
             answer_now |= told.error.is_error() || told.diverging.is_some();
+            core.metrics.count_error(KEY, told.error);
             bytes += told.bytes;
             let (topic, partition) = wanted.place;
             fill(&mut response.responses[topic].partitions[partition], told);
@@ -140,6 +148,7 @@ async fn read(
     core: &Rc<Core>,
     wanted: &[Wanted],
     bytes_max: usize,
+    isolation: Isolation,
 ) -> Result<Vec<ReadTold>, Close> {
     let mut by_shard: BTreeMap<ShardId, (Vec<usize>, Vec<ReadPartition>)> = BTreeMap::new();
     for (at, wanted) in wanted.iter().enumerate() {
@@ -148,7 +157,7 @@ async fn read(
         reads.push(wanted.read.clone());
     }
     let ask = |(shard, (places, partitions))| -> (Vec<usize>, Asked<Vec<ReadTold>>) {
-        (places, core.ask(shard, Read { bytes_max, partitions }))
+        (places, core.ask(shard, Read { bytes_max, isolation, partitions }))
     };
     let asked: Vec<_> = by_shard.into_iter().map(ask).collect();
     let mut all: Vec<Option<ReadTold>> = wanted.iter().map(|_| None).collect();

@@ -18,6 +18,7 @@ use crate::shard::ask::{Ask, Work, serve_inbox};
 use crate::shard::controller::Controller;
 use crate::shard::images::Opened;
 use crate::shard::metadata_log::MetadataLog;
+use crate::shard::producer_ids::LargestProducerId;
 use crate::shard::{Common, Core};
 
 /// Instances that rested for so long are given up.
@@ -85,6 +86,8 @@ pub async fn run_first(
         LastEnd::Crashed => Opened::AfterCrash,
     };
     controller.publish(&image.into(), opened).await;
+    let largest = core.ask_all(&LargestProducerId).await.unwrap_or_default();
+    controller.reserve_producer_ids(largest.into_iter().max().unwrap_or(-1));
     core.set_controller(controller);
     core.set_acceptor(env.spawn(accept(core.clone(), listener)));
     Ok((core, served))

@@ -5,7 +5,7 @@
 //! Leaves to others: what commands mean (`cluster`), the file (`metadata_log`).
 //! Invariant: one command at a time; an image reaches the shards in the order of its version.
 //! Start reading at: [`Controller::commit`].
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -33,13 +33,21 @@ pub struct Controller {
     line: Turnstile,
     /// Activations wait for each other: between its two phases nobody else prepares.
     pub activations: Turnstile,
+    /// New producer ids begin here at least: above every id found in a log at the start.
+    producer_ids_from: Cell<i64>,
 }
 
 impl Controller {
     pub fn new(core: &Rc<Core>, log: MetadataLog) -> Rc<Self> {
         let log = RefCell::new(Some(log));
         let (line, activations) = (Turnstile::default(), Turnstile::default());
-        Rc::new(Self { core: core.clone(), log, line, activations })
+        let producer_ids_from = Cell::new(0);
+        Rc::new(Self { core: core.clone(), log, line, activations, producer_ids_from })
+    }
+
+    /// Producer ids up to this one are in use.
+    pub fn reserve_producer_ids(&self, largest: i64) {
+        self.producer_ids_from.set(largest.saturating_add(1).max(0));
     }
 
     /// Makes a command out of the newest image and carries it out; gives the new image.
@@ -111,13 +119,10 @@ impl Controller {
     }
 
     /// The first id of a block that nobody had before.
-    pub async fn take_producer_ids(
-        self: &Rc<Self>,
-        at_least: ProducerId,
-    ) -> Result<i64, ErrorCode> {
+    pub async fn take_producer_ids(self: &Rc<Self>) -> Result<i64, ErrorCode> {
         let mut first = 0;
         let image = self.commit(|planner| {
-            let command = planner.allocate_producer_ids(at_least);
+            let command = planner.allocate_producer_ids(ProducerId(self.producer_ids_from.get()));
             if let Command::AllocateProducerIds { first: begins, .. } = &command {
                 first = *begins;
             }

@@ -26,9 +26,19 @@ pub struct ReadPartition {
     pub bytes_max: usize,
 }
 
+/// How far a consumer may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Up to the high watermark.
+    Uncommitted,
+    /// Up to the first open transaction.
+    Committed,
+}
+
 /// Reads partitions of one shard, in order, at most `bytes_max` together.
 pub struct Read {
     pub bytes_max: usize,
+    pub isolation: Isolation,
     pub partitions: Vec<ReadPartition>,
 }
 
@@ -77,7 +87,7 @@ impl Ask for Read {
             let mut told = Vec::with_capacity(self.partitions.len());
             let mut first = true;
             for wanted in &self.partitions {
-                let read = read(&core, wanted, left, first).await;
+                let read = read(&core, wanted, left, first, self.isolation).await;
                 left = left.saturating_sub(read.bytes);
                 first &= read.bytes == 0;
                 told.push(read);
@@ -87,7 +97,13 @@ impl Ask for Read {
     }
 }
 
-async fn read(core: &Rc<Core>, wanted: &ReadPartition, left: usize, first: bool) -> ReadTold {
+async fn read(
+    core: &Rc<Core>,
+    wanted: &ReadPartition,
+    left: usize,
+    first: bool,
+    isolation: Isolation,
+) -> ReadTold {
     let nobody = (NodeId(-1), LeaderEpoch(-1));
     let Some(partition) = core.partition(wanted.topic_id, wanted.partition) else {
         return ReadTold::failed(ErrorCode::UnknownTopicOrPartition, nobody);
@@ -119,11 +135,15 @@ async fn read(core: &Rc<Core>, wanted: &ReadPartition, left: usize, first: bool)
         return ReadTold::failed(ErrorCode::OffsetOutOfRange, leader);
     }
     let bytes_max = wanted.bytes_max.min(left);
-    if ends.high_watermark <= from || (bytes_max == 0 && !first) {
+    let upper = match isolation {
+        Isolation::Uncommitted => ends.high_watermark,
+        Isolation::Committed => ends.last_stable_offset,
+    };
+    if upper <= from || (bytes_max == 0 && !first) {
         return told;
     }
     let first = if first { FirstBatch::Always } else { FirstBatch::IfItFits };
-    match log.read(from, bytes_max, first, ends.high_watermark).await {
+    match log.read(from, bytes_max, first, upper).await {
         Ok(records) => {
             told.bytes = records.iter().map(Bytes::len).sum();
             told.records = records;

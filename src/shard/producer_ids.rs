@@ -26,8 +26,25 @@ impl Ask for TakeBlock {
         let controller = core.controller();
         Box::pin(async move {
             let controller = controller.ok_or(ErrorCode::CoordinatorNotAvailable)?;
-            controller.take_producer_ids(ProducerId(0)).await
+            controller.take_producer_ids().await
         })
+    }
+}
+
+/// The largest producer id in the logs of one shard; -1: none.
+///
+/// New ids start above it: a log from elsewhere may know ids that our metadata never gave out, and
+/// new data under such an id would pass for a duplicate.
+#[derive(Clone)]
+pub struct LargestProducerId;
+
+impl Ask for LargestProducerId {
+    type Told = i64;
+
+    fn start(self, core: &Rc<Core>) -> Work<i64> {
+        let logs = core.partitions().into_iter().filter_map(|partition| partition.log().ok());
+        let largest = logs.filter_map(|log| log.largest_producer_id()).max();
+        Box::pin(std::future::ready(largest.map_or(-1, |id| id.0)))
     }
 }
 
