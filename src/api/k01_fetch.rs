@@ -68,7 +68,7 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
             core.metrics.count_error(KEY, told.error);
             bytes += told.bytes;
             let (topic, partition) = wanted.place;
-            fill(&mut response.responses[topic].partitions[partition], told);
+            fill(&mut response.responses[topic].partitions[partition], told, version);
         }
         let late = deadline <= core.env.now();
         if answer_now || late || wanted.is_empty() || bytes_min <= bytes {
@@ -205,7 +205,7 @@ async fn wait(core: &Rc<Core>, wanted: &[Wanted], seen: &FetchResponse, deadline
     first_of(by_shard.into_iter().map(watch).collect()).await;
 }
 
-fn fill(place: &mut PartitionData, told: ReadTold) {
+fn fill(place: &mut PartitionData, told: ReadTold, version: i16) {
     place.error_code = told.error.code();
     place.high_watermark = told.high_watermark;
     place.last_stable_offset = told.last_stable_offset;
@@ -214,7 +214,9 @@ fn fill(place: &mut PartitionData, told: ReadTold) {
     if let Some((epoch, end_offset)) = told.diverging {
         place.diverging_epoch = EpochEndOffset { epoch, end_offset };
     }
-    if matches!(told.error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
+    let fenced =
+        matches!(told.error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch);
+    if fenced && LEADER_HINT_VERSION <= version {
         place.current_leader =
             LeaderIdAndEpoch { leader_id: told.leader.0.0, leader_epoch: told.leader.1.0 };
     }

@@ -14,6 +14,8 @@ use crate::wire::generated::metadata_response::{
 
 /// What Kafka sends for "not asked for".
 const NO_OPERATIONS: i32 = i32::MIN;
+/// From here a topic may be asked for by id, without a name.
+const NULL_NAME_VERSION: i16 = 12;
 /// Before it there was no field for it and auto-creation was meant.
 const AUTO_CREATE_VERSION: i16 = 4;
 
@@ -38,7 +40,7 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
     let image = request.core.image();
     let topics = match wanted(&body, request.version) {
         None => image.topics().map(|topic| found(topic, ErrorCode::None)).collect(),
-        Some(named) => named.iter().map(|topic| look_up(&image, topic)).collect(),
+        Some(named) => named.iter().map(|topic| look_up(&image, topic, request.version)).collect(),
     };
     let identity = &request.core.identity;
     let (host, port) = request.core.endpoint();
@@ -64,7 +66,7 @@ fn wanted(body: &MetadataRequest, version: i16) -> Option<&[MetadataRequestTopic
     body.topics.as_deref().filter(|topics| 0 < version || !topics.is_empty())
 }
 
-fn look_up(image: &Image, wanted: &MetadataRequestTopic) -> MetadataResponseTopic {
+fn look_up(image: &Image, wanted: &MetadataRequestTopic, version: i16) -> MetadataResponseTopic {
     let unknown = |error: ErrorCode| MetadataResponseTopic {
         error_code: error.code(),
         name: wanted.name.clone(),
@@ -77,6 +79,10 @@ fn look_up(image: &Image, wanted: &MetadataRequestTopic) -> MetadataResponseTopi
             Some(topic) => found(topic, ErrorCode::None),
             None if topic_name_fault(name).is_none() => unknown(ErrorCode::UnknownTopicOrPartition),
             None => unknown(ErrorCode::InvalidTopicException),
+        },
+        None if version < NULL_NAME_VERSION => MetadataResponseTopic {
+            name: Some(String::new()),
+            ..unknown(ErrorCode::InvalidRequest)
         },
         None if wanted.topic_id == TopicId::ZERO => unknown(ErrorCode::UnknownTopicId),
         None => match image.topic_by_id(wanted.topic_id) {

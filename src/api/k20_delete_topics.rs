@@ -1,6 +1,8 @@
 //! DeleteTopics (key 20): by name or by id.
 //!
 //! Source: ControllerApis#deleteTopics; KIP-516 for ids.
+use std::collections::BTreeSet;
+
 use crate::api::k19_create_topics::refusal;
 use crate::api::{Close, Request};
 use crate::base::Bytes;
@@ -23,6 +25,10 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
                 .collect()
         }
     };
+    let mut seen = BTreeSet::new();
+    let key = |topic: &DeleteTopicState| (topic.name.clone(), topic.topic_id);
+    let twice: BTreeSet<_> =
+        wanted.iter().map(key).filter(|key| !seen.insert(key.clone())).collect();
     let mut responses = Vec::with_capacity(wanted.len());
     for topic in wanted {
         let mut result = DeletableTopicResult {
@@ -30,7 +36,12 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
             topic_id: topic.topic_id,
             ..Default::default()
         };
-        match delete(&request, &topic).await {
+        let deleted = if twice.contains(&key(&topic)) {
+            Err(Refusal::new(ErrorCode::InvalidRequest, "Duplicate topic."))
+        } else {
+            delete(&request, &topic).await
+        };
+        match deleted {
             Ok((name, id)) => (result.name, result.topic_id) = (Some(name), id),
             Err(refusal) => {
                 result.error_code = refusal.code.code();
@@ -51,6 +62,10 @@ async fn delete(request: &Request, topic: &DeleteTopicState) -> Result<(String, 
         Some(name) if topic.topic_id.is_zero() => TopicRef::Name(name),
         Some(_) => {
             let text = "You may not specify both topic name and topic id.";
+            return Err(Refusal::new(ErrorCode::InvalidRequest, text));
+        }
+        None if topic.topic_id.is_zero() => {
+            let text = "Neither topic name nor id were specified.";
             return Err(Refusal::new(ErrorCode::InvalidRequest, text));
         }
         None => TopicRef::Id(topic.topic_id),

@@ -33,8 +33,8 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
         match describe(&request, resource) {
             Ok(described) => {
                 let wanted = |entry: &Described| match &resource.configuration_keys {
-                    Some(keys) => keys.iter().any(|key| key == entry.name),
-                    None => true,
+                    Some(keys) if !keys.is_empty() => keys.iter().any(|key| key == entry.name),
+                    _ => true,
                 };
                 let entries = described.into_iter().filter(wanted);
                 result.configs = entries.map(|entry| shown(entry, &body)).collect();

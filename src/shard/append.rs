@@ -13,7 +13,9 @@ use crate::config::TopicSettings;
 use crate::env::local::oneshot;
 use crate::log::{AppendError, Appended};
 use crate::model::{ErrorCode, PartitionIndex, TopicId};
-use crate::record::{BatchError, CheckedBatch, Limits, Records, TimestampRule, Zstd};
+use crate::record::{
+    BatchError, CheckedBatch, Codec, Limits, RECORD_BYTES_MIN, Records, TimestampRule, Zstd,
+};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::partition::{Partition, timestamp_type};
@@ -145,6 +147,15 @@ fn check(
     if checked.header().is_transactional() {
         let text = "transactions are not supported yet";
         return Err(AppendTold::failed(ErrorCode::InvalidTxnState, text));
+    }
+    // Records are not looked into here; a count that cannot be true would still move the log's end.
+    let header = checked.header();
+    let count = header.record_count as usize;
+    if header.codec() == Some(Codec::None)
+        && checked.body().len() < count.saturating_mul(RECORD_BYTES_MIN)
+    {
+        let text = "the batch is too short for the records that it claims";
+        return Err(AppendTold::failed(ErrorCode::InvalidRecord, text));
     }
     if (settings.segment_bytes as usize) < checked.len_bytes() {
         return Err(AppendTold::failed(ErrorCode::RecordListTooLarge, ""));
