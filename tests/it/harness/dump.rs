@@ -10,17 +10,18 @@ use super::java::{DUMP_LOG, tools};
 use super::tail;
 
 /// What it says of a damaged log, index or snapshot; in 4.3.1's own spelling.
+/// In lower case.
 const COMPLAINTS: &[&str] = &[
     "isvalid: false",
     "mismatch",
-    "Non-secquential",
-    "non-consecutive",
+    "non-secquential",
+    " is followed by ",
     "out of order",
     "out-of-order",
-    "nvalid bytes",
+    "invalid bytes",
     "not large enough",
     "corrupt",
-    "Exception",
+    "exception",
     "does not exist",
 ];
 
@@ -35,7 +36,7 @@ pub fn check(data: &Path) -> usize {
 /// As [`check`], for directories with compacted partitions, where offsets may have holes.
 #[track_caller]
 pub fn check_compacted(data: &Path) -> usize {
-    let holes_allowed = |word: &&&str| !["Non-secquential", "non-consecutive"].contains(*word);
+    let holes_allowed = |word: &&&str| !["non-secquential", " is followed by "].contains(*word);
     let complaints: Vec<&str> = COMPLAINTS.iter().filter(holes_allowed).copied().collect();
     check_with(data, &complaints)
 }
@@ -67,10 +68,40 @@ fn dump(files: &[PathBuf], options: &[&str], complaints: &[&str]) -> String {
     let done = tools().run_any(DUMP_LOG, &args, None);
     let said = format!("{}\n{}", done.out, done.err);
     assert!(done.status == 0, "DumpLogSegments: {}\n{}", done.status, tail(&said, 30));
-    let bad: Vec<&str> =
-        said.lines().filter(|line| complaints.iter().any(|word| line.contains(word))).collect();
+    let bad = complaints_in(&said, complaints);
     assert!(bad.is_empty(), "DumpLogSegments complains:\n{}\n{}", bad.join("\n"), tail(&said, 30));
     done.out
+}
+
+/// The lines with one of these words.
+///
+/// 4.3.1 compares a file's first offset with -1, so that it says of every segment but a
+/// partition's first: "Non-consecutive offsets in", and then "-1 is followed by" the base offset.
+/// Of its pairs every other one is a complaint.
+fn complaints_in<'a>(said: &'a str, words: &[&str]) -> Vec<&'a str> {
+    let mut file_begins = String::new();
+    let complains = |line: &&str| {
+        if let Some(file) = line.strip_prefix("Non-consecutive offsets in ") {
+            let stem = Path::new(file).file_stem().and_then(|stem| stem.to_str());
+            let base = stem.and_then(|stem| stem.parse::<u64>().ok());
+            file_begins = base.map_or_else(String::new, |base| format!("-1 is followed by {base}"));
+            return false;
+        }
+        let lower = line.to_lowercase();
+        line.trim() != file_begins && words.iter().any(|word| lower.contains(word))
+    };
+    said.lines().filter(complains).collect()
+}
+
+#[test]
+fn a_gap_is_complained_about_and_the_begin_of_a_segment_is_not() {
+    let begin = "Non-consecutive offsets in /d/t-0/00000000000000007660.log\n  \
+                 -1 is followed by 7660\n";
+    assert_eq!(complaints_in(begin, COMPLAINTS), [""; 0]);
+    let gap = format!("{begin}  8000 is followed by 8002\n");
+    assert_eq!(complaints_in(&gap, COMPLAINTS), ["  8000 is followed by 8002"]);
+    let late = begin.replace("by 7660", "by 7661");
+    assert_eq!(complaints_in(&late, COMPLAINTS), ["  -1 is followed by 7661"]);
 }
 
 /// Files of segments with one of these endings, in a fixed order: named by a base offset, in a
@@ -96,4 +127,37 @@ fn files(data: &Path, endings: &[&str]) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+/// What [`check`] is worth: one flipped byte of a log, one of an index, and it complains.
+#[test]
+fn a_flipped_byte_is_complained_about() {
+    use super::broker::Broker;
+    use super::client::{Client, Job, write_records};
+    if super::skipped_below(super::Tier::Test, "DumpLogSegments on damage") {
+        return;
+    }
+    let mut broker = Broker::under_test(&[]);
+    let records: Vec<String> =
+        (0..400).map(|number| format!("k:{number} {}", "x".repeat(100))).collect();
+    let file = write_records(broker.folder(), &records);
+    Client::Confluent.create(&broker.bootstrap(), &["worn"]);
+    // Several batches, so that there is an index entry.
+    let job = Job { topic: "worn".into(), acks: "all", codec: "none" };
+    Client::Confluent.produce(&broker.bootstrap(), &file, &[job.clone(), job]);
+    broker.stop();
+    check(&broker.data());
+    for (ending, at) in [("log", 200), ("index", 1), ("timeindex", 3)] {
+        let chosen = |path: &&PathBuf| 0 < std::fs::metadata(path).expect("a file").len();
+        let all = files(&broker.data(), &[ending]);
+        let path = all.iter().find(chosen).unwrap_or_else(|| panic!("no {ending} holds a byte"));
+        let good = std::fs::read(path).expect("a readable file");
+        let mut bad = good.clone();
+        bad[at] ^= 0x10;
+        std::fs::write(path, bad).expect("a writable file");
+        let complained = std::panic::catch_unwind(|| check(&broker.data())).is_err();
+        assert!(complained, "a flipped byte in {}", path.display());
+        std::fs::write(path, good).expect("a writable file");
+    }
+    check(&broker.data());
 }
