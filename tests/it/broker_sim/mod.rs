@@ -15,6 +15,8 @@ use logmill::sim::{Death, FaultCounts, Faults, SimBroker, World, seeds};
 mod audit;
 mod canaries;
 mod clients;
+mod frames;
+mod hostile;
 mod model;
 
 use clients::{Memory, Site};
