@@ -3,7 +3,7 @@
 //! Owns: sending them, comparing what follows with what is due; the honest client's work; what
 //! must be given back when all are gone.
 //! Leaves to others: the frames and what is due (`frames`).
-//! Invariant: a frame counts once its fate is known: an answer that decodes, or a closed connection.
+//! Invariant: a frame counts once its fate is known: an answer that decodes, a closed connection.
 //! Start reading at: [`hostile_frames_get_what_is_due_and_harm_nobody`].
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
