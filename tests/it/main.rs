@@ -10,7 +10,6 @@ mod groups;
 mod harness;
 mod hostile;
 mod layering;
-mod live_plugins;
 mod log_files;
 mod members;
 mod operators;

@@ -15,6 +15,7 @@ const CALL_WALL: Duration = Duration::from_secs(5);
 /// reasons that the log may name. On a busy machine the budget may be gone before memory is.
 const MODES: &[(&str, &str, &str)] = &[
     ("loop", "budget", "which is its budget"),
+    ("flood", "budget", "which is its budget"),
     ("greedy", "budget", "which is its budget"),
     ("trap", "trap", "trap"),
     ("stack", "trap|budget", "trap|which is its budget"),
@@ -123,6 +124,8 @@ fn hostile_partitioners_harm_their_own_topic_only() {
         assert!(text.contains("failed repeatedly"), "{mode}: {text}");
         let now = failures();
         assert!(counted + 3.0 <= now, "{mode}: {counted} then {now}");
+        let shown = stage.cli(&["plugin", "ps"]);
+        assert!(shown.contains("breaker"), "{mode}: {shown}");
         stage.wait_binding(topic, |state| state.contains("breaker") && names(state, reason));
         assert_eq!(kafka.ends(topic, 3), [0; 3], "{mode}");
         let log = stage.broker.log();
@@ -182,18 +185,19 @@ fn a_hostile_policy_keeps_everything() {
     stage.live("bad@1", "hostile-policy");
     let mut kafka = stage.kafka("setup");
     let modes = [
-        ("loop", "which is its budget"),
-        ("trap", "trap"),
-        ("bomb", "of memory|which is its budget"),
-        ("out-of-range", "malformed"),
-        ("descending", "malformed"),
-        ("twice", "malformed"),
-        ("fail", "refused as asked"),
+        ("loop", "finish", "which is its budget"),
+        ("trap", "observe", "trap"),
+        ("bomb", "drops", "of memory|which is its budget"),
+        ("out-of-range", "drops", "malformed"),
+        ("descending", "drops", "malformed"),
+        ("twice", "drops", "malformed"),
+        ("fail", "observe", "refused as asked"),
     ];
-    for (mode, reason) in modes {
+    for (mode, at, reason) in modes {
         let topic = format!("prey-{mode}");
         kafka.create_topic(&topic, 1, &[("cleanup.policy", "compact")]);
-        stage.bind("bad", &["--topic", &topic], &[&format!("mode={mode}"), "spare=dry-run"]);
+        let (how, place) = (format!("mode={mode}"), format!("at={at}"));
+        stage.bind("bad", &["--topic", &topic], &[&how, &place, "spare=dry-run"]);
         for round in 0..3 {
             let value = format!("{round}");
             let records = [(Some("a"), value.as_str()), (Some("b"), value.as_str())];
@@ -204,6 +208,8 @@ fn a_hostile_policy_keeps_everything() {
         let skipped = report["partitions"][0]["skipped"].as_str().expect("a text");
         assert!(skipped.contains("bad@1") && names(skipped, reason), "{mode}: {report}");
         assert_eq!(kafka.read(&topic, 0), before, "{mode}");
+        let next = kafka.put(&topic, 0, batch(&[(Some("a"), "next")]));
+        assert_eq!((next.error_code, next.base_offset), (0, before.len() as i64), "{mode}");
         let log = stage.broker.log();
         let parts = ["not compacted", topic.as_str()];
         let line = (log.lines())
@@ -219,5 +225,5 @@ fn a_hostile_policy_keeps_everything() {
     // Without the plugin Kafka's own rule runs over the same records.
     stage.cli(&["plugin", "unbind", "bad", "--topic", "prey-trap"]);
     let report = stage.json(&["topic", "compact", "prey-trap"]);
-    assert_eq!((&report["records_before"], &report["records_after"]), (&6.into(), &2.into()));
+    assert_eq!((&report["records_before"], &report["records_after"]), (&7.into(), &2.into()));
 }
