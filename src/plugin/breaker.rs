@@ -72,8 +72,10 @@ impl Breaker {
         }
     }
 
-    /// Returns whether this failure opened the breaker.
-    pub fn failed(&mut self, now_ms: u64, jitter_ms: u64) -> bool {
+    /// Returns whether this failure opened the breaker. `ran_ms`: how long the failed call ran.
+    /// That time does not count: a plugin that loops for longer than the window would else never
+    /// fail often enough in it.
+    pub fn failed(&mut self, now_ms: u64, ran_ms: u64, jitter_ms: u64) -> bool {
         match self.state {
             State::Probing => {
                 self.open_ms = (self.open_ms * 2).min(OPEN_MS_MAX);
@@ -81,6 +83,9 @@ impl Breaker {
                 true
             }
             State::Closed => {
+                for at_ms in &mut self.failures_ms {
+                    *at_ms = at_ms.saturating_add(ran_ms).min(now_ms);
+                }
                 self.failures_ms.retain(|&at_ms| now_ms < at_ms + WINDOW_MS);
                 self.failures_ms.push(now_ms);
                 if self.failures_ms.len() < FAILURES_MAX {

@@ -111,6 +111,13 @@ pub struct Live {
     pub code: PluginCode,
 }
 
+impl Live {
+    /// Whether the two are one version of one activation.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.generation == other.generation && self.label.digest == other.label.digest
+    }
+}
+
 /// What decides.
 #[derive(Clone)]
 pub enum PluginCode {

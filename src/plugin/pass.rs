@@ -20,6 +20,7 @@ pub struct PluginPolicy {
     scope: LogScope,
     /// `None` while a worker has it, and after a failure.
     run: Option<PolicyRun>,
+    failure: Option<CallError>,
 }
 
 impl PluginPolicy {
@@ -38,12 +39,17 @@ impl PluginPolicy {
             Scope::Dirty => LogScope::Dirty,
             Scope::All => LogScope::All,
         };
-        Ok(Self { env: env.clone(), label, scope, run: Some(run) })
+        Ok(Self { env: env.clone(), label, scope, run: Some(run), failure: None })
     }
 
     /// The version that decides, for the report.
     pub fn label(&self) -> &Arc<Label> {
         &self.label
+    }
+
+    /// Why the pass ended early, when the plugin is to blame.
+    pub fn failure(&self) -> Option<&CallError> {
+        self.failure.as_ref()
     }
 
     async fn ask<T: Send + 'static>(
@@ -62,7 +68,11 @@ impl PluginPolicy {
         };
         let (run, answer) = self.env.work(job).await;
         self.run = run;
-        answer.map_err(|error| failed(error.to_string()))
+        answer.map_err(|error| {
+            let message = failed(error.to_string());
+            self.failure = Some(error);
+            message
+        })
     }
 }
 

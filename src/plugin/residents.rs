@@ -42,14 +42,16 @@ impl Default for Limits {
     }
 }
 
-/// Names a binding: its target and the plugin.
+/// Names a binding: its target, the plugin and what it is told.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BindingKey {
-    /// Name of the topic.
+    /// Name of the topic; for an assignor, of the group.
     pub target: Arc<str>,
     pub plugin: Arc<str>,
     /// The binding stays at this version whatever is active.
     pub pin: Option<Arc<str>>,
+    /// With other settings it is another binding, whose instance is made beside this one's.
+    pub settings: Settings,
 }
 
 /// What a plugin said about one batch, and who it was.
@@ -68,7 +70,6 @@ pub struct SlotState {
     pub key: BindingKey,
     pub version: Option<Arc<str>>,
     pub generation: u64,
-    pub settings: Settings,
     /// `live`, `unready: …`, `breaker: …`.
     pub state: String,
     pub has_instance: bool,
@@ -101,12 +102,12 @@ impl ShardPlugins {
 
     /// Makes a binding known or changes it; the same again changes nothing. No instance is made
     /// before the first call. `Err`: why no version can decide yet.
-    pub fn bind(&self, key: BindingKey, settings: Settings, live: Result<Live, String>) {
+    pub fn bind(&self, key: BindingKey, live: Result<Live, String>) {
         let mut slots = self.slots.borrow_mut();
         match slots.get(&key) {
-            Some(slot) => slot.update(live, settings),
+            Some(slot) => slot.update(live),
             None => {
-                let slot = Slot::new(&self.env, key.clone(), settings, live, self.limits);
+                let slot = Slot::new(&self.env, key.clone(), live, self.limits);
                 slots.insert(key, slot);
             }
         }
@@ -116,7 +117,18 @@ impl ShardPlugins {
     pub fn unbind(&self, key: &BindingKey) {
         let slot = self.slots.borrow_mut().remove(key);
         if let Some(slot) = slot {
-            slot.update(Err("it is not bound any more".into()), Settings::default());
+            slot.update(Err("it is not bound any more".into()));
+        }
+    }
+
+    /// Makes the binding's instance ahead of its first call.
+    ///
+    /// Errors: why there is none; the first call tries again.
+    pub async fn warm(&self, key: &BindingKey) -> Result<(), CallError> {
+        let slot = self.slots.borrow().get(key).cloned();
+        match slot {
+            Some(slot) => slot.warm().await,
+            None => Ok(()),
         }
     }
 

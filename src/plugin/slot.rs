@@ -4,7 +4,8 @@
 //! into the slot at once, whether or not the old instance is out: a batch is decided by exactly one
 //! generation, the new one waits for nobody, and an old instance that comes home goes to a worker
 //! to be dropped.
-//! Owns: the queue of calls, making an instance when there is none, breaker and account.
+//! Owns: the queue of calls, making an instance when there is none, the account.
+//! Leaves to others: not calling what keeps failing (`guard`).
 //! Invariant: at most one instance of the current serial exists; an instance whose call was given
 //! up or failed never serves another.
 //! Start reading at: [`Slot::decide`], then [`Slot::switch`].
@@ -12,13 +13,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::env::{Env, Instant};
-use crate::plugin::breaker::{Breaker, Gate};
-use crate::plugin::code::{Label, Live, Settings};
+use crate::plugin::code::Live;
 use crate::plugin::error::CallError;
+use crate::plugin::guard::Guard;
 use crate::plugin::instance::{Batch, Instance};
 use crate::plugin::meter::{Account, Around};
 use crate::plugin::residents::{BindingKey, Decision, Limits, SlotState};
@@ -39,10 +39,9 @@ struct Ticket {
 pub(super) struct Slot {
     env: Env,
     pub key: BindingKey,
-    settings: RefCell<Settings>,
     limits: Limits,
     live: RefCell<Result<Live, String>>,
-    /// Names the version and settings in force; grows with each change of either.
+    /// Names the version in force; grows with each change.
     serial: Cell<u64>,
     instance: RefCell<Option<Instance>>,
     /// The instance of the current serial is with a call.
@@ -51,10 +50,8 @@ pub(super) struct Slot {
     staged: RefCell<Option<(Live, Instance)>>,
     tickets: RefCell<VecDeque<Ticket>>,
     ticket_next: Cell<u64>,
-    breaker: RefCell<Breaker>,
-    /// Whose breaker the gauge counts as open.
-    counted_open: RefCell<Option<Arc<Label>>>,
-    last_failure: RefCell<String>,
+    /// Of the version in force.
+    guard: RefCell<Rc<Guard>>,
     account: Rc<Account>,
     used_at: Cell<Instant>,
     calls_total: Cell<u64>,
@@ -62,17 +59,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub fn new(
-        env: &Env,
-        key: BindingKey,
-        settings: Settings,
-        live: Result<Live, String>,
-        limits: Limits,
-    ) -> Rc<Self> {
+    pub fn new(env: &Env, key: BindingKey, live: Result<Live, String>, limits: Limits) -> Rc<Self> {
+        let guard = Guard::new(env, &key.target);
         Rc::new(Self {
             env: env.clone(),
             key,
-            settings: RefCell::new(settings),
             limits,
             live: RefCell::new(live),
             serial: Cell::new(1),
@@ -82,9 +73,7 @@ impl Slot {
             staged: RefCell::default(),
             tickets: RefCell::default(),
             ticket_next: Cell::new(0),
-            breaker: RefCell::default(),
-            counted_open: RefCell::default(),
-            last_failure: RefCell::default(),
+            guard: RefCell::new(guard),
             account: Account::new(limits.share, limits.burst_ns, monotonic_ns()),
             used_at: Cell::new(env.now()),
             calls_total: Cell::new(0),
@@ -98,11 +87,7 @@ impl Slot {
         if let Err(reason) = &*self.live.borrow() {
             return Err(CallError::NotReady(reason.clone()));
         }
-        let gate = self.breaker.borrow_mut().ask(self.now_ms());
-        if let Gate::Refuse { wait_ms } = gate {
-            return Err(CallError::BreakerOpen { wait_ms });
-        }
-        let mut probe = Probe { slot: self, is_open: gate == Gate::Probe };
+        let passage = self.guard.borrow().enter()?;
         let wall_end = Instant(self.env.now().0.saturating_add(self.limits.wall_ns));
         let mut lease = match self.lease_now() {
             Some(lease) => lease,
@@ -129,51 +114,15 @@ impl Slot {
         drop(lease);
         // What an older version did says nothing about the one in force.
         if is_current {
-            probe.is_open = false;
-            self.outcome(error);
+            self.count_failed(error);
+            passage.end_after(&label, used_ns / 1_000_000, error);
         }
         answer.map(|targets| Decision { targets, generation, label })
     }
 
-    fn now_ms(&self) -> u64 {
-        self.env.now().0 / 1_000_000
-    }
-
-    /// Tells the breaker.
-    fn outcome(&self, error: Option<&CallError>) {
-        let Some(error) = error.filter(|error| error.is_failure()) else {
-            self.breaker.borrow_mut().succeeded();
-            self.count_open();
-            return;
-        };
-        self.failed_total.set(self.failed_total.get() + 1);
-        self.last_failure.replace(error.to_string());
-        let jitter_ms = self.env.random() % 250;
-        let opened = self.breaker.borrow_mut().failed(self.now_ms(), jitter_ms);
-        self.count_open();
-        if opened && let Ok(live) = &*self.live.borrow() {
-            let (plugin, version) = (&*live.label.name, &*live.label.version);
-            let target = &*self.key.target;
-            tracing::error!(plugin, version, target, reason = %error, "breaker opened");
-        }
-    }
-
-    fn count_open(&self) {
-        let is_open = self.breaker.borrow().open_for_ms(self.now_ms()).is_some();
-        let mut counted = self.counted_open.borrow_mut();
-        match (&*counted, is_open) {
-            (Some(label), false) => {
-                label.metrics.open_breakers.dec();
-                *counted = None;
-            }
-            (None, true) => {
-                if let Ok(live) = &*self.live.borrow() {
-                    live.label.metrics.open_breakers.inc();
-                    *counted = Some(live.label.clone());
-                }
-            }
-            _ => {}
-        }
+    fn count_failed(&self, error: Option<&CallError>) {
+        let failed = u64::from(error.is_some_and(CallError::is_failure));
+        self.failed_total.set(self.failed_total.get() + failed);
     }
 
     /// The instance, when it is at home and nobody waits.
@@ -202,7 +151,7 @@ impl Slot {
     fn start_making(self: &Rc<Self>) {
         let Ok(live) = self.live.borrow().clone() else { return };
         self.is_making.set(true);
-        let (slot, settings) = (self.clone(), self.settings.borrow().clone());
+        let (slot, settings) = (self.clone(), self.key.settings.clone());
         let serial = self.serial.get();
         self.env.spawn(async move {
             let made = slot.env.work(move || Instance::make(&live, &settings)).await;
@@ -224,8 +173,9 @@ impl Slot {
             Err(error) => {
                 if let Ok(live) = &*self.live.borrow() {
                     live.label.count(0, 0, Some(&error));
+                    self.guard.borrow().outcome(&live.label, 0, Some(&error));
                 }
-                self.outcome(Some(&error));
+                self.count_failed(Some(&error));
                 // Everybody who waits for this instance learns why there is none.
                 for ticket in self.tickets.borrow().iter() {
                     ticket.verdict.replace(Some(error.clone()));
@@ -237,7 +187,7 @@ impl Slot {
 
     /// Makes an instance of `live` and holds it until [`Slot::switch`].
     pub async fn prepare(self: &Rc<Self>, live: Live) -> Result<(), CallError> {
-        let (ours, settings) = (live.clone(), self.settings.borrow().clone());
+        let (ours, settings) = (live.clone(), self.key.settings.clone());
         let serial = self.serial.get();
         let made = self.env.work(move || Instance::make(&ours, &settings)).await?;
         if serial != self.serial.get() {
@@ -265,10 +215,8 @@ impl Slot {
     /// Makes `live` the version that decides every later batch; if it was staged, at once.
     pub fn switch(&self, live: Live) {
         let staged = self.staged.take();
-        let is_staged = staged.as_ref().is_some_and(|(ours, _)| {
-            ours.generation == live.generation && ours.label.digest == live.label.digest
-        });
-        self.set(Ok(live), None);
+        let is_staged = staged.as_ref().is_some_and(|(ours, _)| ours.is_same(&live));
+        self.set(Ok(live));
         match staged {
             Some((_, instance)) if is_staged => {
                 self.instance.replace(Some(instance));
@@ -279,34 +227,31 @@ impl Slot {
         self.wake_first();
     }
 
-    /// Sets version and settings without preparing; no change, nothing happens.
-    pub fn update(&self, live: Result<Live, String>, settings: Settings) {
-        let same_version = match (&*self.live.borrow(), &live) {
-            (Ok(ours), Ok(new)) => {
-                ours.generation == new.generation && ours.label.digest == new.label.digest
-            }
+    /// Makes an instance ahead of the first call.
+    pub async fn warm(self: &Rc<Self>) -> Result<(), CallError> {
+        self.used_at.set(self.env.now());
+        self.lease().await.map(drop)
+    }
+
+    /// Sets the version without preparing; no change, nothing happens.
+    pub fn update(&self, live: Result<Live, String>) {
+        let is_same = match (&*self.live.borrow(), &live) {
+            (Ok(ours), Ok(new)) => ours.is_same(new),
             (Err(ours), Err(new)) => ours == new,
             _ => false,
         };
-        if same_version && *self.settings.borrow() == settings {
+        if is_same {
             return;
         }
         self.unstage();
-        self.set(live, Some(settings));
+        self.set(live);
         let tickets = self.tickets.borrow();
         tickets.iter().for_each(|ticket| ticket.waker.wake_by_ref());
     }
 
-    fn set(&self, live: Result<Live, String>, settings: Option<Settings>) {
-        if let Some(label) = self.counted_open.take() {
-            label.metrics.open_breakers.dec();
-        }
-        self.breaker.take();
-        self.last_failure.take();
+    fn set(&self, live: Result<Live, String>) {
+        self.guard.replace(Guard::new(&self.env, &self.key.target));
         *self.live.borrow_mut() = live;
-        if let Some(settings) = settings {
-            self.settings.replace(settings);
-        }
         self.serial.set(self.serial.get() + 1);
         // An instance that is out finds another serial when it comes home.
         self.is_out.set(false);
@@ -345,22 +290,15 @@ impl Slot {
 
     pub fn state(&self) -> SlotState {
         let live = self.live.borrow();
-        let now_ms = self.now_ms();
-        let open_for_ms = self.breaker.borrow().open_for_ms(now_ms);
-        let state = match (&*live, open_for_ms) {
-            (Err(reason), _) => format!("unready: {reason}"),
-            (Ok(_), Some(ms)) => {
-                let failure = self.last_failure.borrow();
-                format!("breaker: probe in {} s ({failure})", ms.div_ceil(1_000))
-            }
-            (Ok(_), None) => "live".into(),
+        let state = match &*live {
+            Err(reason) => format!("unready: {reason}"),
+            Ok(_) => self.guard.borrow().trouble().unwrap_or_else(|| "live".into()),
         };
         let live = live.as_ref().ok();
         SlotState {
             key: self.key.clone(),
             version: live.map(|live| live.label.version.clone()),
             generation: live.map_or(0, |live| live.generation),
-            settings: self.settings.borrow().clone(),
             state,
             has_instance: self.is_in_use(),
             waiting: self.tickets.borrow().len(),
@@ -374,26 +312,9 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(label) = self.counted_open.take() {
-            label.metrics.open_breakers.dec();
-        }
         self.unstage();
         if let Some(instance) = self.instance.take() {
             self.env.discard(instance);
-        }
-    }
-}
-
-/// The breaker's probe; given up without an outcome, the next call probes.
-struct Probe<'a> {
-    slot: &'a Rc<Slot>,
-    is_open: bool,
-}
-
-impl Drop for Probe<'_> {
-    fn drop(&mut self) {
-        if self.is_open {
-            self.slot.breaker.borrow_mut().abandoned(self.slot.now_ms());
         }
     }
 }

@@ -30,10 +30,15 @@ impl Core {
         let wanted = wanted(&self.image(), self.config.plugin_enabled, &binding.plugin);
         let wanted = wanted.map_err(not_live)?;
         let live = self.plugins.load(&self.env, &wanted).await.map_err(not_live)?;
+        let entered = self.plugins.enter_run(group, &binding.plugin, &binding.settings, &live);
+        let passage = entered.map_err(|error| not_live(error.to_string()))?;
+        let label = live.label.clone();
         let (settings, seen) = (plugin_settings(&binding.settings), Arc::new(shown(input)));
         let work =
             self.env.work(move || plugin::run_assignor(&live, &settings, seen, ASSIGN_BUDGET_NS));
-        match work.await {
+        let done = work.await;
+        passage.end(&label, done.as_ref().err());
+        match done {
             Ok(assigned) => Ok(Answer {
                 owners: assigned.owners,
                 version: wanted.version.as_str().into(),

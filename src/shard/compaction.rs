@@ -10,7 +10,7 @@ use crate::config::CompactionBinding;
 use crate::log::{CompactionJob, CompactionPolicy, CompactionReport, PassMode, PassRange};
 use crate::model::{PartitionIndex, TopicId};
 use crate::observe::CompactionOutcome;
-use crate::plugin::{PassInfo, PluginPolicy};
+use crate::plugin::{PassInfo, Passage, PluginPolicy};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::partition::Partition;
@@ -73,10 +73,14 @@ async fn compact(core: &Rc<Core>, partition: &Rc<Partition>, order: &Compact) ->
         None => log.compact(&job, None).await.map(|report| (report, String::new())),
         Some(binding) => {
             job.drop_ratio_max = (!order.approve).then_some(binding.drop_ratio_max);
-            let mut policy = open(core, partition, binding, range, now_ms).await?;
-            let label = policy.label().to_string();
+            let (mut policy, passage) = open(core, partition, binding, range, now_ms).await?;
+            let label = policy.label().clone();
             let decides: &mut dyn CompactionPolicy = &mut policy;
-            log.compact(&job, Some(decides)).await.map(|report| (report, label))
+            let done = log.compact(&job, Some(decides)).await;
+            if done.is_ok() || policy.failure().is_some() {
+                passage.end(&label, policy.failure());
+            }
+            done.map(|report| (report, label.to_string()))
         }
     };
     let (report, label) = result.map_err(|error| error.to_string())?;
@@ -92,13 +96,17 @@ async fn open(
     binding: &CompactionBinding,
     range: PassRange,
     now_ms: i64,
-) -> Result<PluginPolicy, String> {
+) -> Result<(PluginPolicy, Passage), String> {
     let plugin = &binding.plugin;
     let failed = |why: String| format!("policy {plugin}: {why}");
     let wanted = wanted(&core.image(), core.config.plugin_enabled, plugin).map_err(failed)?;
     let live = core.plugins.load(&core.env, &wanted).await.map_err(failed)?;
+    let topic = &partition.name.topic;
+    let entered = core.plugins.enter_run(topic, plugin, &binding.settings, &live);
+    let passage = entered.map_err(|error| failed(error.to_string()))?;
+    let label = live.label.clone();
     let pass = PassInfo {
-        topic: partition.name.topic.to_string(),
+        topic: topic.to_string(),
         partition: partition.index() as u32,
         now_ms,
         first_offset: range.first_offset,
@@ -106,8 +114,13 @@ async fn open(
         end_offset: range.end,
     };
     let settings = plugin_settings(&binding.settings);
-    let policy = PluginPolicy::open(&core.env, live, settings, pass).await;
-    policy.map_err(|error| failed(error.to_string()))
+    match PluginPolicy::open(&core.env, live, settings, pass).await {
+        Ok(policy) => Ok((policy, passage)),
+        Err(error) => {
+            passage.end(&label, Some(&error));
+            Err(failed(error.to_string()))
+        }
+    }
 }
 
 fn count(core: &Core, told: &Compacted) {

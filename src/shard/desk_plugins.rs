@@ -289,7 +289,7 @@ pub async fn unbind(core: &Rc<Core>, plugin: &str, from: &BindingTarget) -> Desk
     done(format!("{plugin} is not bound to {from} any more."))
 }
 
-/// The partitioner slots of one shard.
+/// What the plugins of one shard do.
 #[derive(Clone)]
 struct LookAtSlots;
 
@@ -297,7 +297,7 @@ impl Ask for LookAtSlots {
     type Told = Vec<SlotState>;
 
     fn start(self, core: &Rc<Core>) -> Work<Self::Told> {
-        Box::pin(std::future::ready(core.plugins.residents().states()))
+        Box::pin(std::future::ready(core.plugins.states()))
     }
 }
 
@@ -358,8 +358,8 @@ fn shown(core: &Core, image: &Image, bound: &Bound, states: &[SlotState]) -> Bin
 }
 
 fn is_slot_of(state: &SlotState, bound: &Bound) -> bool {
-    let at = matches!(&bound.target, Target::Topic(name) if *name == state.key.target);
-    at && *state.key.plugin == *bound.plugin.name
+    let (Target::Topic(target) | Target::Group(target)) = &bound.target;
+    *target == state.key.target && *state.key.plugin == *bound.plugin.name
 }
 
 pub async fn bindings(core: &Rc<Core>) -> DeskAnswer {

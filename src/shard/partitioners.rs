@@ -143,7 +143,14 @@ impl Core {
         loop {
             batch.partitions = partitions(self);
             let key = self.plugins.key(&partition.name.topic, binding);
-            let decision = self.plugins.residents().partition(&key, &batch).await?;
+            let answer = self.plugins.residents().partition(&key, &batch).await;
+            // Another binding may have come while this batch waited: then that one decides.
+            if matches!(answer, Err(CallError::NotReady(_)))
+                && key != self.plugins.key(&partition.name.topic, binding)
+            {
+                continue;
+            }
+            let decision = answer?;
             // The topic may have grown while the plugin thought: then it thinks again.
             if batch.partitions == partitions(self) {
                 return Ok(decision);

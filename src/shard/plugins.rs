@@ -4,34 +4,44 @@
 //! bindings that have none yet.
 //! Leaves to others: calling partitioners (`partitioners`), assignors (`assignors`), policies
 //! (`compaction`), what a binding is (`cluster`), instances and limits (`plugin`).
-//! Invariant: a version decides here only after an image said so; a start waits for no compile.
+//! Invariant: a version decides here only after an image said so; a start waits for no compile; a
+//! topic whose binding changes is decided by the binding before until the new one is ready.
 //! Start reading at: [`Plugins::follow`], then [`Prepare`].
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::cluster::{Image, PluginImage, PluginKind, PluginVersion, Target};
-use crate::config::{PartitionerBinding, PluginRef, PluginSettings, TopicSettings};
+use crate::config::{GroupSettings, PartitionerBinding, PluginRef, PluginSettings, TopicSettings};
 use crate::env::Env;
 use crate::plugin::{
-    BindingKey, CallError, Digest, Host, Limits, Live, Settings, ShardPlugins, SlotState, settings,
+    BindingKey, CallError, Digest, Host, Limits, Live, Passage, RunGuards, Settings, ShardPlugins,
+    SlotState, settings,
 };
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
+
+/// How long a changed binding may take to be made ready while the one before still decides.
+const CHANGE_MS_MAX: u64 = 10_000;
 
 /// The plugins of one shard.
 pub struct Plugins {
     /// Artefacts and native code; none in the simulator.
     host: Option<Arc<Host>>,
     residents: ShardPlugins,
-    known: RefCell<BTreeMap<BindingKey, Known>>,
+    /// Breakers of assignors and policies, whose instances live for one run.
+    runs: RunGuards,
+    /// What the last image binds, by topic.
+    known: RefCell<BTreeMap<Arc<str>, Known>>,
+    /// Which binding decides, by topic: what is known, or what was until that is ready.
+    deciding: RefCell<BTreeMap<Arc<str>, BindingKey>>,
 }
 
-/// What a binding was last told.
+/// The partitioner that an image binds to a topic.
 #[derive(Clone, Debug, PartialEq)]
 struct Known {
-    settings: PluginSettings,
+    key: BindingKey,
     wanted: Result<Wanted, String>,
 }
 
@@ -78,31 +88,52 @@ pub fn plugin_settings(pairs: &PluginSettings) -> Settings {
     settings(pairs.iter().cloned())
 }
 
-fn key_of(topic: &Arc<str>, binding: &PartitionerBinding) -> BindingKey {
+fn key_of(target: &Arc<str>, plugin: &PluginRef, pairs: &PluginSettings) -> BindingKey {
     BindingKey {
-        target: topic.clone(),
-        plugin: binding.plugin.name.as_str().into(),
-        pin: binding.plugin.pinned.as_deref().map(Into::into),
+        target: target.clone(),
+        plugin: plugin.name.as_str().into(),
+        pin: plugin.pinned.as_deref().map(Into::into),
+        settings: plugin_settings(pairs),
     }
 }
 
 impl Plugins {
     pub fn new(env: &Env, host: Option<Arc<Host>>) -> Self {
         let residents = ShardPlugins::new(env, Limits::default());
-        Self { host, residents, known: RefCell::default() }
+        let (known, deciding) = Default::default();
+        Self { host, residents, runs: RunGuards::new(env), known, deciding }
     }
 
     pub fn residents(&self) -> &ShardPlugins {
         &self.residents
     }
 
-    /// The key under which a topic's partitioner is called.
+    /// The binding that decides for a topic; while a changed one is made ready, the one before.
     pub fn key(&self, topic: &Arc<str>, binding: &PartitionerBinding) -> BindingKey {
-        key_of(topic, binding)
+        let deciding = self.deciding.borrow().get(topic).cloned();
+        deciding.unwrap_or_else(|| key_of(topic, &binding.plugin, &binding.settings))
     }
 
     pub fn host(&self) -> Option<Arc<Host>> {
         self.host.clone()
+    }
+
+    /// Every binding that this shard has called or will call.
+    pub fn states(&self) -> Vec<SlotState> {
+        let mut states = self.residents.states();
+        states.extend(self.runs.states());
+        states
+    }
+
+    /// Lets one run of an assignor or a policy through, or says that it failed too often.
+    pub fn enter_run(
+        &self,
+        target: &Arc<str>,
+        plugin: &PluginRef,
+        pairs: &PluginSettings,
+        live: &Live,
+    ) -> Result<Passage, CallError> {
+        self.runs.of(&key_of(target, plugin, pairs), live).enter()
     }
 
     /// Loads a version on a worker.
@@ -117,64 +148,145 @@ impl Plugins {
         loaded.await
     }
 
-    /// Brings the partitioners of this shard to what an image says. Switches prepared versions at
-    /// once; loads the others in the background.
+    /// Brings the plugins of this shard to what an image says. Switches prepared versions at
+    /// once; loads the others in the background, while what decided before goes on.
     pub fn follow(&self, core: &Rc<Core>, image: &Image) {
-        let enabled = core.config.plugin_enabled;
-        let values = image.broker_values(&core.config.values, core.identity.node_id);
-        let mut bound = BTreeMap::new();
-        for binding in image.bindings() {
-            let Target::Topic(name) = &binding.target else { continue };
-            let Some(topic) = image.topic(name) else { continue };
-            let settings = TopicSettings::effective(&values, &topic.configs);
-            let Some(partitioner) = settings.partitioner else { continue };
-            let wanted = wanted(image, enabled, &partitioner.plugin);
-            let known = Known { settings: partitioner.settings.clone(), wanted };
-            bound.insert(key_of(&topic.name, &partitioner), known);
-        }
+        let (bound, runs) = bound_by(core, image);
         for plugin in image.plugins() {
             self.residents.commit(&plugin.name, plugin.generation);
         }
+        self.runs.retain(|key| runs.contains(key));
         let before = std::mem::replace(&mut *self.known.borrow_mut(), bound.clone());
-        for key in before.keys().filter(|key| !bound.contains_key(key)) {
-            self.residents.unbind(key);
+        for (topic, known) in &before {
+            match bound.get(topic) {
+                None => self.forget(topic, &known.key),
+                Some(now) if now.key != known.key && !self.is_deciding(topic, &known.key) => {
+                    self.residents.unbind(&known.key);
+                }
+                Some(_) => {}
+            }
         }
-        for (key, known) in bound {
-            if before.get(&key) != Some(&known) {
-                self.bind(core, key, known);
+        for (topic, known) in bound {
+            if before.get(&topic) != Some(&known) {
+                self.bind(core, &topic, known);
             }
         }
     }
 
-    fn bind(&self, core: &Rc<Core>, key: BindingKey, known: Known) {
-        let settings = plugin_settings(&known.settings);
+    /// A topic without a partitioner.
+    fn forget(&self, topic: &Arc<str>, key: &BindingKey) {
+        self.residents.unbind(key);
+        if let Some(deciding) = self.deciding.borrow_mut().remove(topic) {
+            self.residents.unbind(&deciding);
+        }
+    }
+
+    fn is_deciding(&self, topic: &Arc<str>, key: &BindingKey) -> bool {
+        self.deciding.borrow().get(topic) == Some(key)
+    }
+
+    /// From now on this binding decides, and the one before is forgotten.
+    fn hand_over(&self, topic: &Arc<str>, key: &BindingKey) {
+        let before = self.deciding.borrow_mut().insert(topic.clone(), key.clone());
+        if let Some(before) = before.filter(|before| before != key) {
+            self.residents.unbind(&before);
+        }
+    }
+
+    fn bind(&self, core: &Rc<Core>, topic: &Arc<str>, known: Known) {
         let wanted = match known.wanted.clone() {
             Ok(wanted) => wanted,
-            Err(why) => return self.residents.bind(key, settings, Err(why)),
+            Err(why) => {
+                self.residents.bind(known.key.clone(), Err(why));
+                return self.hand_over(topic, &known.key);
+            }
         };
         // After a commit the slot decides by this generation already; nothing else changed then.
-        if self.decides(&key, &wanted, &settings) {
-            return;
+        if self.decides(&known.key, &wanted) {
+            return self.hand_over(topic, &known.key);
         }
-        let why = format!("{}@{} is being loaded", wanted.name, wanted.version);
-        self.residents.bind(key.clone(), settings.clone(), Err(why));
-        let core = core.clone();
+        let before = self.deciding.borrow().get(topic).cloned();
+        let before = before.and_then(|key| self.residents.state(&key));
+        let is_guarded = before.as_ref().is_some_and(|state| state.version.is_some());
+        // The one instance of a key makes way only when its successor is loaded.
+        if before.is_none_or(|state| state.key != known.key || !is_guarded) {
+            let why = format!("{}@{} is being loaded", wanted.name, wanted.version);
+            self.residents.bind(known.key.clone(), Err(why));
+        }
+        if !is_guarded {
+            self.hand_over(topic, &known.key);
+        }
+        let (core, topic) = (core.clone(), topic.clone());
         core.env.clone().spawn(async move {
-            let live = core.plugins.load(&core.env, &wanted).await;
-            // What was bound may have changed while the code was loaded.
-            if core.plugins.known.borrow().get(&key) == Some(&known) {
-                core.plugins.residents.bind(key, settings, live);
-            }
+            core.plugins.make_ready(&core, &topic, &known, &wanted).await;
         });
     }
 
-    fn decides(&self, key: &BindingKey, wanted: &Wanted, settings: &Settings) -> bool {
+    /// Loads a version for a binding and lets it decide. What decided before goes on meanwhile,
+    /// for [`CHANGE_MS_MAX`] at the longest.
+    async fn make_ready(&self, core: &Rc<Core>, topic: &Arc<str>, known: &Known, wanted: &Wanted) {
+        // What is bound may have changed while the code was loaded.
+        let is_wanted = || self.known.borrow().get(topic) == Some(known);
+        let mut ready = std::pin::pin!(async {
+            let live = self.load(&core.env, wanted).await;
+            if is_wanted() {
+                self.residents.bind(known.key.clone(), live);
+                let before = self.deciding.borrow().get(topic).cloned();
+                let before = before.filter(|before| *before != known.key);
+                let state = before.and_then(|before| self.residents.state(&before));
+                if state.is_some_and(|state| state.has_instance)
+                    && let Err(error) = self.residents.warm(&known.key).await
+                {
+                    let (plugin, version) = (&*wanted.name, wanted.version.as_str());
+                    tracing::warn!(plugin, version, topic = &**topic, %error, "no instance yet");
+                }
+            }
+        });
+        let end = core.env.now().plus_ms(CHANGE_MS_MAX);
+        let in_time = core.env.until(end, ready.as_mut()).await.is_some();
+        if is_wanted() {
+            self.hand_over(topic, &known.key);
+        }
+        if !in_time {
+            ready.await;
+        }
+    }
+
+    fn decides(&self, key: &BindingKey, wanted: &Wanted) -> bool {
         self.residents.state(key).is_some_and(|state: SlotState| {
             state.generation == wanted.generation
                 && state.version.as_deref() == Some(wanted.version.as_str())
-                && state.settings == *settings
         })
     }
+}
+
+/// What an image binds: partitioners by topic, and the keys of assignors and policies.
+fn bound_by(core: &Core, image: &Image) -> (BTreeMap<Arc<str>, Known>, BTreeSet<BindingKey>) {
+    let enabled = core.config.plugin_enabled;
+    let values = image.broker_values(&core.config.values, core.identity.node_id);
+    let (mut bound, mut runs) = (BTreeMap::new(), BTreeSet::new());
+    for binding in image.bindings() {
+        match &binding.target {
+            Target::Topic(name) => {
+                let Some(topic) = image.topic(name) else { continue };
+                let settings = TopicSettings::effective(&values, &topic.configs);
+                if let Some(policy) = &settings.compaction {
+                    runs.insert(key_of(&topic.name, &policy.plugin, &policy.settings));
+                }
+                let Some(partitioner) = settings.partitioner else { continue };
+                let key = key_of(&topic.name, &partitioner.plugin, &partitioner.settings);
+                let wanted = wanted(image, enabled, &partitioner.plugin);
+                bound.insert(topic.name.clone(), Known { key, wanted });
+            }
+            Target::Group(group) => {
+                let Some(configs) = image.group_configs(group) else { continue };
+                if let Some(assignor) = GroupSettings::effective(&values, configs).assignor {
+                    runs.insert(key_of(group, &assignor.plugin, &assignor.settings));
+                }
+            }
+        }
+    }
+    (bound, runs)
 }
 
 /// First phase of an activation on one shard: instances for every binding in use.

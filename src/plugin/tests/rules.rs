@@ -7,14 +7,17 @@ use crate::plugin::meter::Account;
 use crate::plugin::view::{Columns, PART_BYTES_MAX, PART_ROWS_MAX, View};
 use crate::plugin::{CallError, NOBODY};
 
-/// Plays `script`: `f` failure, `s` success, `?` ask, each with a time in ms.
+/// Plays `script`: `f` failure, `l` failure of a long call, `s` success, `a` given up, `?` ask,
+/// each with a time in ms.
 #[track_caller]
 fn check(script: &[(u64, char)], want: &[Gate]) {
     let mut breaker = Breaker::default();
     let mut gates = Vec::new();
     for &(now_ms, step) in script {
         match step {
-            'f' => drop(breaker.failed(now_ms, 0)),
+            'f' => drop(breaker.failed(now_ms, 0, 0)),
+            // A failure after four seconds in the plugin.
+            'l' => drop(breaker.failed(now_ms, 4_000, 0)),
             's' => breaker.succeeded(),
             'a' => breaker.abandoned(now_ms),
             _ => gates.push(breaker.ask(now_ms)),
@@ -31,6 +34,15 @@ fn three_failures_in_ten_seconds_open_the_breaker_for_one_second() {
     let opened = [(0, 'f'), (1, 'f'), (2, 'f'), (3, '?'), (1_001, '?'), (1_002, '?'), (1_003, '?')];
     let (before, last) = (Refuse { wait_ms: 999 }, Refuse { wait_ms: 1 });
     check(&opened, &[before, last, Probe, Refuse { wait_ms: 0 }]);
+}
+
+#[test]
+fn time_in_failing_calls_does_not_spread_failures_apart() {
+    use Gate::{Pass, Refuse};
+    let long = [(5_000, 'l'), (10_000, 'l'), (15_000, 'l'), (15_000, '?')];
+    check(&long, &[Refuse { wait_ms: 1_000 }]);
+    let rare = [(5_000, 'l'), (15_000, 'l'), (25_000, 'l'), (25_000, '?')];
+    check(&rare, &[Pass]);
 }
 
 #[test]
@@ -54,12 +66,12 @@ fn the_breaker_opens_for_at_most_a_minute() {
     let mut breaker = Breaker::default();
     let mut now_ms = 0;
     for _ in 0..3 {
-        breaker.failed(now_ms, 0);
+        breaker.failed(now_ms, 0, 0);
     }
     for _ in 0..20 {
         now_ms += breaker.open_for_ms(now_ms).expect("open");
         assert_eq!(breaker.ask(now_ms), Gate::Probe);
-        breaker.failed(now_ms, 0);
+        breaker.failed(now_ms, 0, 0);
     }
     assert_eq!(breaker.open_for_ms(now_ms), Some(60_000));
 }

@@ -19,7 +19,8 @@ use logmill::io::{self, Settings as RingSettings};
 use logmill::model::Offset;
 use logmill::observe::Metrics;
 use logmill::plugin::{
-    Batch, BindingKey, Compiler, Digest, Host, Limits, Live, Produced, ShardPlugins, settings,
+    Batch, BindingKey, Compiler, Digest, Host, Limits, Live, Produced, Settings, ShardPlugins,
+    settings,
 };
 use logmill::record::{HEADER_BYTES, Header, Records, Row, Span};
 use tempfile::TempDir;
@@ -62,13 +63,23 @@ impl Bench {
 }
 
 fn key() -> BindingKey {
-    BindingKey { target: "flights".into(), plugin: "p".into(), pin: None }
+    key_with(Default::default())
 }
 
-/// Plugins of one shard with the binding of [`key`] to `hostile` in this mode.
+/// As [`key`], told these settings.
+fn key_with(settings: Settings) -> BindingKey {
+    BindingKey { target: "flights".into(), plugin: "p".into(), pin: None, settings }
+}
+
+/// As [`key`], told to do this mischief.
+fn in_mode(mode: &str) -> BindingKey {
+    key_with(settings([("mode", mode)]))
+}
+
+/// Plugins of one shard with the binding of [`in_mode`] to `hostile`.
 fn hostile(env: &Env, live: &Live, mode: &str, limits: Limits) -> ShardPlugins {
     let plugins = ShardPlugins::new(env, limits);
-    plugins.bind(key(), settings([("mode", mode)]), Ok(live.clone()));
+    plugins.bind(in_mode(mode), Ok(live.clone()));
     plugins
 }
 

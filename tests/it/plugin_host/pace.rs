@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use logmill::env::yield_now;
 use logmill::plugin::{CallError, Limits, NOBODY, ShardPlugins, ticker};
 
-use super::{Bench, batch, hostile, key, on_ring, rss_bytes};
+use super::{Bench, batch, hostile, in_mode, key, on_ring, rss_bytes};
 
 const BUDGET_NS: u64 = 20_000_000;
 
@@ -32,7 +32,7 @@ fn an_endless_loop_yields_every_slice_and_dies_when_its_budget_is_gone() {
         });
         // The first call also waits for the making of its instance.
         let before = beats.get();
-        let error = plugins.partition(&key(), &batch(10, 0)).await.expect_err("a loop");
+        let error = plugins.partition(&in_mode("loop"), &batch(10, 0)).await.expect_err("a loop");
         (error, beats.get() - before, plugins.states()[0].spent_ns)
     });
     assert!(matches!(error, CallError::Budget { used_ms: 20..40 }), "{error:?}");
@@ -49,11 +49,11 @@ fn a_slow_but_legal_plugin_gets_its_share_and_no_more() {
         let limits = Limits { share: 0.1, burst_ns: 2_000_000, ..Limits::default() };
         let plugins = hostile(&env, &live, "short", limits);
         let ours = plugins.clone();
-        ours.partition(&key(), &batch(1, 0)).await.expect("slow, not wrong");
+        ours.partition(&in_mode("short"), &batch(1, 0)).await.expect("slow, not wrong");
         let before_ns = plugins.states()[0].spent_ns;
         let task = env.spawn(async move {
             loop {
-                ours.partition(&key(), &batch(1, 0)).await.expect("slow, not wrong");
+                ours.partition(&in_mode("short"), &batch(1, 0)).await.expect("slow, not wrong");
             }
         });
         let start = Instant::now();
@@ -80,7 +80,8 @@ fn a_call_past_its_wall_limit_is_given_up_and_the_next_one_gets_a_new_instance()
         };
         let plugins = hostile(&env, &live, "loop", limits);
         for _ in 0..2 {
-            let error = plugins.partition(&key(), &batch(1, 0)).await.expect_err("a loop");
+            let error =
+                plugins.partition(&in_mode("loop"), &batch(1, 0)).await.expect_err("a loop");
             assert!(matches!(error, CallError::Wall | CallError::Busy), "{error:?}");
         }
     });
@@ -97,7 +98,7 @@ fn a_call_that_is_dropped_in_flight_spoils_its_instance_and_nothing_else() {
         let plugins = hostile(&env, &live, "slow", limits);
         let ours = plugins.clone();
         let task = env.spawn(async move {
-            let _ = ours.partition(&key(), &batch(1, 0)).await;
+            let _ = ours.partition(&in_mode("slow"), &batch(1, 0)).await;
             panic!("aborted in the middle");
         });
         while plugins.states()[0].spent_ns == 0 {
@@ -105,7 +106,8 @@ fn a_call_that_is_dropped_in_flight_spoils_its_instance_and_nothing_else() {
         }
         env.spawner().abort(task);
         yield_now().await;
-        let answer = plugins.partition(&key(), &batch(2, 0)).await.expect("slow, not wrong");
+        let answer =
+            plugins.partition(&in_mode("slow"), &batch(2, 0)).await.expect("slow, not wrong");
         assert_eq!(answer.targets, [NOBODY; 2]);
         let state = plugins.states().remove(0);
         assert_eq!((state.waiting, state.failed_total), (0, 0), "nobody failed");
@@ -121,22 +123,24 @@ fn three_failures_open_the_breaker_and_a_probe_follows() {
     on_ring(|env| async move {
         let plugins = hostile(&env, &live, "trap", unbounded());
         for _ in 0..3 {
-            let error = plugins.partition(&key(), &batch(1, 0)).await.expect_err("a trap");
+            let error =
+                plugins.partition(&in_mode("trap"), &batch(1, 0)).await.expect_err("a trap");
             assert_eq!(error.word(), "trap", "{error:?}");
         }
-        let error = plugins.partition(&key(), &batch(1, 0)).await.expect_err("open");
+        let error = plugins.partition(&in_mode("trap"), &batch(1, 0)).await.expect_err("open");
         let CallError::BreakerOpen { wait_ms } = error else { panic!("{error:?}") };
         assert!(0 < wait_ms && wait_ms <= 1_250, "{wait_ms}");
         assert_eq!(gauge.get(), 1);
         let state = plugins.states()[0].state.clone();
         assert!(state.starts_with("breaker: probe in") && state.contains("trap"), "{state}");
         env.sleep_ms(wait_ms + 1).await;
-        let error = plugins.partition(&key(), &batch(1, 0)).await.expect_err("the probe");
+        let error = plugins.partition(&in_mode("trap"), &batch(1, 0)).await.expect_err("the probe");
         assert_eq!(error.word(), "trap", "{error:?}");
-        let error = plugins.partition(&key(), &batch(1, 0)).await.expect_err("open for longer");
+        let error =
+            plugins.partition(&in_mode("trap"), &batch(1, 0)).await.expect_err("open for longer");
         let CallError::BreakerOpen { wait_ms } = error else { panic!("{error:?}") };
         assert!(1_250 < wait_ms, "{wait_ms}");
-        plugins.unbind(&key());
+        plugins.unbind(&in_mode("trap"));
         assert_eq!(gauge.get(), 0, "forgotten with its binding");
     });
     assert_eq!(instances.get(), 0);
@@ -152,7 +156,10 @@ fn every_call_that_waits_for_an_instance_learns_why_there_is_none() {
         for _ in 0..5 {
             let (plugins, failed) = (plugins.clone(), failed.clone());
             env.spawn(async move {
-                let error = plugins.partition(&key(), &batch(1, 0)).await.expect_err("refused");
+                let error = plugins
+                    .partition(&in_mode("init-fail"), &batch(1, 0))
+                    .await
+                    .expect_err("refused");
                 assert_eq!(error.to_string(), "it refused its settings: refused as asked");
                 failed.set(failed.get() + 1);
             });
@@ -173,7 +180,7 @@ fn calls_are_served_in_the_order_in_which_they_came() {
         for number in 0..20 {
             let (plugins, served) = (plugins.clone(), served.clone());
             env.spawn(async move {
-                plugins.partition(&key(), &batch(1, number)).await.expect("an answer");
+                plugins.partition(&in_mode("short"), &batch(1, number)).await.expect("an answer");
                 served.borrow_mut().push(number);
             });
         }
@@ -190,7 +197,7 @@ fn an_unknown_binding_and_one_without_a_version_are_not_ready() {
         let plugins = ShardPlugins::new(&env, Limits::default());
         let error = plugins.partition(&key(), &batch(1, 0)).await.expect_err("unknown");
         assert_eq!(error.word(), "not_ready");
-        plugins.bind(key(), Default::default(), Err("p has no active version".into()));
+        plugins.bind(key(), Err("p has no active version".into()));
         let error = plugins.partition(&key(), &batch(1, 0)).await.expect_err("nothing active");
         assert_eq!(error.to_string(), "not ready: p has no active version");
     });
@@ -202,7 +209,7 @@ fn a_shard_that_sleeps_gets_no_ticks() {
     let live = bench.live("p", "murmur2", 1);
     on_ring(|env| async move {
         let plugins = ShardPlugins::new(&env, unbounded());
-        plugins.bind(key(), Default::default(), Ok(live));
+        plugins.bind(key(), Ok(live));
         // The first call makes the instance; the second needs no turn of the ring.
         plugins.partition(&key(), &batch(1, 0)).await.expect("an answer");
         plugins.partition(&key(), &batch(1, 0)).await.expect("an answer");
@@ -219,7 +226,7 @@ fn idle_instances_go_and_come_back_with_the_next_call() {
     let instances = live.label.metrics.instances.clone();
     on_ring(|env| async move {
         let plugins = ShardPlugins::new(&env, unbounded());
-        plugins.bind(key(), Default::default(), Ok(live));
+        plugins.bind(key(), Ok(live));
         let first = plugins.partition(&key(), &batch(5, 0)).await.expect("an answer").targets;
         plugins.evict_idle(10_000);
         assert!(plugins.states()[0].has_instance, "used just now");
@@ -245,7 +252,8 @@ fn a_memory_bomb_on_a_shard_gives_its_memory_back() {
         for _ in 0..12 {
             let plugins = hostile(&env, &live, "bomb", limits);
             let start = Instant::now();
-            let error = plugins.partition(&key(), &batch(1, 0)).await.expect_err("a bomb");
+            let error =
+                plugins.partition(&in_mode("bomb"), &batch(1, 0)).await.expect_err("a bomb");
             assert_eq!(error, CallError::Memory);
             assert!(start.elapsed() < Duration::from_secs(10));
         }

@@ -11,7 +11,7 @@ use logmill::plugin::{
 };
 use logmill::sim;
 
-use super::{batch, key};
+use super::{batch, key_with};
 
 /// Everything belongs to the partition that the setting `to` names.
 fn constant(metrics: &Arc<Metrics>, version: &str, generation: u64) -> Live {
@@ -42,14 +42,17 @@ fn a_native_partitioner_is_bound_asked_and_replaced_in_every_world() {
         env.spawn(async move {
             let plugins = ShardPlugins::new(&world_env, Limits::default());
             let to = settings([("to", "3")]);
-            plugins.bind(key(), to, Ok(constant(&metrics, "1", 1)));
-            let first = plugins.partition(&key(), &batch(2, 0)).await.expect("an answer");
+            let key = key_with(to);
+            plugins.bind(key.clone(), Ok(constant(&metrics, "1", 1)));
+            let first = plugins.partition(&key, &batch(2, 0)).await.expect("an answer");
             plugins.prepare(constant(&metrics, "2", 2)).await.expect("prepared");
-            let between = plugins.partition(&key(), &batch(2, 0)).await.expect("an answer");
+            let between = plugins.partition(&key, &batch(2, 0)).await.expect("an answer");
             assert!(plugins.commit("p", 2));
-            let second = plugins.partition(&key(), &batch(2, 0)).await.expect("an answer");
-            plugins.bind(key(), settings([("to", "99")]), Ok(constant(&metrics, "2", 2)));
-            let error = plugins.partition(&key(), &batch(2, 0)).await.expect_err("out of range");
+            let second = plugins.partition(&key, &batch(2, 0)).await.expect("an answer");
+            let wrong = key_with(settings([("to", "99")]));
+            plugins.bind(wrong.clone(), Ok(constant(&metrics, "2", 2)));
+            plugins.warm(&wrong).await.expect("made ahead of its first call");
+            let error = plugins.partition(&wrong, &batch(2, 0)).await.expect_err("out of range");
             assert_eq!(error.word(), "malformed");
             for decision in [first, between, second] {
                 assert_eq!(decision.targets, [3, 3]);

@@ -11,7 +11,7 @@ use logmill::io::{Node, Settings as RingSettings};
 use logmill::model::ShardId;
 use logmill::plugin::{CallError, Limits, Live, NOBODY, ShardPlugins};
 
-use super::{Bench, batch, hostile, key, on_ring};
+use super::{Bench, batch, hostile, in_mode, key, on_ring};
 
 const SHARDS: u16 = 3;
 const SWAPS: u64 = 1_000;
@@ -33,7 +33,7 @@ fn serve(node: &Arc<Node>, id: ShardId, live: Live, decided: &Arc<Decided>) {
     let env = shard.env();
     let limits = Limits { share: 1e3, ..Limits::default() };
     let plugins = ShardPlugins::new(&env, limits);
-    plugins.bind(key(), Default::default(), Ok(live));
+    plugins.bind(key(), Ok(live));
     let stop = Rc::new(Cell::new(false));
     let running = Rc::new(Cell::new(TASKS));
     for salt in 0..TASKS {
@@ -146,7 +146,7 @@ fn a_version_that_cannot_start_leaves_the_one_before_alone() {
     let bad = bench.live("p", "by-airport", 2);
     on_ring(|env| async move {
         let plugins = ShardPlugins::new(&env, Limits::default());
-        plugins.bind(key(), Default::default(), Ok(good));
+        plugins.bind(key(), Ok(good));
         let before = plugins.partition(&key(), &batch(5, 0)).await.expect("an answer");
         let error = plugins.prepare(bad).await.expect_err("by-airport needs settings");
         assert_eq!(error.word(), "init");
@@ -169,13 +169,14 @@ fn a_switch_does_not_wait_for_the_call_in_flight() {
             ..Limits::default()
         };
         let plugins = hostile(&env, &slow, "short", limits);
-        plugins.partition(&key(), &batch(1, 0)).await.expect("made");
+        plugins.partition(&in_mode("short"), &batch(1, 0)).await.expect("made");
         let is_done = Rc::new(Cell::new(false));
         let (ours, done) = (plugins.clone(), is_done.clone());
         let stop = AtomicBool::new(false);
         env.spawn(async move {
             while !stop.load(Relaxed) {
-                let decision = ours.partition(&key(), &batch(1, 0)).await.expect("an answer");
+                let decision =
+                    ours.partition(&in_mode("short"), &batch(1, 0)).await.expect("an answer");
                 assert_eq!(decision.targets, [NOBODY]);
                 stop.store(decision.generation == 2, Relaxed);
             }
@@ -184,7 +185,7 @@ fn a_switch_does_not_wait_for_the_call_in_flight() {
         yield_now().await;
         plugins.prepare(quick.clone()).await.expect("prepared");
         assert!(plugins.commit("p", 2));
-        let decision = plugins.partition(&key(), &batch(1, 0)).await.expect("an answer");
+        let decision = plugins.partition(&in_mode("short"), &batch(1, 0)).await.expect("an answer");
         assert_eq!(decision.generation, 2, "no batch after the commit is decided by the old one");
         while !is_done.get() {
             env.sleep_ms(1).await;
@@ -200,8 +201,8 @@ fn pinned_bindings_do_not_follow_the_active_version() {
         let plugins = ShardPlugins::new(&env, Limits::default());
         let mut pinned = key();
         pinned.pin = Some("murmur2".into());
-        plugins.bind(key(), Default::default(), Ok(first.clone()));
-        plugins.bind(pinned.clone(), Default::default(), Ok(first));
+        plugins.bind(key(), Ok(first.clone()));
+        plugins.bind(pinned.clone(), Ok(first));
         for key in [&key(), &pinned] {
             plugins.partition(key, &batch(1, 0)).await.expect("an answer");
         }

@@ -4,6 +4,8 @@
 //! Leaves to others: the broker (`harness`), exact errors (`client`), the host alone
 //! (`plugin_host`).
 //! Start reading at: [`Stage`].
+mod breakers;
+mod change;
 mod input;
 mod mischief;
 mod restart;
