@@ -1,11 +1,14 @@
 //! Canaries: brokers with a seeded mistake, or on a disk that lies, which the checks must catch.
 //!
-//! Each mistake is made outside of the product's code: by a setting, a fault of the disk, or a
-//! harness that lies about how the last process ended.
+//! Each mistake is made outside of the product's code: by a setting, a fault of the disk, a clock
+//! that runs away, a file that somebody changed, or a harness that lies about how the last process
+//! ended.
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use logmill::api::node::LastEnd;
-use logmill::sim::{Death, Faults};
+use logmill::base::crc32c;
+use logmill::env::{Env, IoError, OpenHow};
+use logmill::sim::{DATA_DIR, Death, Faults, MachineId, World};
 
 use super::{Outcome, Plan, run};
 
@@ -65,4 +68,67 @@ fn a_sync_that_lies_is_noticed() {
 fn a_crash_that_passes_for_a_stop_is_noticed() {
     let plan = Plan { pretend: Some(LastEnd::Stopped), ..small() };
     caught(&plan, &["epoch"]);
+}
+
+/// The setting and the clock make the node forget producers while their batches are in flight.
+#[test]
+fn an_idempotent_producer_that_is_forgotten_writes_twice() {
+    let settings = vec![("producer.id.expiration.ms", "1")];
+    let faults = Faults { reset_per_1000: 10, ..small().faults };
+    let plan = Plan { settings, faults, jump_ms: Some(100_000), ..small() };
+    caught(&plan, &["is there twice"]);
+}
+
+#[test]
+fn producers_that_a_restart_forgets_write_twice() {
+    let plan = Plan { forget_producers: true, lives_min: 6, ..small() };
+    caught(&plan, &["is there twice"]);
+}
+
+#[test]
+fn clocks_that_run_away_harm_nobody() {
+    let faults = Faults { reset_per_1000: 10, ..small().faults };
+    let plan = Plan { faults, jump_ms: Some(100_000), ..small() };
+    for seed in 0..4 {
+        let outcome = run(seed, &plan);
+        assert!(outcome.broken.is_empty(), "SEED={seed}: {:#?}", outcome.broken);
+    }
+}
+
+/// Moves the node's wall clock again and again.
+pub async fn jump_for_ever(env: Env, world: World, jump_ms: i64) {
+    loop {
+        env.sleep_ms(1).await;
+        world.jump_wall_ms(MachineId::FIRST, jump_ms);
+    }
+}
+
+/// Puts a snapshot without producers in the place of each one, as if a start did not read them.
+pub fn forget_producers(world: &World) {
+    let mut shards = world.boot(MachineId::FIRST, 1);
+    let emptied = world.block_on(&mut shards, empty_snapshots);
+    emptied.expect("the disk works");
+    world.crash(MachineId::FIRST, shards);
+}
+
+async fn empty_snapshots(env: Env) -> Result<(), IoError> {
+    // Kafka's version 1: version, checksum of what follows, number of producers.
+    let none = 0_i32.to_be_bytes();
+    let bytes = [&1_i16.to_be_bytes()[..], &crc32c(&none).to_be_bytes(), &none].concat();
+    if !env.exists(DATA_DIR).await? {
+        return Ok(());
+    }
+    for dir in env.list_dir(DATA_DIR).await?.into_iter().filter(|entry| entry.is_dir) {
+        let dir = format!("{DATA_DIR}/{}", dir.name);
+        for file in env.list_dir(&dir).await? {
+            if !file.name.ends_with(".snapshot") {
+                continue;
+            }
+            let file = env.open(&format!("{dir}/{}", file.name), OpenHow::ReadWrite).await?;
+            env.truncate(&file, 0).await?;
+            env.write_all_at(&file, 0, vec![bytes.clone().into()]).await?;
+            env.sync_data(&file).await?;
+        }
+    }
+    Ok(())
 }

@@ -40,6 +40,10 @@ pub struct Plan {
     pub look_at_ends: bool,
     /// The next start is told this about every end.
     pub pretend: Option<LastEnd>,
+    /// The node's wall clock jumps by so much again and again.
+    pub jump_ms: Option<i64>,
+    /// What each process left about producers is gone before the next one starts.
+    pub forget_producers: bool,
 }
 
 impl Plan {
@@ -53,6 +57,8 @@ impl Plan {
             death: None,
             look_at_ends: true,
             pretend: None,
+            jump_ms: None,
+            forget_producers: false,
         }
     }
 }
@@ -142,7 +148,11 @@ impl Run {
         }
         self.start()?;
         self.lives += 1;
-        let tasks = clients::start(&self.site, &self.memory);
+        let mut tasks = clients::start(&self.site, &self.memory);
+        if let Some(jump_ms) = self.plan.jump_ms {
+            let (env, world) = (self.site.env.clone(), self.broker.world.clone());
+            tasks.push(self.site.env.spawn(canaries::jump_for_ever(env, world, jump_ms)));
+        }
         let model = self.site.model.clone();
         let goal = model.borrow().ops + 100 + self.dice.below(2 * self.plan.ops_min / 5);
         let moving = self.broker.run_until(HANGS_MS, || {
@@ -166,9 +176,14 @@ impl Run {
     }
 
     fn end(&mut self, dies: bool) -> Result<(), String> {
-        if !dies {
-            return self.stop();
+        let ended = if dies { self.die() } else { self.stop() };
+        if self.plan.forget_producers {
+            canaries::forget_producers(&self.broker.world);
         }
+        ended
+    }
+
+    fn die(&mut self) -> Result<(), String> {
         let death = match self.plan.death {
             Some(death) => death,
             None if self.dice.chance(400) => Death::Crash,
