@@ -9,13 +9,16 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::task::Poll;
 
 use tracing::{debug, info};
 
 use crate::api::frames::{Frame, FrameReader};
 use crate::api::{Answer, Client, Close, dispatch};
+use crate::base::Bytes;
 use crate::env::local::Notify;
 use crate::env::net::Socket;
+use crate::env::{Spawner, TaskId};
 use crate::shard::Core;
 use crate::shard::budget::Permit;
 
@@ -27,11 +30,24 @@ const PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long answers go on after the peer's end of stream.
 const HALF_CLOSED_MS_MAX: u64 = 10_000;
 
+/// Bytes of an answer that are sent at once, and how long the other end may take for them.
+const SEND_BYTES: usize = 1024 * 1024;
+const SEND_MS_MAX: u64 = 60_000;
+
 struct Pending {
     answer: Answer,
     bytes: usize,
     /// Held until the answer is written.
     _permit: Option<Permit>,
+}
+
+/// Ends a task when dropped; one that has ended already is left alone.
+struct Ending(Spawner, TaskId);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.abort(self.1);
+    }
 }
 
 #[derive(Default)]
@@ -61,6 +77,13 @@ impl Queue {
         self.filled.notify_all();
     }
 
+    /// Waits until no answer will be written any more.
+    async fn ended(&self) {
+        while !self.ended.get() {
+            self.filled.changed().await;
+        }
+    }
+
     fn answered(&self, bytes: usize, started: bool) {
         self.count.set(self.count.get() - 1);
         self.bytes.set(self.bytes.get() - bytes);
@@ -74,12 +97,13 @@ pub async fn serve(core: Rc<Core>, socket: Socket, client: Client) {
     let queue = Rc::new(Queue::default());
     core.metrics.connections.open_connections.inc();
     let writer = core.env.spawn(write_answers(core.clone(), socket.clone(), queue.clone()));
+    // However this ends, also when the shard stops.
+    let _writer = Ending(core.env.spawner(), writer);
     let result = read_requests(&core, &socket, &client, &queue).await;
     queue.ended.set(true);
     queue.filled.notify_all();
     if let Err(close) = result {
         debug!(peer = %client.peer, reason = %close, "connection closed");
-        core.env.spawner().abort(writer);
     } else {
         // The peer closed its sending half: what it asked before is still answered, in time.
         let at = core.env.now().plus_ms(HALF_CLOSED_MS_MAX);
@@ -89,7 +113,7 @@ pub async fn serve(core: Rc<Core>, socket: Socket, client: Client) {
             }
         };
         if core.env.until(at, answered).await.is_none() {
-            core.env.spawner().abort(writer);
+            debug!(peer = %client.peer, "half-closed connection closed before its last answers");
         }
     }
     core.metrics.connections.open_connections.dec();
@@ -124,10 +148,16 @@ async fn next_frame(
     queue: &Queue,
 ) -> Result<Option<Frame>, Close> {
     let mut next = std::pin::pin!(frames.next());
+    let mut ended = std::pin::pin!(queue.ended());
     loop {
         let at = core.env.now().plus_ms(core.config.connections_idle_ms.max(0) as u64);
-        match core.env.until(at, next.as_mut()).await {
-            Some(frame) => return Ok(frame?),
+        let event = std::future::poll_fn(|cx| match next.as_mut().poll(cx) {
+            Poll::Ready(frame) => Poll::Ready(Some(frame)),
+            Poll::Pending => ended.as_mut().poll(cx).map(|()| None),
+        });
+        match core.env.until(at, event).await {
+            Some(Some(frame)) => return Ok(frame?),
+            Some(None) => return Err(Close::Gone),
             None if 0 < queue.count.get() => {}
             None => return Err(Close::Idle),
         }
@@ -137,7 +167,7 @@ async fn next_frame(
 async fn write_answers(core: Rc<Core>, socket: Socket, queue: Rc<Queue>) {
     loop {
         let head = queue.pending.borrow_mut().pop_front();
-        let Some(Pending { answer, bytes, _permit }) = head else {
+        let Some(Pending { mut answer, bytes, _permit }) = head else {
             if queue.ended.get() {
                 return;
             }
@@ -146,7 +176,7 @@ async fn write_answers(core: Rc<Core>, socket: Socket, queue: Rc<Queue>) {
         };
         let started = answer.is_started();
         let sent = match answer.finish().await {
-            Ok(Some(slices)) => core.env.send_all(&socket, slices).await.is_ok(),
+            Ok(Some(slices)) => send(&core, &socket, slices).await,
             Ok(None) => true,
             Err(close) => {
                 info!(reason = %close, "connection closed");
@@ -155,6 +185,7 @@ async fn write_answers(core: Rc<Core>, socket: Socket, queue: Rc<Queue>) {
         };
         if !sent {
             queue.ended.set(true);
+            queue.filled.notify_all();
             queue.pending.borrow_mut().clear();
             queue.count.set(1);
             let _ = core.env.shutdown_send(&socket).await;
@@ -163,5 +194,57 @@ async fn write_answers(core: Rc<Core>, socket: Socket, queue: Rc<Queue>) {
         if !sent {
             return;
         }
+    }
+}
+
+/// Sends an answer piece by piece; false when the other end is gone or takes nothing any more.
+async fn send(core: &Core, socket: &Socket, mut rest: Vec<Bytes>) -> bool {
+    while !rest.is_empty() {
+        let piece = take_front(&mut rest, SEND_BYTES);
+        let at = core.env.now().plus_ms(SEND_MS_MAX);
+        match core.env.until(at, core.env.send_all(socket, piece)).await {
+            Some(Ok(())) => {}
+            Some(Err(_)) => return false,
+            None => {
+                info!(ms = SEND_MS_MAX, "connection closed: its end takes no answer");
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Takes at most `bytes` from the front of the slices, in order.
+fn take_front(slices: &mut Vec<Bytes>, bytes: usize) -> Vec<Bytes> {
+    let mut left = bytes;
+    let whole = slices.iter().take_while(|slice| {
+        let fits = slice.len() <= left;
+        left -= if fits { slice.len() } else { 0 };
+        fits
+    });
+    let whole = whole.count();
+    let behind = slices.split_off(whole);
+    let mut front = std::mem::replace(slices, behind);
+    if 0 < left
+        && let Some(cut) = slices.first_mut()
+    {
+        front.push(cut.split_to(left));
+    }
+    front
+}
+
+#[test]
+fn pieces_of_an_answer_are_the_answer() {
+    let lengths = [3, 0, 7, 1, 0, 12, 2];
+    let all: Vec<Bytes> = lengths.iter().map(|n| Bytes::from(vec![*n as u8; *n])).collect();
+    for piece_bytes in 1..30 {
+        let (mut rest, mut sent) = (all.clone(), Vec::new());
+        while !rest.is_empty() {
+            let piece = take_front(&mut rest, piece_bytes).concat();
+            assert!(piece.len() <= piece_bytes);
+            assert!(piece.len() == piece_bytes || rest.is_empty());
+            sent.extend(piece);
+        }
+        assert_eq!(sent, all.concat());
     }
 }

@@ -17,6 +17,9 @@ use crate::shard::budget::{Budget, Permit};
 const HEADER_BYTES: usize = 4;
 /// Frames above this get a buffer of their own.
 const EXACT_ABOVE_BYTES: usize = 16 * 1024;
+/// Of a large frame, so much must come within that time.
+const STEP_BYTES: usize = 1024 * 1024;
+const STEP_MS_MAX: u64 = 60_000;
 /// Chunks without a large frame after which multishot is worth its cancel again.
 const SMALL_CHUNKS_MIN: u32 = 16;
 
@@ -29,6 +32,8 @@ pub enum FrameError {
     Length { bytes: i32, max: usize },
     #[error("connection ended inside a request")]
     Truncated,
+    #[error("less than {bytes} bytes of a request came in {ms} ms")]
+    Slow { bytes: usize, ms: u64 },
 }
 
 impl From<IoError> for FrameError {
@@ -119,11 +124,21 @@ impl FrameReader {
                 self.carry.extend_from_slice(behind);
             }
         }
-        let buf = self.env.receive_exact(&self.socket, buf, frame_bytes).await;
-        let buf = buf.map_err(|error| match error {
-            IoError::Truncated => FrameError::Truncated,
-            error => FrameError::Io(error),
-        })?;
+        while buf.len() < frame_bytes {
+            buf = self.receive(buf, frame_bytes).await?;
+        }
         Ok(Frame { bytes: self.env.freeze(buf), permit: Some(permit) })
+    }
+
+    /// The next part of a large frame: who holds a part of the budget has to make progress.
+    async fn receive(&self, buf: Vec<u8>, frame_bytes: usize) -> Result<Vec<u8>, FrameError> {
+        let want = frame_bytes.min(buf.len().saturating_add(STEP_BYTES));
+        let at = self.env.now().plus_ms(STEP_MS_MAX);
+        match self.env.until(at, self.env.receive_exact(&self.socket, buf, want)).await {
+            Some(Ok(buf)) => Ok(buf),
+            Some(Err(IoError::Truncated)) => Err(FrameError::Truncated),
+            Some(Err(error)) => Err(FrameError::Io(error)),
+            None => Err(FrameError::Slow { bytes: STEP_BYTES, ms: STEP_MS_MAX }),
+        }
     }
 }

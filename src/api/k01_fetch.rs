@@ -57,24 +57,39 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
         READ_COMMITTED => Isolation::Committed,
         _ => Isolation::Uncommitted,
     };
+    let mut granted = None;
+    let mut bytes_now_max = bytes_max;
     let mut response = loop {
         let (mut response, wanted) = plan(&core, &body, version);
         let failed = response.responses.iter().flat_map(|topic| &topic.partitions);
         let mut answer_now = failed.clone().any(|partition| partition.error_code != 0);
-        let told = read(&core, &wanted, bytes_max, isolation).await?;
+        let told = read(&core, &wanted, bytes_now_max, isolation).await?;
         let mut bytes = 0;
         for (wanted, told) in wanted.iter().zip(told) {
-            answer_now |= told.error.is_error() || told.diverging.is_some();
+            // More would not fit, so waiting for `min_bytes` helps nobody.
+            answer_now |= told.error.is_error() || told.diverging.is_some() || told.more;
             core.metrics.count_error(KEY, told.error);
             bytes += told.bytes;
             let (topic, partition) = wanted.place;
             fill(&mut response.responses[topic].partitions[partition], told, version);
         }
         let late = deadline <= core.env.now();
-        if answer_now || late || wanted.is_empty() || bytes_min <= bytes {
+        if !(answer_now || late || wanted.is_empty() || bytes_min <= bytes) {
+            granted = None;
+            wait(&core, &wanted, &response, deadline).await;
+            continue;
+        }
+        if bytes == 0 {
             break response;
         }
-        wait(&core, &wanted, &response, deadline).await;
+        if let Some(permit) = granted.take().or_else(|| core.sending.try_take(bytes)) {
+            request.hold(permit);
+            break response;
+        }
+        // Slow readers hold too much: these records go back, and are read again when they fit.
+        drop(response);
+        bytes_now_max = bytes;
+        granted = Some(core.sending.take(bytes).await);
     };
     if LEADER_HINT_VERSION <= version {
         hint_leader(&core, &mut response);

@@ -3,6 +3,7 @@
 //! Owns: which keys and versions are advertised, when a connection is closed instead of answered.
 //! Leaves to others: partitions, groups and metadata (`shard`), codecs (`wire`).
 //! Start reading at: [`dispatch`], then any `kNN_*.rs`.
+use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use crate::base::Bytes;
 use crate::model::{ErrorCode, ShardId};
 use crate::shard::Core;
+use crate::shard::budget::Permit;
 use crate::wire::protocol::{decode_request_header, frame_response};
 use crate::wire::{Api, Message, Reader, WireError};
 
@@ -77,20 +79,24 @@ pub enum Close {
 
 type Work = Pin<Box<dyn Future<Output = Result<Option<Vec<Bytes>>, Close>>>>;
 
+/// What the memory of a response is charged to, until it is sent.
+type Held = Rc<RefCell<Option<Permit>>>;
+
 /// The answer to one request, at work or waiting for its turn.
 pub struct Answer {
     work: Work,
     started: bool,
+    _held: Held,
 }
 
 impl Answer {
     fn in_turn(work: impl Future<Output = Result<Option<Vec<Bytes>>, Close>> + 'static) -> Self {
-        Self { work: Box::pin(work), started: false }
+        Self { work: Box::pin(work), started: false, _held: Held::default() }
     }
 
     /// What had to happen in the order of arrival has happened; `work` only waits.
     fn started(work: impl Future<Output = Result<Option<Vec<Bytes>>, Close>> + 'static) -> Self {
-        Self { work: Box::pin(work), started: true }
+        Self { work: Box::pin(work), started: true, _held: Held::default() }
     }
 
     pub fn is_started(&self) -> bool {
@@ -98,8 +104,10 @@ impl Answer {
     }
 
     /// The response as slices to send; `None` when the client wants none (acks=0).
-    pub async fn finish(self) -> Result<Option<Vec<Bytes>>, Close> {
-        self.work.await
+    ///
+    /// What they are charged to is given back when the answer is dropped.
+    pub async fn finish(&mut self) -> Result<Option<Vec<Bytes>>, Close> {
+        self.work.as_mut().await
     }
 }
 
@@ -114,6 +122,7 @@ pub struct Request {
     /// The whole frame, for a handler that lets another shard answer.
     pub frame: Bytes,
     reader: Reader,
+    held: Held,
 }
 
 impl Request {
@@ -134,6 +143,7 @@ impl Request {
             client_id: header.client_id,
             frame,
             reader,
+            held: Held::default(),
         })
     }
 
@@ -142,6 +152,11 @@ impl Request {
         let body = M::decode(&mut self.reader, self.version)?;
         self.reader.finish()?;
         Ok(body)
+    }
+
+    /// Keeps a permit until the response is sent.
+    pub fn hold(&self, permit: Permit) {
+        self.held.replace(Some(permit));
     }
 
     /// The framed response.
@@ -165,13 +180,17 @@ pub fn dispatch(core: &Rc<Core>, client: &Client, frame: Bytes, eager: bool) -> 
             Err(close) => Answer::in_turn(async { Err(close) }),
         };
     }
-    Answer::in_turn(async move {
-        let request = Request::parse(&core, &client, frame)?;
+    let held = Held::default();
+    let kept = held.clone();
+    let answer = Answer::in_turn(async move {
+        let mut request = Request::parse(&core, &client, frame)?;
+        request.held = kept;
         let (key, start) = (request.key, core.env.now());
         let result = perform(request).await;
         core.metrics.count_request(key, ErrorCode::None, core.env.now().0 - start.0);
         result
-    })
+    });
+    Answer { _held: held, ..answer }
 }
 
 /// Runs the handler of a request on this shard. Changes of metadata run on shard 0.

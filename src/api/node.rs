@@ -85,6 +85,7 @@ pub async fn run_first(
         LastEnd::Stopped => Opened::AfterStop,
         LastEnd::Crashed => Opened::AfterCrash,
     };
+    core.sweep(&image).await;
     controller.publish(&image.into(), opened).await;
     let largest = core.ask_all(&LargestProducerId).await.unwrap_or_default();
     controller.reserve_producer_ids(largest.into_iter().max().unwrap_or(-1));

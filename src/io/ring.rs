@@ -63,6 +63,8 @@ pub struct Uring {
     event_armed: bool,
     /// The earliest timeout in the ring, where sleeps are bounded by one.
     timeout_armed: Option<Instant>,
+    /// Where its entry points until the kernel has copied it.
+    timeout_left: Box<types::Timespec>,
     stats: Rc<Stats>,
 }
 
@@ -115,6 +117,7 @@ impl Uring {
             reaped: Vec::new(),
             event_armed: false,
             timeout_armed: None,
+            timeout_left: Box::default(),
             stats,
         })
     }
@@ -389,11 +392,10 @@ impl Uring {
         }
         self.timeout_armed = Some(deadline);
         let left = deadline.0.saturating_sub(self.node.now().0);
-        let time = types::Timespec::from(Duration::from_nanos(left));
-        let entry = opcode::Timeout::new(&raw const time).build();
+        // An entry that the kernel has not taken yet sees the newer, earlier time: it may.
+        *self.timeout_left = types::Timespec::from(Duration::from_nanos(left));
+        let entry = opcode::Timeout::new(&raw const *self.timeout_left).build();
         self.push(&entry.user_data(USER_DATA_TIMEOUT));
-        // The kernel copies the time when it takes the entry, so it must do that here.
-        self.enter(0, None);
     }
 
     fn enter_turn(&mut self, seam: &Seam, sleep: bool) {

@@ -92,8 +92,9 @@ impl Log {
         if segment_max < bytes as u64 {
             return Err(AppendError::SegmentTooSmall { bytes, max: segment_max });
         }
-        if state.config.queue_bytes_max < state.queue_bytes.saturating_add(bytes) {
-            return Err(AppendError::Busy { bytes: state.queue_bytes });
+        let queued = self.host.queued.get();
+        if self.host.queue_bytes_max < queued.saturating_add(bytes) {
+            return Err(AppendError::Busy { bytes: queued });
         }
         if batch.header().has_producer() && !batch.header().is_control() {
             state.expire_producers(wall_ms);
@@ -195,6 +196,7 @@ impl Log {
         let slices = [stored.head.clone(), stored.body.clone()];
         state.queue.push_back(Item::Batch { position, end, slices });
         state.queue_bytes += bytes;
+        self.host.queued.set(self.host.queued.get() + bytes);
         stored
     }
 

@@ -165,13 +165,19 @@ impl Log {
         Ok(())
     }
 
-    /// Renames the directory to `<topic>-<p>.<unique>-delete`, durably, and removes that.
+    /// Renames the directory to `<topic>-<p>.<unique>-delete`, durably; that is removed later: by
+    /// a task of its own, or by the next start.
     pub(super) async fn move_away(&self) -> Result<(), DiskError> {
         let (high, low) = (self.host.env.random(), self.host.env.random());
         let gone = self.place.delete_path(u128::from(high) << 64 | u128::from(low));
         self.files.rename(&self.dir, &gone).await?;
         self.files.sync_dir(&self.place.dir).await?;
-        let removed = self.host.env.remove_dir_all(&gone).await;
-        removed.map_err(|source| DiskError::new("remove", &gone, source))
+        let env = self.host.env.clone();
+        self.host.env.spawn(async move {
+            if let Err(error) = env.remove_dir_all(&gone).await {
+                tracing::warn!(%error, "{gone} cannot be removed; the next start tries again");
+            }
+        });
+        Ok(())
     }
 }

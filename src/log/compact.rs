@@ -298,6 +298,7 @@ impl<'a> Pass<'a> {
         for at in 0..self.sources.len() {
             let mut walk = self.walk(at);
             while let Some((header, _)) = walk.next().await? {
+                self.log.check_open()?;
                 records += header.record_count.max(0) as u64;
                 if header.is_control() || header.is_transactional() {
                     self.has_transactions = true;

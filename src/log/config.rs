@@ -25,8 +25,6 @@ pub struct LogConfig {
     pub producer_expiration_ms: i64,
     /// Producers remembered per partition; beyond it the longest silent ones are forgotten.
     pub producers_max: usize,
-    /// Bytes accepted and not yet written; beyond it appends are refused until the disk follows.
-    pub queue_bytes_max: usize,
     /// `delete.retention.ms`: how long a tombstone stays after the first pass that saw it.
     pub delete_retention_ms: i64,
     /// `min.compaction.lag.ms`: records younger than this are not compacted.
@@ -48,7 +46,6 @@ impl Default for LogConfig {
             flush_ms: i64::MAX,
             producer_expiration_ms: 24 * 60 * 60 * 1_000,
             producers_max: 100_000,
-            queue_bytes_max: 256 << 20,
             delete_retention_ms: 24 * 60 * 60 * 1_000,
             min_compaction_lag_ms: 0,
             decompressed_bytes_max: 256 << 20,

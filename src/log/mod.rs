@@ -47,10 +47,10 @@ pub use compact::{
 pub use config::LogConfig;
 pub use disk::DiskError;
 pub use epochs::{EpochCache, EpochStart};
-pub use names::LogPlace;
+pub use names::{LogPlace, is_delete_name};
 pub use producers::{SequenceError, WINDOW_BATCHES_MAX};
 pub use progress::Ends;
-pub use read::{FirstBatch, ReadError, Watch};
+pub use read::{FirstBatch, Found, ReadError, Watch};
 pub use timestamps::{TimestampError, TimestampHit};
 
 use disk::Files;
@@ -116,6 +116,9 @@ pub struct Recovered {
 pub struct LogHost {
     pub env: Env,
     tail: Rc<TailLedger>,
+    /// Bytes that logs of the shard accepted and did not yet write.
+    queued: Rc<Cell<usize>>,
+    queue_bytes_max: usize,
     trace: Rc<RefCell<Option<Trace>>>,
     counters: Rc<Counters>,
 }
@@ -141,14 +144,27 @@ fn add(counter: &Cell<u64>, count: u64) {
 }
 
 impl LogHost {
-    /// `tail_bytes_max` bounds the batches kept in memory for readers, over all logs of the shard.
-    pub fn new(env: Env, tail_bytes_max: usize) -> Self {
-        let tail = TailLedger::new(tail_bytes_max);
-        Self { env, tail, trace: Rc::default(), counters: Rc::default() }
+    /// Both bounds are over all logs of the shard: `tail_bytes_max` of the batches kept in memory
+    /// for readers, `queue_bytes_max` of what is accepted and not yet written; beyond it appends
+    /// are refused until the disk follows.
+    pub fn new(env: Env, tail_bytes_max: usize, queue_bytes_max: usize) -> Self {
+        Self {
+            env,
+            tail: TailLedger::new(tail_bytes_max),
+            queued: Rc::default(),
+            queue_bytes_max,
+            trace: Rc::default(),
+            counters: Rc::default(),
+        }
     }
 
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Bytes that logs of this shard accepted and did not yet write.
+    pub fn queued_bytes(&self) -> usize {
+        self.queued.get()
     }
 
     /// Bytes that the tails of this shard hold.
@@ -368,11 +384,6 @@ impl Log {
         self.state.borrow().closed.len() + 1
     }
 
-    /// Bytes that were accepted and are not yet written.
-    pub fn queued_bytes(&self) -> usize {
-        self.state.borrow().queue_bytes
-    }
-
     fn event(&self, event: LogEvent) {
         let trace = self.host.trace.borrow().clone();
         if let Some(trace) = trace {
@@ -395,7 +406,8 @@ impl Log {
         }
         state.life = Life::Offline(error);
         state.queue.clear();
-        state.queue_bytes = 0;
+        let queued = std::mem::take(&mut state.queue_bytes);
+        self.host.queued.set(self.host.queued.get() - queued);
         state.safe_waiters.take_all(&mut wakers);
         state.stable_waiters.take_all(&mut wakers);
         state.watchers.take_all(&mut wakers);

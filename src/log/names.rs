@@ -41,6 +41,15 @@ impl LogPlace {
     }
 }
 
+/// Whether a directory is one that [`LogPlace::delete_path`] named.
+pub fn is_delete_name(name: &str) -> bool {
+    let unique = name.strip_suffix("-delete").and_then(|rest| rest.rsplit_once('.'));
+    unique.is_some_and(|(place, unique)| {
+        let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        unique.len() == 32 && unique.bytes().all(hex) && place.contains('-')
+    })
+}
+
 /// Path of a file that is named after an offset.
 pub fn file_path(dir: &str, base: Offset, suffix: &str) -> String {
     format!("{dir}/{:020}{suffix}", base.0)

@@ -26,6 +26,14 @@ pub enum FirstBatch {
     IfItFits,
 }
 
+/// Whole batches, in order.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub slices: Vec<Bytes>,
+    /// The byte limit or the end of a segment cut it short: there is more below `upper`.
+    pub more: bool,
+}
+
 /// Why nothing could be read.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ReadError {
@@ -77,7 +85,7 @@ impl Log {
         bytes_max: usize,
         first: FirstBatch,
         upper: Offset,
-    ) -> Result<Vec<Bytes>, ReadError> {
+    ) -> Result<Found, ReadError> {
         let mut from = from;
         let upper = {
             let state = self.state.borrow();
@@ -91,7 +99,7 @@ impl Log {
             upper.min(state.progress.safe_end)
         };
         if upper <= from {
-            return Ok(Vec::new());
+            return Ok(Found::default());
         }
         if let Some(found) = self.tail.read(from, bytes_max, first, upper) {
             add(&self.host.counters.tail_reads_total, 1);
@@ -104,7 +112,7 @@ impl Log {
             match (found, view.next) {
                 // Compaction may have emptied the end of a segment.
                 (None, Some(next)) if next < upper => from = next,
-                (found, _) => return Ok(found.into_iter().collect()),
+                (found, _) => return Ok(found.unwrap_or_default()),
             }
         }
     }
@@ -117,7 +125,7 @@ impl Log {
         bytes_max: usize,
         first: FirstBatch,
         upper: Offset,
-    ) -> Result<Option<Bytes>, ReadError> {
+    ) -> Result<Option<Found>, ReadError> {
         let mut at = view.position;
         let mut want = bytes_max.max(READ_BYTES_MIN);
         loop {
@@ -126,6 +134,7 @@ impl Log {
             let chunk = self.files.read(&view.file, &view.path, at, want_now).await?;
             // Where the answer begins and ends within the chunk.
             let (mut start, mut end) = (None, 0);
+            let mut next = from;
             let mut needs = 0;
             loop {
                 if at + end as u64 == view.bytes {
@@ -147,14 +156,17 @@ impl Log {
                         let too_much = bytes_max < end + bytes - begin;
                         let wanted = from <= header.last_offset();
                         let alone = start.is_none() && first == FirstBatch::Always;
-                        if upper <= header.last_offset() || (wanted && too_much && !alone) {
-                            let found = start.map_or(Bytes::new(), |start| chunk.slice(start..end));
-                            return Ok(Some(found));
+                        let above = upper <= header.last_offset();
+                        if above || (wanted && too_much && !alone) {
+                            let found = start.map(|start| chunk.slice(start..end));
+                            let slices = found.into_iter().collect();
+                            return Ok(Some(Found { slices, more: !above }));
                         }
                         if wanted {
                             start = Some(begin);
                         }
                         end += bytes;
+                        next = header.next_offset();
                         if upper <= header.next_offset() {
                             break;
                         }
@@ -162,7 +174,8 @@ impl Log {
                 }
             }
             if let Some(start) = start {
-                return Ok(Some(chunk.slice(start..end)));
+                let slices = vec![chunk.slice(start..end)];
+                return Ok(Some(Found { slices, more: next < upper }));
             }
             at += end as u64;
             if at == view.bytes {

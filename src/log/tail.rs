@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use crate::base::Bytes;
-use crate::log::FirstBatch;
+use crate::log::{FirstBatch, Found};
 use crate::model::Offset;
 use crate::record::{Header, StoredBatch};
 
@@ -126,19 +126,20 @@ impl Tail {
         bytes_max: usize,
         rule: FirstBatch,
         upper: Offset,
-    ) -> Option<Vec<Bytes>> {
+    ) -> Option<Found> {
         let batches = self.batches.borrow();
         if from < batches.kept.front()?.base {
             return None;
         }
         let first = batches.kept.partition_point(|kept| kept.last < from);
         let mut out = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut more) = (0, false);
         for kept in batches.kept.range(first..) {
             let size = kept.head.len() + kept.body.len();
             let alone = out.is_empty() && rule == FirstBatch::Always;
             let full = !alone && bytes_max < bytes + size;
             if upper <= kept.last || full {
+                more = kept.last < upper;
                 break;
             }
             out.push(kept.head.clone());
@@ -147,7 +148,7 @@ impl Tail {
             }
             bytes += size;
         }
-        Some(out)
+        Some(Found { slices: out, more })
     }
 
     /// Forgets the batches below `offset`: compaction gave them another form.

@@ -15,6 +15,7 @@ mod life;
 mod values;
 
 const TAIL_BYTES: usize = 8 << 10;
+const QUEUE_BYTES: usize = 1 << 30;
 
 fn place() -> LogPlace {
     LogPlace {
@@ -52,7 +53,7 @@ fn batch(time: i64, values: &[&str]) -> CheckedBatch {
 async fn open(env: &Env, config: LogConfig, epoch: i32, start: Start) -> Result<Rc<Log>, LogError> {
     env.create_dir_all("data").await.unwrap();
     env.sync_dir("").await.unwrap();
-    let host = LogHost::new(env.clone(), TAIL_BYTES);
+    let host = LogHost::new(env.clone(), TAIL_BYTES, QUEUE_BYTES);
     Log::open(&host, place(), config, LeaderEpoch(epoch), start).await
 }
 
@@ -62,8 +63,8 @@ async fn read_all(log: &Log) -> Vec<(Header, Bytes)> {
     let mut from = ends.log_start;
     let mut out = Vec::new();
     while from < ends.high_watermark {
-        let slices = log.read(from, 700, FirstBatch::Always, ends.high_watermark).await.unwrap();
-        let bytes = Bytes::from(slices.concat());
+        let found = log.read(from, 700, FirstBatch::Always, ends.high_watermark).await.unwrap();
+        let bytes = Bytes::from(found.slices.concat());
         assert!(!bytes.is_empty(), "nothing at {from} of {ends:?}");
         let mut at = 0;
         while at < bytes.len() {

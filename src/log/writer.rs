@@ -243,6 +243,7 @@ impl Log {
             return;
         }
         state.queue_bytes -= bytes;
+        self.host.queued.set(self.host.queued.get() - bytes);
         let more = state.progress.safe(end);
         state.safe_waiters.take(end, &mut wakers);
         if more {

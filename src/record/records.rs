@@ -65,7 +65,8 @@ pub struct Records {
 }
 
 impl Records {
-    /// Decodes a whole batch (header and body). `out_bytes_max` bounds the decompressed body.
+    /// Decodes a whole batch (header and body). `out_bytes_max` bounds the decompressed body, and
+    /// apart from it the table over it.
     ///
     /// An uncompressed body is not copied. Work in proportion to the body: for compressed ones
     /// call it on a worker.
@@ -96,7 +97,11 @@ impl Records {
         if usize::try_from(said).is_ok_and(|said| possible < said) {
             return Err(RecordError::Count { found: possible, said });
         }
-        let mut rows = Vec::with_capacity(usize::try_from(said).unwrap_or(0));
+        let rows_count = usize::try_from(said).unwrap_or(0);
+        let too_many = RecordError::TooMany { max: out_bytes_max };
+        let left = out_bytes_max.checked_sub(Self::rows_bytes(rows_count));
+        let mut left = left.ok_or_else(|| too_many.clone())?;
+        let mut rows = Vec::with_capacity(rows_count);
         let mut headers = Vec::new();
         let mut last = -1;
         for record in Walker::new(&buf, said) {
@@ -107,6 +112,8 @@ impl Records {
             }
             last = delta;
             let headers_start = headers.len() as u32;
+            let more = record.header_count.saturating_mul(size_of::<HeaderRow>());
+            left = left.checked_sub(more).ok_or_else(|| too_many.clone())?;
             for field in Headers::new(&buf, &record) {
                 let (name, value) = field?;
                 headers.push(HeaderRow { name: Span::new(Some(name)), value: Span::new(value) });
@@ -121,6 +128,11 @@ impl Records {
             });
         }
         Ok(Self { header, buf, rows, headers })
+    }
+
+    /// Bytes of the table for so many records, their headers apart.
+    pub fn rows_bytes(count: usize) -> usize {
+        count.saturating_mul(size_of::<Row>())
     }
 
     pub fn key(&self, row: &Row) -> Option<&[u8]> {

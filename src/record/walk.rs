@@ -28,6 +28,8 @@ pub enum RecordError {
     Trailing { extra: usize },
     #[error("offset delta {delta} of record {index} is out of order")]
     Delta { index: usize, delta: i32 },
+    #[error("the table of records and headers would take more than {max} bytes")]
+    TooMany { max: usize },
     #[error("decompression: {0}")]
     Codec(#[from] crate::record::CodecError),
 }

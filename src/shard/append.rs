@@ -13,19 +13,16 @@ use crate::config::TopicSettings;
 use crate::env::local::oneshot;
 use crate::log::{AppendError, Appended};
 use crate::model::{ErrorCode, PartitionIndex, TopicId};
-use crate::record::{
-    BatchError, CheckedBatch, Codec, Limits, RECORD_BYTES_MIN, Records, TimestampRule, Zstd,
-};
+use crate::record::{BatchError, CheckedBatch, Codec, Limits, TimestampRule, Zstd};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::partition::{Partition, timestamp_type};
+use crate::shard::unpack::check_plain;
 
 pub use crate::log::Acks;
 
 /// Error texts name at most so many records.
 pub const RECORD_ERRORS_MAX: usize = 1_000;
-/// A batch that must be looked into may unpack to so much.
-pub const DECOMPRESSED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// From here a client may send zstd (KIP-110).
 const ZSTD_VERSION: i16 = 7;
 
@@ -109,7 +106,7 @@ fn append(
         Ok(checked) => checked,
         Err(told) => return ready(told),
     };
-    if settings.partitioner.is_none() && !partition.turnstile.is_busy() {
+    if !looks_inside(&settings, &checked) && !partition.turnstile.is_busy() {
         let put = put(core, &partition, checked, acks);
         return Box::pin(acknowledged(partition, put));
     }
@@ -131,7 +128,17 @@ fn append(
     })
 }
 
-/// Everything that can be said without offsets and without the partitioner.
+/// Whether a plugin or an unpacked batch must be waited for before it gets offsets.
+pub fn looks_inside(settings: &TopicSettings, batch: &CheckedBatch) -> bool {
+    settings.partitioner.is_some() || packs_keys(settings, batch)
+}
+
+/// Whether keys that must be there are compressed.
+pub fn packs_keys(settings: &TopicSettings, batch: &CheckedBatch) -> bool {
+    settings.cleanup.compact && batch.header().codec() != Some(Codec::None)
+}
+
+/// Everything that can be said without offsets, without unpacking and without the partitioner.
 fn check(
     core: &Core,
     settings: &TopicSettings,
@@ -148,22 +155,13 @@ fn check(
         let text = "transactions are not supported yet";
         return Err(AppendTold::failed(ErrorCode::InvalidTxnState, text));
     }
-    // Records are not looked into here; a count that cannot be true would still move the log's end.
-    let header = checked.header();
-    let count = header.record_count as usize;
-    if header.codec() == Some(Codec::None)
-        && checked.body().len() < count.saturating_mul(RECORD_BYTES_MIN)
-    {
-        let text = "the batch is too short for the records that it claims";
-        return Err(AppendTold::failed(ErrorCode::InvalidRecord, text));
-    }
     if (settings.segment_bytes as usize) < checked.len_bytes() {
         return Err(AppendTold::failed(ErrorCode::RecordListTooLarge, ""));
     }
     let rule = timestamp_rule(settings);
     checked.check_timestamps(&rule, core.env.wall_ms()).map_err(refused)?;
-    if settings.cleanup.compact {
-        check_keys(&checked)?;
+    if checked.header().codec() == Some(Codec::None) {
+        check_plain(&checked, settings.cleanup.compact)?;
     }
     Ok(checked)
 }
@@ -174,23 +172,6 @@ fn timestamp_rule(settings: &TopicSettings) -> TimestampRule {
         before_max_ms: settings.timestamp_before_max_ms,
         after_max_ms: settings.timestamp_after_max_ms,
     }
-}
-
-/// A compacted topic takes no record without a key; the answer names those that lack one.
-fn check_keys(checked: &CheckedBatch) -> Result<(), AppendTold> {
-    let records = Records::decode(checked.bytes(), DECOMPRESSED_BYTES_MAX);
-    let records =
-        records.map_err(|error| AppendTold::failed(ErrorCode::InvalidRecord, error.to_string()))?;
-    let keyless = records.rows.iter().enumerate().filter(|(_, row)| row.key.is_null());
-    let text = "Compacted topic cannot accept message without key";
-    let errors: Vec<(i32, String)> =
-        keyless.map(|(at, _)| (at as i32, text.to_owned())).take(RECORD_ERRORS_MAX).collect();
-    if errors.is_empty() {
-        return Ok(());
-    }
-    let told =
-        AppendTold::failed(ErrorCode::InvalidRecord, "One or more records have been rejected");
-    Err(AppendTold { record_errors: errors, ..told })
 }
 
 /// Gives offsets and queues the write; nothing waits here.

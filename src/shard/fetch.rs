@@ -54,6 +54,8 @@ pub struct ReadTold {
     pub records: Vec<Bytes>,
     /// Of `records`.
     pub bytes: usize,
+    /// A limit of bytes cut the records short: who asks again gets more at once.
+    pub more: bool,
 }
 
 impl ReadTold {
@@ -67,11 +69,13 @@ impl ReadTold {
             leader,
             records: Vec::new(),
             bytes: 0,
+            more: false,
         }
     }
 
     /// Keeps the offsets and drops the records: they do not fit the response any more.
     pub fn withhold(&mut self) {
+        self.more |= 0 < self.bytes;
         self.records.clear();
         self.bytes = 0;
     }
@@ -140,13 +144,15 @@ async fn read(
         Isolation::Committed => ends.last_stable_offset,
     };
     if upper <= from || (bytes_max == 0 && !first) {
+        told.more = from < upper;
         return told;
     }
     let first = if first { FirstBatch::Always } else { FirstBatch::IfItFits };
     match log.read(from, bytes_max, first, upper).await {
-        Ok(records) => {
-            told.bytes = records.iter().map(Bytes::len).sum();
-            told.records = records;
+        Ok(found) => {
+            told.bytes = found.slices.iter().map(Bytes::len).sum();
+            told.records = found.slices;
+            told.more = found.more;
             told
         }
         Err(error) => {

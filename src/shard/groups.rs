@@ -29,6 +29,9 @@ use crate::shard::partition::Partition;
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 /// Bytes that a replay reads at once.
 const REPLAY_BYTES: usize = 1024 * 1024;
+/// Pauses between two tries to load a coordinator.
+const RELOAD_MS_MIN: u64 = 1_000;
+const RELOAD_MS_MAX: u64 = 30_000;
 /// One batch of a coordinator unpacked.
 const REPLAY_BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -89,7 +92,30 @@ impl Groups {
     }
 
     /// Opens the coordinator of a partition that was just opened, and loads it in the background.
+    ///
+    /// Until it is loaded it answers 14, so that clients come again; a load that failed is tried
+    /// again from the start.
     pub fn open(&self, core: &Rc<Core>, partition: &Rc<Partition>) {
+        let mut shard = self.begin(core, partition);
+        let (core, partition) = (core.clone(), partition.clone());
+        core.env.clone().spawn(async move {
+            let mut pause_ms = RELOAD_MS_MIN;
+            while let Err(error) = shard.load().await {
+                tracing::error!(partition = %partition.name, %error, pause_ms, "groups not loaded");
+                core.env.sleep_ms(pause_ms).await;
+                pause_ms = (2 * pause_ms).min(RELOAD_MS_MAX);
+                if !core.groups.has(&shard) {
+                    return;
+                }
+                shard.feed(|groups, turn| groups.unload(turn, ErrorCode::NotCoordinator));
+                shard = core.groups.begin(&core, &partition);
+            }
+            shard.run_timers().await;
+        });
+    }
+
+    /// An empty coordinator takes its place.
+    fn begin(&self, core: &Rc<Core>, partition: &Rc<Partition>) -> Rc<GroupShard> {
         let coordinator = Coordinator::new(GroupConfig::new(&core.config));
         let shard = Rc::new(GroupShard {
             core: core.clone(),
@@ -101,15 +127,12 @@ impl Groups {
             rearm: Notify::default(),
         });
         self.shards.borrow_mut().insert(partition.index(), shard.clone());
-        core.env.spawn(async move {
-            if let Err(error) = shard.load().await {
-                tracing::error!(partition = %shard.partition.name, %error, "groups not loaded");
-                shard.feed(|groups, turn| groups.unload(turn, ErrorCode::NotCoordinator));
-                shard.core.groups.shards.borrow_mut().remove(&shard.partition.index());
-                return;
-            }
-            shard.run_timers().await;
-        });
+        shard
+    }
+
+    fn has(&self, shard: &Rc<GroupShard>) -> bool {
+        let shards = self.shards.borrow();
+        shards.get(&shard.partition.index()).is_some_and(|known| Rc::ptr_eq(known, shard))
     }
 
     /// Ends the coordinator of a partition that is gone.
@@ -243,7 +266,7 @@ impl GroupShard {
         while at < end {
             let batches = log.read(at, REPLAY_BYTES, FirstBatch::Always, end).await;
             let batches = batches.map_err(|error| error.to_string())?;
-            let next = self.replay(&batches)?;
+            let next = self.replay(&batches.slices)?;
             if next <= at {
                 return Err(format!("no batch at offset {at}"));
             }

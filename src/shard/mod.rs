@@ -40,7 +40,9 @@ pub mod partition;
 pub mod partitioners;
 pub mod plugins;
 pub mod producer_ids;
+pub mod sweep;
 pub mod trial;
+pub mod unpack;
 
 use budget::Budget;
 use controller::Controller;
@@ -49,9 +51,16 @@ use partition::Partition;
 use partitioners::Verdicts;
 use plugins::Plugins;
 use producer_ids::ProducerIds;
+use unpack::UNPACK_BYTES_MAX;
 
 /// Large requests of one shard in memory at one moment.
 const RECEIVE_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Records of one shard's Fetch responses that are not yet sent.
+const SEND_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Batches that one shard accepted and did not yet write.
+const QUEUE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Newest batches of one shard kept in memory for readers.
 const TAIL_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -107,6 +116,10 @@ pub struct Core {
     pub verdicts: Verdicts,
     /// Requests above 16 KiB, from their length on until they are answered.
     pub receive: Rc<Budget>,
+    /// Compressed batches that somebody looks into.
+    pub unpacking: Rc<Budget>,
+    /// Records in Fetch responses, from their reading on until they are sent.
+    pub sending: Rc<Budget>,
     producer_ids: ProducerIds,
     /// On shard 0 only.
     controller: RefCell<Option<Rc<Controller>>>,
@@ -116,8 +129,11 @@ impl Core {
     pub fn new(env: Env, common: Common) -> Rc<Self> {
         let (shard, started) = (env.shard(), env.now());
         let plugins = Plugins::new(&env, common.plugins);
-        let logs = LogHost::new(env.clone(), TAIL_BYTES_MAX);
-        let receive = Budget::new(RECEIVE_BYTES_MAX, common.metrics.memory("receive"));
+        let logs = LogHost::new(env.clone(), TAIL_BYTES_MAX, QUEUE_BYTES_MAX);
+        let budget = |bytes, account| Budget::new(bytes, common.metrics.memory(account));
+        let receive = budget(RECEIVE_BYTES_MAX, "receive");
+        let unpacking = budget(UNPACK_BYTES_MAX, "unpack");
+        let sending = budget(SEND_BYTES_MAX, "send");
         Rc::new(Self {
             env,
             shard,
@@ -137,6 +153,8 @@ impl Core {
             plugins,
             verdicts: Verdicts::default(),
             receive,
+            unpacking,
+            sending,
             producer_ids: ProducerIds::default(),
             controller: RefCell::default(),
         })

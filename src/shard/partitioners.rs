@@ -14,12 +14,13 @@ use crate::cluster::PluginKind;
 use crate::config::{PartitionerBinding, PartitionerMode};
 use crate::model::{ErrorCode, PartitionIndex, TopicId};
 use crate::plugin::{Batch, CallError, Decision, NOBODY, Produced};
-use crate::record::{CheckedBatch, Codec, RecordError, Records};
+use crate::record::{CheckedBatch, Records};
 use crate::shard::Core;
-use crate::shard::append::{AppendTold, DECOMPRESSED_BYTES_MAX, RECORD_ERRORS_MAX};
+use crate::shard::append::{AppendTold, RECORD_ERRORS_MAX, looks_inside, packs_keys};
 use crate::shard::ask::{Ask, Work};
 use crate::shard::desk::ClientDisagreement;
 use crate::shard::partition::Partition;
+use crate::shard::unpack::{Unpacked, check_keys};
 
 /// Clients that are counted apart, per shard; all others count together.
 const CLIENTS_MAX: usize = 1_000;
@@ -65,7 +66,8 @@ impl Ask for LookAtVerdicts {
 }
 
 impl Core {
-    /// Asks the topic's partitioner; `Err` is what the client is told instead of an append.
+    /// Looks at keys that are compressed and asks the topic's partitioner; `Err` is what the client
+    /// is told instead of an append.
     pub async fn decide(
         self: &Rc<Self>,
         partition: &Partition,
@@ -73,34 +75,39 @@ impl Core {
         client_id: &Arc<str>,
     ) -> Result<(), AppendTold> {
         let settings = partition.settings();
-        let Some(binding) = &settings.partitioner else { return Ok(()) };
-        if partition.log().is_ok_and(|log| log.is_duplicate(batch.header())) {
+        let known = || partition.log().is_ok_and(|log| log.is_duplicate(batch.header()));
+        if !looks_inside(&settings, batch) || known() {
             return Ok(());
         }
-        let records = self.decoded(batch).await;
-        let records = records
-            .map_err(|error| AppendTold::failed(ErrorCode::InvalidRecord, error.to_string()))?;
+        let Unpacked { records, permit: _permit } = self.unpack(batch).await?;
+        if packs_keys(&settings, batch) {
+            check_keys(&records)?;
+        }
+        let Some(binding) = &settings.partitioner else { return Ok(()) };
         let count = records.rows.len();
         let asked = self.ask_partitioner(partition, binding, records, client_id).await;
-        let refused = match asked {
-            Ok(decision) => wrong_rows(&decision, partition.index()),
+        let advise = binding.mode == PartitionerMode::Advise;
+        let texts_max = if advise { 0 } else { RECORD_ERRORS_MAX };
+        let (disagreed, record_errors) = match asked {
+            Ok(decision) => wrong_rows(&decision, partition.index(), texts_max),
             Err(CallError::Refused(fault)) if fault.rows.is_empty() => {
-                (0..count).map(|row| (row as i32, fault.message.clone())).collect()
+                (count, refused_rows(0..count, &fault.message, texts_max))
             }
             Err(CallError::Refused(fault)) => {
-                fault.rows.iter().map(|row| (*row as i32, fault.message.clone())).collect()
+                let rows = fault.rows.iter().map(|row| *row as usize);
+                (fault.rows.len(), refused_rows(rows, &fault.message, texts_max))
             }
             Err(error) => {
                 self.count_fallback(&binding.plugin, PluginKind::Partitioner);
                 return not_answered(partition, binding, &error);
             }
         };
-        let disagreed = refused.len() as u64;
+        let disagreed = disagreed as u64;
         self.verdicts.count(partition.topic_id, client_id, count as u64, disagreed);
         let metrics = self.metrics.topic_verdicts(&partition.name.topic);
         metrics.checked_total.inc_by(count as u64);
         metrics.disagreed_total.inc_by(disagreed);
-        if refused.is_empty() || binding.mode == PartitionerMode::Advise {
+        if disagreed == 0 || advise {
             return Ok(());
         }
         let text = format!(
@@ -108,17 +115,7 @@ impl Core {
             partition.index(),
             binding.plugin
         );
-        let record_errors = refused.into_iter().take(RECORD_ERRORS_MAX).collect();
         Err(AppendTold { record_errors, ..AppendTold::failed(ErrorCode::InvalidRecord, text) })
-    }
-
-    /// The records of a batch; unpacked on a worker when they are compressed.
-    async fn decoded(&self, batch: &CheckedBatch) -> Result<Records, RecordError> {
-        let bytes = batch.bytes().clone();
-        if batch.header().codec() == Some(Codec::None) {
-            return Records::decode(&bytes, DECOMPRESSED_BYTES_MAX);
-        }
-        self.env.work(move || Records::decode(&bytes, DECOMPRESSED_BYTES_MAX)).await
     }
 
     async fn ask_partitioner(
@@ -159,14 +156,23 @@ impl Core {
     }
 }
 
-/// Rows that belong elsewhere, and where.
-fn wrong_rows(decision: &Decision, chosen: PartitionIndex) -> Vec<(i32, String)> {
+type RowErrors = Vec<(i32, String)>;
+
+/// How many rows belong elsewhere, and where the first `texts_max` of them do.
+fn wrong_rows(decision: &Decision, chosen: PartitionIndex, texts_max: usize) -> (usize, RowErrors) {
     let rows = decision.targets.iter().enumerate();
     let wrong = rows.filter(|(_, target)| **target != NOBODY && **target != chosen as u32);
+    let count = wrong.clone().count();
     let label = &decision.label;
-    wrong
-        .map(|(row, target)| (row as i32, format!("belongs in partition {target} by {label}")))
-        .collect()
+    let text = |(row, target): (usize, &u32)| {
+        (row as i32, format!("belongs in partition {target} by {label}"))
+    };
+    (count, wrong.take(texts_max).map(text).collect())
+}
+
+/// The first `texts_max` rows with the plugin's own words.
+fn refused_rows(rows: impl Iterator<Item = usize>, message: &str, texts_max: usize) -> RowErrors {
+    rows.take(texts_max).map(|row| (row as i32, message.to_owned())).collect()
 }
 
 /// The plugin is not live, or broke its promise: `advise` lets the batch pass, `verify` with

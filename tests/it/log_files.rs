@@ -53,7 +53,7 @@ async fn fill(log: &Rc<Log>, numbers: std::ops::Range<i32>) {
 }
 
 async fn open(env: &Env, place: LogPlace, config: LogConfig, epoch: i32, start: Start) -> Rc<Log> {
-    let host = LogHost::new(env.clone(), 1 << 20);
+    let host = LogHost::new(env.clone(), 1 << 20, 1 << 20);
     Log::open(&host, place, config, LeaderEpoch(epoch), start).await.unwrap()
 }
 
@@ -150,7 +150,7 @@ fn a_torn_tail_on_a_real_disk_is_cut_and_the_rest_served() {
         bytes[middle] ^= 1;
         std::fs::write(&logs[0], &bytes).unwrap();
         std::fs::remove_file(logs[0].with_extension("index")).unwrap();
-        let host = LogHost::new(env.clone(), 1 << 20);
+        let host = LogHost::new(env.clone(), 1 << 20, 1 << 20);
         let start = Start::Unclean { recovery_point: Some(Offset(2_400)) };
         let opened = Log::open(&host, place(&work, "torn"), config(kind), LeaderEpoch(2), start);
         let said = opened.await.err().unwrap().to_string();
@@ -211,8 +211,8 @@ async fn read_kafkas(env: &Env, dir: &str, partition: i32, start: Start) -> usiz
     let log = open(env, place, LogConfig::default(), 50, start).await;
     let (mut from, end, mut found) = (Offset(0), log.ends().log_end, 0);
     while from < end {
-        let slices = log.read(from, 1 << 20, FirstBatch::Always, end).await.unwrap();
-        let bytes = Bytes::from(slices.concat());
+        let read = log.read(from, 1 << 20, FirstBatch::Always, end).await.unwrap();
+        let bytes = Bytes::from(read.slices.concat());
         let mut at = 0;
         while at < bytes.len() {
             let Scanned::Batch(header, total) = next_batch(&bytes[at..]) else { panic!("{from}") };

@@ -127,6 +127,27 @@ fn a_stop_by_signal_is_orderly_and_a_kill_is_seen_as_a_crash() {
 }
 
 #[test]
+fn a_start_removes_what_a_deletion_left_and_names_strangers() {
+    let folder = tempfile::tempdir().unwrap();
+    let left = format!("data/flights-0.{}-delete", "0a".repeat(16));
+    let stays = ["data/flights-7", "data/notes", "data/flights-0.0a-delete"];
+    for name in [&left, stays[0], stays[1], stays[2]] {
+        std::fs::create_dir_all(folder.path().join(name)).unwrap();
+        std::fs::write(folder.path().join(name).join("file"), "text").unwrap();
+    }
+    let mut process = Process::start(folder.path());
+    process.wait_for(|_| !folder.path().join(&left).exists());
+    for name in stays {
+        assert!(folder.path().join(name).join("file").exists(), "{name}");
+    }
+    let told = |name: &str| {
+        let log = process.log();
+        log.lines().any(|line| line.contains(name) && line.contains("belongs to no topic"))
+    };
+    assert!(told(stays[0]) && !told(stays[1]), "{}", process.log());
+}
+
+#[test]
 fn the_first_start_makes_a_private_token_and_ids_that_stay() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();

@@ -105,8 +105,8 @@ async fn consume(log: Rc<Log>, env: Env, model: Shared) {
             log.watch().await;
             continue;
         }
-        let slices = log.read(from, 400, FirstBatch::Always, upper).await.unwrap();
-        let bytes = Bytes::from(slices.concat());
+        let found = log.read(from, 400, FirstBatch::Always, upper).await.unwrap();
+        let bytes = Bytes::from(found.slices.concat());
         let mut at = 0;
         while at < bytes.len() {
             let Scanned::Batch(header, total) = next_batch(&bytes[at..]) else { panic!() };

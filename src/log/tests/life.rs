@@ -66,18 +66,20 @@ fn a_read_keeps_to_its_bounds() {
         for from in [1, 11, 30, 381] {
             let read = async |bytes, first, upper| {
                 let upper = Offset(upper);
-                let slices = log.read(Offset(from), bytes, first, upper).await.unwrap();
-                slices.iter().map(|slice| slice.len()).sum::<usize>() / size
+                let found = log.read(Offset(from), bytes, first, upper).await.unwrap();
+                let bytes: usize = found.slices.iter().map(|slice| slice.len()).sum();
+                (bytes / size, found.more)
             };
-            assert_eq!(read(1, FirstBatch::Always, i64::MAX).await, 1);
-            assert_eq!(read(1, FirstBatch::IfItFits, i64::MAX).await, 0);
-            assert_eq!(read(3 * size + 5, FirstBatch::Always, i64::MAX).await, 3);
-            assert_eq!(read(1 << 20, FirstBatch::Always, from / 2 * 2 + 4).await, 2, "{from}");
-            assert_eq!(read(1 << 20, FirstBatch::Always, from).await, 0);
+            assert_eq!(read(1, FirstBatch::Always, i64::MAX).await, (1, true));
+            assert_eq!(read(1, FirstBatch::IfItFits, i64::MAX).await, (0, true));
+            assert_eq!(read(3 * size + 5, FirstBatch::Always, i64::MAX).await, (3, true));
+            let upper = from / 2 * 2 + 4;
+            assert_eq!(read(1 << 20, FirstBatch::Always, upper).await, (2, false), "{from}");
+            assert_eq!(read(1 << 20, FirstBatch::Always, from).await, (0, false));
         }
         let error = log.read(Offset(401), 9, FirstBatch::Always, ALL).await.unwrap_err();
         assert_eq!(ErrorCode::from(&error), ErrorCode::OffsetOutOfRange);
-        assert!(log.read(Offset(400), 9, FirstBatch::Always, ALL).await.unwrap().is_empty());
+        assert!(log.read(Offset(400), 9, FirstBatch::Always, ALL).await.unwrap().slices.is_empty());
     });
 }
 
@@ -86,7 +88,7 @@ fn every_answer_to_acks_all_follows_its_sync() {
     let world = World::new(3, Faults::LEGAL);
     run(&world, async |env| {
         env.create_dir_all("data").await.unwrap();
-        let host = LogHost::new(env.clone(), TAIL_BYTES);
+        let host = LogHost::new(env.clone(), TAIL_BYTES, QUEUE_BYTES);
         let events = Rc::new(RefCell::new(Vec::new()));
         let sink = events.clone();
         host.set_trace(move |_, event| sink.borrow_mut().push(event));
@@ -285,7 +287,11 @@ fn a_deleted_log_leaves_nothing_and_tells_those_who_wait() {
         log.delete().await.unwrap();
         assert!(waiting.await.is_err());
         watch.await;
-        assert!(env.list_dir("data").await.unwrap().is_empty());
+        assert!(!env.exists("data/flights-3").await.unwrap());
+        // The files go in the background.
+        while let Some(left) = env.list_dir("data").await.unwrap().pop() {
+            assert!(is_delete_name(&left.name), "{left:?}");
+        }
         let again = open(&env, small(), 0, Start::New).await.unwrap();
         again.append(&batch(1, &["n"]), Acks::All, 5).unwrap().ack.await.unwrap();
         assert_eq!(values(&again).await, [(0, "n".to_owned())]);
@@ -299,7 +305,7 @@ fn a_directory_of_another_topic_is_refused() {
         let log = open(&env, small(), 0, Start::New).await.unwrap();
         log.append(&batch(1, &["v"]), Acks::All, 5).unwrap().ack.await.unwrap();
         log.close().await.unwrap();
-        let host = LogHost::new(env.clone(), TAIL_BYTES);
+        let host = LogHost::new(env.clone(), TAIL_BYTES, QUEUE_BYTES);
         let other = LogPlace { topic_id: TopicId([8; 16]), ..place() };
         let error = Log::open(&host, other.clone(), small(), LeaderEpoch(0), Start::Clean).await;
         assert!(matches!(error.err().unwrap(), LogError::ForeignTopic { .. }));
@@ -372,24 +378,31 @@ fn a_log_that_vanished_is_not_taken_for_an_empty_one() {
 }
 
 #[test]
-fn a_full_queue_refuses_until_the_disk_follows() {
+fn a_full_queue_refuses_on_every_log_of_the_shard_until_the_disk_follows() {
     let world = quiet_world();
     run(&world, async |env| {
-        let config = LogConfig { queue_bytes_max: 300, ..small() };
-        let log = open(&env, config, 0, Start::New).await.unwrap();
-        let first = log.append(&batch(1, &["some value"]), Acks::Leader, 5).unwrap();
+        env.create_dir_all("data").await.unwrap();
+        let host = LogHost::new(env.clone(), TAIL_BYTES, 300);
+        let open = async |place| {
+            Log::open(&host, place, small(), LeaderEpoch(0), Start::New).await.unwrap()
+        };
+        let log = open(place()).await;
+        let other = open(LogPlace { partition: place().partition + 1, ..place() }).await;
+        let append = |log: &Log| log.append(&batch(1, &["some value"]), Acks::Leader, 5);
+        let first = append(&log).unwrap();
         let refused = loop {
-            match log.append(&batch(1, &["some value"]), Acks::Leader, 5) {
+            match append(&log) {
                 Ok(appended) => drop(appended.ack),
                 Err(error) => break error,
             }
         };
         assert_eq!(ErrorCode::from(&refused), ErrorCode::NotEnoughReplicas);
-        assert!(log.queued_bytes() <= 300);
+        assert!(matches!(append(&other), Err(AppendError::Busy { .. })));
+        assert!(host.queued_bytes() <= 300);
         first.ack.await.unwrap();
         log.flush().await.unwrap();
-        log.append(&batch(1, &["some value"]), Acks::Leader, 5).unwrap().ack.await.unwrap();
-        assert_eq!(log.queued_bytes(), 0);
+        append(&other).unwrap().ack.await.unwrap();
+        assert_eq!(host.queued_bytes(), 0);
     });
 }
 
@@ -433,8 +446,8 @@ fn garbage_in_any_file_gives_an_error_or_a_log_and_no_panic() {
             let mut from = ends.log_start;
             while from < ends.log_end {
                 let read = log.read(from, 500, FirstBatch::Always, ends.log_end).await;
-                let Ok(slices) = read else { break };
-                let bytes = Bytes::from(slices.concat());
+                let Ok(found) = read else { break };
+                let bytes = Bytes::from(found.slices.concat());
                 let Scanned::Batch(header, _) = next_batch(&bytes) else { break };
                 from = header.next_offset();
             }

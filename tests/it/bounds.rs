@@ -1,0 +1,295 @@
+//! Bounded memory and time of the whole broker, in the simulator: peers that stop half way, batches
+//! that are not what they say.
+//!
+//! Owns: what a peer may hold and for how long, what a refused batch answers.
+//! Leaves to others: what is kept through crashes (`broker_sim`), real sockets (`hostile`).
+//! Start reading at: [`run`].
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+
+use logmill::base::Bytes;
+use logmill::env::Env;
+use logmill::model::Offset;
+use logmill::record::{BatchBuilder, BatchSpec, Codec, Header};
+use logmill::sim::{ADDRESS, ClientError, Faults, KafkaClient, SimBroker, World};
+use logmill::wire::Records;
+use logmill::wire::generated::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
+use logmill::wire::generated::create_topics_response::CreateTopicsResponse;
+use logmill::wire::generated::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use logmill::wire::generated::fetch_response::{FetchResponse, PartitionData};
+use logmill::wire::generated::produce_request::{
+    PartitionProduceData, ProduceRequest, TopicProduceData,
+};
+use logmill::wire::generated::produce_response::{PartitionProduceResponse, ProduceResponse};
+
+const TOPIC: &str = "flights";
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+/// What a broker gives a peer that makes no progress, and a little more.
+const PATIENCE_MS: u64 = 61_000;
+
+/// Runs `test` as a client of a node with one shard and one topic of one partition.
+fn run<F: Future<Output = ()> + 'static>(
+    configs: &'static [(&'static str, &'static str)],
+    test: impl FnOnce(Env, Look) -> F,
+) {
+    let mut broker = SimBroker::new(World::new(1, Faults::NONE), &[]);
+    broker.start(1);
+    broker.served(60_000).unwrap();
+    let (env, done) = (broker.clients(), Rc::new(RefCell::new(false)));
+    let test = test(env.clone(), Look { cores: broker.cores() });
+    let ended = done.clone();
+    env.clone().spawn(async move {
+        create(&env, configs).await;
+        test.await;
+        ended.replace(true);
+    });
+    assert!(broker.run_until(3_600_000, || *done.borrow()), "the test does not end");
+}
+
+/// What the broker counts.
+struct Look {
+    cores: Rc<RefCell<Vec<Rc<logmill::shard::Core>>>>,
+}
+
+impl Look {
+    fn used_bytes(&self, account: &'static str) -> usize {
+        let cores = self.cores.borrow();
+        usize::try_from(cores[0].metrics.memory(account).used_bytes.get()).expect("no debts")
+    }
+
+    fn connections(&self) -> i64 {
+        self.cores.borrow()[0].metrics.connections.open_connections.get()
+    }
+}
+
+async fn connect(env: &Env) -> KafkaClient {
+    KafkaClient::connect(env, ADDRESS, "it").await.unwrap()
+}
+
+async fn create(env: &Env, configs: &[(&str, &str)]) {
+    let configs = configs.iter().map(|(name, value)| CreatableTopicConfig {
+        name: (*name).to_owned(),
+        value: Some((*value).to_owned()),
+    });
+    let topic = CreatableTopic {
+        name: TOPIC.to_owned(),
+        num_partitions: 1,
+        replication_factor: 1,
+        configs: configs.collect(),
+        ..Default::default()
+    };
+    let request =
+        CreateTopicsRequest { topics: vec![topic], timeout_ms: 5_000, ..Default::default() };
+    let told: CreateTopicsResponse = connect(env).await.ask(&request, 5).await.unwrap();
+    assert_eq!(told.topics[0].error_code, 0, "{told:?}");
+}
+
+/// One batch of these keys and values.
+fn batch(codec: Codec, records: &[(Option<&str>, &[u8])]) -> Bytes {
+    let mut builder = BatchBuilder::new(&BatchSpec { codec, ..BatchSpec::default() });
+    for (at, (key, value)) in records.iter().enumerate() {
+        let key = key.map(str::as_bytes);
+        builder.push(Offset(at as i64), 1, key, Some(value), []).unwrap();
+    }
+    builder.finish().unwrap()
+}
+
+fn produce_request(records: Bytes) -> ProduceRequest {
+    let partition = PartitionProduceData { index: 0, records: Some(Records(vec![records])) };
+    let topic = TopicProduceData {
+        name: TOPIC.to_owned(),
+        partition_data: vec![partition],
+        ..Default::default()
+    };
+    ProduceRequest { acks: -1, timeout_ms: 5_000, topic_data: vec![topic], ..Default::default() }
+}
+
+async fn produce(client: &mut KafkaClient, records: Bytes) -> PartitionProduceResponse {
+    let told: Result<ProduceResponse, ClientError> = client.ask(&produce_request(records), 9).await;
+    told.unwrap().responses.remove(0).partition_responses.remove(0)
+}
+
+fn fetch_request(bytes_max: usize, bytes_min: usize, partition_bytes_max: usize) -> FetchRequest {
+    let partition = FetchPartition {
+        current_leader_epoch: -1,
+        last_fetched_epoch: -1,
+        log_start_offset: -1,
+        partition_max_bytes: partition_bytes_max as i32,
+        ..Default::default()
+    };
+    let topic =
+        FetchTopic { topic: TOPIC.to_owned(), partitions: vec![partition], ..Default::default() };
+    FetchRequest {
+        replica_id: -1,
+        max_wait_ms: 30_000,
+        min_bytes: bytes_min as i32,
+        max_bytes: bytes_max as i32,
+        session_epoch: -1,
+        topics: vec![topic],
+        ..Default::default()
+    }
+}
+
+async fn fetch(client: &mut KafkaClient, request: &FetchRequest) -> PartitionData {
+    let told: FetchResponse = client.ask(request, 12).await.unwrap();
+    told.responses.into_iter().next().unwrap().partitions.remove(0)
+}
+
+async fn fill(env: &Env, batches: usize) {
+    let mut client = connect(env).await;
+    for _ in 0..batches {
+        let told = produce(&mut client, batch(Codec::None, &[(None, &[7; 900 * KIB])])).await;
+        assert_eq!(told.error_code, 0, "{told:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_takes_nothing_holds_a_charged_part_and_only_for_a_minute() {
+    run(&[], |env, look| async move {
+        fill(&env, 8).await;
+        let mut stalled = connect(&env).await;
+        stalled.send(&fetch_request(50 * MIB, 1, 50 * MIB), 12).await.unwrap();
+        env.sleep_ms(5_000).await;
+        assert_eq!(look.used_bytes("send") / (900 * KIB), 8);
+        let found = fetch(&mut connect(&env).await, &fetch_request(MIB, 1, MIB)).await;
+        assert_eq!(found.high_watermark, 8);
+        env.sleep_ms(PATIENCE_MS).await;
+        assert_eq!(look.used_bytes("send"), 0);
+        assert_eq!(look.connections(), 0);
+        let got = stalled.receive::<FetchResponse>().await;
+        assert!(got.is_err_and(|error| error.is_disconnect()));
+    });
+}
+
+#[test]
+fn readers_beyond_the_account_wait_and_then_get_everything() {
+    run(&[], |env, look| async move {
+        fill(&env, 50).await;
+        let mut stalled = Vec::new();
+        // 45 MB each; the account of a shard has 256 MiB.
+        for _ in 0..8 {
+            let mut client = connect(&env).await;
+            client.send(&fetch_request(50 * MIB, 1, 50 * MIB), 12).await.unwrap();
+            stalled.push(client);
+        }
+        env.sleep_ms(1_000).await;
+        let held = look.used_bytes("send");
+        assert!((200 * MIB..=256 * MIB).contains(&held), "{held}");
+        // Whoever reads gets all, also those that had to wait.
+        for mut client in stalled {
+            let told: FetchResponse = client.receive().await.unwrap();
+            let records = told.responses[0].partitions[0].records.as_ref().unwrap();
+            let bytes: usize = records.0.iter().map(Bytes::len).sum();
+            assert_eq!(bytes / (900 * KIB), 50);
+        }
+        env.sleep_ms(10).await;
+        assert_eq!(look.used_bytes("send"), 0);
+    });
+}
+
+#[test]
+fn a_writer_that_stops_inside_a_frame_holds_up_others_for_a_minute_at_most() {
+    run(&[], |env, look| async move {
+        let mut stalled = Vec::new();
+        for _ in 0..3 {
+            let mut client = connect(&env).await;
+            let announced = (90 * MIB as i32).to_be_bytes();
+            client.send_bytes(vec![Bytes::copy_from_slice(&announced)]).await.unwrap();
+            stalled.push(client);
+        }
+        env.sleep_ms(1_000).await;
+        assert_eq!(look.used_bytes("receive"), 2 * 90 * MIB, "the third waits");
+        // Behind the third in line; small ones need nothing of the account.
+        let before = env.now();
+        let mut client = connect(&env).await;
+        let told = produce(&mut client, batch(Codec::None, &[(None, &[7; 100])])).await;
+        assert_eq!((told.error_code, env.now().0 - before.0 < 1_000_000_000), (0, true));
+        client
+            .send(&produce_request(batch(Codec::None, &[(None, &[7; 500 * KIB])])), 9)
+            .await
+            .unwrap();
+        env.sleep_ms(PATIENCE_MS).await;
+        let told: ProduceResponse = client.receive().await.unwrap();
+        assert_eq!(told.responses[0].partition_responses[0].error_code, 0);
+        env.sleep_ms(PATIENCE_MS).await;
+        assert_eq!((look.used_bytes("receive"), look.connections()), (0, 1));
+    });
+}
+
+#[test]
+fn a_fetch_whose_limits_are_reached_does_not_wait_for_min_bytes() {
+    run(&[], |env, _| async move {
+        fill(&env, 3).await;
+        let mut client = connect(&env).await;
+        let before = env.now();
+        // One batch fits the partition's limit; the least that is asked for is more.
+        let found = fetch(&mut client, &fetch_request(50 * MIB, MIB, MIB)).await;
+        let bytes: usize = found.records.unwrap().0.iter().map(Bytes::len).sum();
+        assert_eq!(bytes / (900 * KIB), 1);
+        assert!(env.now().0 - before.0 < 1_000_000_000);
+        let found = fetch(&mut client, &fetch_request(50 * MIB, 20 * MIB, 50 * MIB)).await;
+        assert_eq!(found.high_watermark, 3);
+        assert!(30_000_000_000 <= env.now().0 - before.0, "everything there is less: it waits");
+    });
+}
+
+/// A batch with a right checksum over a body that `change` has damaged.
+fn forged(batch: &Bytes, change: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let header = Header::decode(batch).unwrap();
+    let mut body = batch[logmill::record::HEADER_BYTES..].to_vec();
+    change(&mut body);
+    let length = (logmill::record::HEADER_BYTES - 12 + body.len()) as i32;
+    let header = Header { batch_length: length, ..header };
+    [&header.encode_with_crc(&body)[..], &body].concat().into()
+}
+
+#[test]
+fn a_batch_that_is_not_what_it_says_is_refused_and_nothing_of_it_is_stored() {
+    run(&[], |env, _| async move {
+        let mut client = connect(&env).await;
+        let good = batch(Codec::None, &[(None, b"one"), (Some("k"), b"two"), (None, b"three")]);
+        let bad = [
+            forged(&good, |body| body[3] ^= 0x55),
+            forged(&good, |body| body.truncate(body.len() - 1)),
+            forged(&good, |body| body.push(0)),
+            forged(&good, |body| body.fill(0x80)),
+        ];
+        for (at, bad) in bad.into_iter().enumerate() {
+            let told = produce(&mut client, bad).await;
+            assert_eq!((told.error_code, told.base_offset), (87, -1), "{at}: {told:?}");
+            assert!(told.error_message.is_some(), "{at}");
+        }
+        let told = produce(&mut client, forged(&good, |_| {})).await;
+        assert_eq!((told.error_code, told.base_offset), (0, 0), "{told:?}");
+    });
+}
+
+#[test]
+fn a_compacted_topic_names_the_records_without_keys_in_every_codec() {
+    run(&[("cleanup.policy", "compact")], |env, look| async move {
+        let mut client = connect(&env).await;
+        let mut next = 0;
+        for codec in [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+            let bad = batch(codec, &[(Some("a"), b"1"), (None, b"2"), (Some("c"), b"3")]);
+            let told = produce(&mut client, bad).await;
+            let rows: Vec<i32> = told.record_errors.iter().map(|row| row.batch_index).collect();
+            assert_eq!((told.error_code, rows), (87, vec![1]), "{codec:?}");
+            let good = batch(codec, &[(Some("a"), b"1"), (Some("b"), &[0; 20_000])]);
+            let told = produce(&mut client, good).await;
+            assert_eq!((told.error_code, told.base_offset), (0, next), "{codec:?}");
+            next += 2;
+        }
+        // More comes out than the usual ratio, and more than one batch may have.
+        for (value_bytes, error) in [(3 * MIB, 0), (65 * MIB, 87)] {
+            let told =
+                produce(&mut client, batch(Codec::Zstd, &[(Some("z"), &vec![0; value_bytes])]))
+                    .await;
+            assert_eq!(told.error_code, error, "{value_bytes}: {told:?}");
+        }
+        assert_eq!(look.used_bytes("unpack"), 0);
+    });
+}
