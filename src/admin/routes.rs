@@ -59,6 +59,7 @@ pub(super) fn router(admin: Admin) -> Router {
         .route("/v1/plugins/{name}/versions/{version}", delete(remove))
         .route("/v1/plugins/{name}/activate", post(activate))
         .route("/v1/plugins/{name}/rollback", post(rollback))
+        .route("/v1/plugins/{name}/deactivate", post(deactivate))
         .route("/v1/plugins/{name}/pause", post(pause))
         .route("/v1/plugins/{name}/resume", post(resume))
         .route("/v1/bindings", get(bindings).post(bind).delete(unbind))
@@ -289,6 +290,10 @@ async fn activate(State(ports): State<Ports>, Named(name): Named<String>, body: 
 
 async fn rollback(State(ports): State<Ports>, Named(name): Named<String>) -> Answer {
     ports.order(DeskRequest::PluginRollback { name }).await
+}
+
+async fn deactivate(State(ports): State<Ports>, Named(name): Named<String>) -> Answer {
+    ports.order(DeskRequest::PluginDeactivate { name }).await
 }
 
 async fn pause(State(ports): State<Ports>, Named(name): Named<String>) -> Answer {

@@ -156,7 +156,11 @@ fn writes_need_the_token_and_no_origin() {
     check(&port.send("DELETE /v1/bindings?plugin=a&topic=t", "", ""), 401, "unauthorized");
     assert_eq!(port.asked(), []);
     check(&port.send(path, &good, ""), 200, "done");
-    assert_eq!(port.asked(), [DeskRequest::PluginRollback { name: "a".to_owned() }]);
+    check(&port.send("POST /v1/plugins/a/deactivate", &good, ""), 200, "done");
+    let (rolled, off) = ("a".to_owned(), "a".to_owned());
+    let want =
+        [DeskRequest::PluginRollback { name: rolled }, DeskRequest::PluginDeactivate { name: off }];
+    assert_eq!(port.asked(), want);
 }
 
 #[test]

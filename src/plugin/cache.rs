@@ -117,6 +117,12 @@ impl Cache {
         })
     }
 
+    /// Whether whole native code of this component lies here. Blocks.
+    pub fn holds(&self, wasm: &[u8]) -> bool {
+        let key = key(wasm);
+        std::fs::read(self.path(&key)).is_ok_and(|file| checked(&file, &key).is_some())
+    }
+
     /// Where the native code of this component lies. For tests.
     pub fn path_of(&self, wasm: &[u8]) -> PathBuf {
         self.path(&key(wasm))

@@ -56,6 +56,14 @@ pub struct Installed {
     pub dry_run: String,
 }
 
+/// What an installed component is, as far as its file and the cache tell.
+#[derive(Debug)]
+pub struct Look {
+    pub info: PluginInfo,
+    /// Its native code lies ready; else the first use compiles it.
+    pub is_compiled: bool,
+}
+
 /// One per node.
 #[derive(Debug)]
 pub struct Host {
@@ -159,6 +167,16 @@ impl Host {
         let bytes = self.store.get(digest)?;
         let info = inspect(&bytes)?;
         Ok(self.compile(&info, &bytes)?)
+    }
+
+    /// What an installed component is; compiles and loads nothing.
+    pub fn look(&self, digest: Digest) -> Result<Look, LoadError> {
+        let loaded = self.loaded().all.get(&digest).and_then(Weak::upgrade);
+        if let Some(compiled) = loaded {
+            return Ok(Look { info: compiled.info.clone(), is_compiled: true });
+        }
+        let bytes = self.store.get(digest)?;
+        Ok(Look { info: inspect(&bytes)?, is_compiled: self.cache.holds(&bytes) })
     }
 
     /// Forgets a component that no registered version names any more.

@@ -106,6 +106,11 @@ pub enum PluginOrder {
     Activate { name: NameVersion },
     /// Make the previous version the active one again
     Rollback { name: String },
+    /// Make no version the active one; refused while a binding follows the active version
+    Deactivate {
+        /// The plugin
+        name: String,
+    },
     /// Stop calling a plugin; each binding's failure policy answers meanwhile
     Pause { name: String },
     /// Call a paused plugin again

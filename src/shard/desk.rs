@@ -30,6 +30,7 @@ pub enum DeskRequest {
     PluginPs,
     PluginActivate { name: String, version: String },
     PluginRollback { name: String },
+    PluginDeactivate { name: String },
     PluginRemove { name: String, version: String },
     PluginPause { name: String },
     PluginResume { name: String },
@@ -55,7 +56,7 @@ pub enum DeskReply {
     PluginPs(Vec<PluginPsRow>),
     /// Activate and rollback.
     Activated(ActivateReply),
-    /// Pause, resume, remove, unbind: done, with a sentence that says what is true now.
+    /// Deactivate, pause, resume, remove, unbind: done, with a sentence that says what is true now.
     Done(DoneReply),
     Bindings(Vec<Binding>),
     Bound(Binding),
@@ -271,9 +272,14 @@ pub struct PluginVersion {
     pub wit: String,
     /// What it can see, from its imports: `keys`, `values`, `headers`, …
     pub reads: Vec<String>,
-    pub compiled_ms: u64,
-    /// `ok`, or a remark of the dry run.
-    pub dry_run: String,
+    /// Native code lies ready; else the first use compiles it.
+    pub compiled: bool,
+    /// How long the compiler took; told by the install only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compiled_ms: Option<u64>,
+    /// `ok`, or a remark of the dry run; told by the install only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<String>,
     pub who: String,
     /// Unix time in milliseconds.
     pub when_ms: i64,

@@ -9,10 +9,10 @@ use std::rc::Rc;
 
 use crate::cluster::{
     BindRequest, Binding as Bound, ConfigTarget, Image, PluginImage, PluginKind, PluginSeed,
-    Target, TopicImage,
+    PluginVersion as RegisteredVersion, Target, TopicImage,
 };
 use crate::config::{PluginRef, TopicSettings};
-use crate::plugin::{SlotState, dry_run};
+use crate::plugin::{Look, SlotState, dry_run};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::controller::Controller;
@@ -76,8 +76,9 @@ pub async fn install(core: &Rc<Core>, order: PluginInstall) -> DeskAnswer {
         bytes: size,
         wit: seed.wit,
         reads: installed.info.imports.clone(),
-        compiled_ms: installed.compile_ms,
-        dry_run: installed.dry_run,
+        compiled: true,
+        compiled_ms: Some(installed.compile_ms),
+        dry_run: Some(installed.dry_run),
         who,
         when_ms: core.env.wall_ms(),
         state: "registered".to_owned(),
@@ -214,6 +215,20 @@ pub async fn rollback(core: &Rc<Core>, name: &str) -> DeskAnswer {
         return Err(DeskError::conflict(text));
     };
     activate(core, name, &previous).await
+}
+
+/// Lets no version decide; what is bound to the plugin still needs one and refuses that.
+pub async fn deactivate(core: &Rc<Core>, name: &str) -> DeskAnswer {
+    let controller = controller(core)?;
+    // Between the two phases of an activation nothing is taken away from under it.
+    let turn = controller.activations.enter();
+    turn.called().await;
+    let image = core.image();
+    let active = image.plugin(name).ok_or_else(|| unknown(name))?.active.clone();
+    let commit = controller.commit(|planner| planner.deactivate_plugin(name).map(Some));
+    commit.await.map_err(|error| DeskError::conflict(refused(error).message))?;
+    tracing::info!(plugin = name, version = active, "plugin deactivated");
+    done(format!("No version of {name} is active any more; {name} has no previous one either."))
 }
 
 pub async fn remove(core: &Rc<Core>, name: &str, version: &str) -> DeskAnswer {
@@ -394,28 +409,55 @@ pub fn list(core: &Core) -> DeskAnswer {
     Ok(DeskReply::Plugins(image.plugins().map(|plugin| summary(&image, plugin)).collect()))
 }
 
-pub async fn show(core: &Rc<Core>, name: &str) -> DeskAnswer {
-    let (image, states) = (core.image(), states(core).await?);
-    let plugin = image.plugin(name).ok_or_else(|| unknown(name))?;
-    let versions = plugin.versions.iter().map(|version| PluginVersion {
+/// What the files of each version tell, in their order.
+async fn looks(core: &Rc<Core>, plugin: &PluginImage) -> Vec<Result<Look, String>> {
+    let Some(host) = core.plugins.host() else {
+        let without = |_| Err("this broker runs without plugins".to_owned());
+        return plugin.versions.iter().map(without).collect();
+    };
+    let digests: Vec<String> = plugin.versions.iter().map(|v| v.digest.clone()).collect();
+    let look = move |digest: &String| {
+        let digest = digest.parse().map_err(|_| "its digest is damaged".to_owned())?;
+        host.look(digest).map_err(|error| error.to_string())
+    };
+    core.env.work(move || digests.iter().map(look).collect()).await
+}
+
+fn known(
+    plugin: &PluginImage,
+    version: &RegisteredVersion,
+    look: Result<Look, String>,
+) -> PluginVersion {
+    let is = |name: &Option<String>| name.as_ref() == Some(&version.version);
+    let (state, look) = match look {
+        Err(why) => (format!("unready: {why}"), None),
+        Ok(look) if is(&plugin.active) => ("active".to_owned(), Some(look)),
+        Ok(look) if is(&plugin.previous) => ("previous".to_owned(), Some(look)),
+        Ok(look) => ("registered".to_owned(), Some(look)),
+    };
+    PluginVersion {
         name: plugin.name.to_string(),
         version: version.version.clone(),
         kind: plugin.kind.name().to_owned(),
         digest: version.digest.clone(),
         bytes: version.bytes,
         wit: version.wit.clone(),
-        reads: Vec::new(),
-        compiled_ms: 0,
-        dry_run: String::new(),
+        compiled: look.as_ref().is_some_and(|look| look.is_compiled),
+        reads: look.map_or_else(Vec::new, |look| look.info.imports),
+        compiled_ms: None,
+        dry_run: None,
         who: version.who.clone(),
         when_ms: version.at_ms,
-        state: match &version.version {
-            v if plugin.active.as_ref() == Some(v) => "active",
-            v if plugin.previous.as_ref() == Some(v) => "previous",
-            _ => "registered",
-        }
-        .to_owned(),
-    });
+        state,
+    }
+}
+
+pub async fn show(core: &Rc<Core>, name: &str) -> DeskAnswer {
+    let (image, states) = (core.image(), states(core).await?);
+    let plugin = image.plugin(name).ok_or_else(|| unknown(name))?;
+    let looks = looks(core, plugin).await;
+    let versions =
+        plugin.versions.iter().zip(looks).map(|(version, look)| known(plugin, version, look));
     let bindings = image.bindings_of(name).map(|bound| shown(core, &image, bound, &states));
     Ok(DeskReply::Plugin(PluginDetail {
         summary: summary(&image, plugin),

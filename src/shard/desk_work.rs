@@ -45,6 +45,7 @@ async fn perform(core: &Rc<Core>, request: DeskRequest) -> DeskAnswer {
             desk_plugins::activate(core, &name, &version).await
         }
         DeskRequest::PluginRollback { name } => desk_plugins::rollback(core, &name).await,
+        DeskRequest::PluginDeactivate { name } => desk_plugins::deactivate(core, &name).await,
         DeskRequest::PluginRemove { name, version } => {
             desk_plugins::remove(core, &name, &version).await
         }

@@ -142,10 +142,13 @@ impl Planner<'_> {
     /// The command after which no version decides; only for a plugin that nothing follows.
     pub fn deactivate_plugin(&self, name: &str) -> Result<Command, Refusal> {
         let plugin = self.installed(name)?;
+        if plugin.active.is_none() {
+            return Err(refused(format!("No version of {name} is active.")));
+        }
         let follows = |binding: &&Binding| binding.plugin.pinned.is_none();
         if let Some(binding) = self.image.bindings_of(&plugin.name).find(follows) {
             return Err(refused(format!(
-                "{name} is bound to {}; remove that binding first, or pause the plugin.",
+                "{name} is bound to {}; take it off first (`logmill plugin unbind`), or pause it.",
                 binding.target
             )));
         }
@@ -166,8 +169,8 @@ impl Planner<'_> {
         }
         if let Some(state) = self.image.plugin_use(plugin, version) {
             return Err(refused(format!(
-                "{name}@{version} is {state}; activate another version, or deactivate {name} and \
-                 remove its bindings, before you remove it."
+                "{name}@{version} is {state}; activate another version, or unbind {name} and \
+                 deactivate it (`logmill plugin deactivate {name}`), before you remove it."
             )));
         }
         Ok(Command::RemovePluginVersion { name: name.to_owned(), version: version.to_owned() })

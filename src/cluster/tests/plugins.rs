@@ -104,6 +104,21 @@ fn what_is_active_previous_or_bound_is_not_removed() {
 }
 
 #[test]
+fn what_a_binding_follows_is_not_deactivated_and_nothing_active_is_told() {
+    let mut world = World::new(&[]);
+    world.plugin("p", "1", PARTITIONER);
+    world.create(&with_configs("t", &[("partitioner.plugin", "p")]));
+    let said = told(world.plan().deactivate_plugin("p"));
+    assert!(said.contains("p is bound to topic t; take it off first"), "{said}");
+    let unbind = world.plan().unbind("p", ConfigTarget::Topic("t")).unwrap();
+    world.run(unbind);
+    let off = world.plan().deactivate_plugin("p").unwrap();
+    world.run(off);
+    let said = told(world.plan().deactivate_plugin("p"));
+    assert!(said.contains("No version of p is active"), "{said}");
+}
+
+#[test]
 fn a_setting_may_name_only_a_plugin_that_fits_and_can_run() {
     let mut world = World::new(&[]);
     world.plugin("w", "1", ASSIGNOR);

@@ -65,14 +65,14 @@ impl Client {
         answer: Value,
         text: impl FnOnce(T) -> String,
     ) -> Result<(), CliError> {
-        let shown = if self.json {
-            format!("{answer:#}")
-        } else {
-            let foreign = |_| CliError::Foreign { url: self.base.clone() };
-            text(serde_json::from_value(answer).map_err(foreign)?)
-        };
+        let shown = if self.json { format!("{answer:#}") } else { text(self.read(&answer)?) };
         words::print_out(&shown);
         Ok(())
+    }
+
+    /// The answer as what it stands for.
+    pub(super) fn read<T: DeserializeOwned>(&self, answer: &Value) -> Result<T, CliError> {
+        T::deserialize(answer).map_err(|_| CliError::Foreign { url: self.base.clone() })
     }
 
     fn get(&self, path: &str) -> Result<Value, CliError> {

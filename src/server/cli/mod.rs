@@ -56,6 +56,9 @@ pub enum CliError {
     File { what: &'static str, path: String, source: std::io::Error },
     #[error("{0}")]
     Component(String),
+    /// The order was carried out for some partitions only, or for none.
+    #[error("{0}")]
+    LeftAlone(String),
 }
 
 type Done = Result<(), CliError>;
@@ -104,6 +107,7 @@ fn plugin(order: PluginOrder, remote: &Remote) -> Done {
             let answer = client.post(&path, &json!({}))?;
             client.print(answer, |reply: ActivateReply| plugin_text::rolled_back(&reply))
         }
+        PluginOrder::Deactivate { name } => done(&client, &name, "deactivate"),
         PluginOrder::Pause { name } => done(&client, &name, "pause"),
         PluginOrder::Resume { name } => done(&client, &name, "resume"),
         PluginOrder::Rm { name } => {
@@ -177,7 +181,10 @@ fn topic(order: TopicOrder, remote: &Remote) -> Done {
         TopicOrder::Compact { topic, dry_run, approve } => {
             let path = format!("/v1/topics/{}/compact", segment(&topic));
             let answer = client.post(&path, &json!(CompactOptions { dry_run, approve }))?;
-            client.print(answer, |report: CompactReport| topic_text::compacted(&report))
+            let report: CompactReport = client.read(&answer)?;
+            client.print(answer, |report: CompactReport| topic_text::compacted(&report))?;
+            topic_text::left_alone(&report)
+                .map_or(Ok(()), |sentence| Err(CliError::LeftAlone(sentence)))
         }
     }
 }

@@ -17,8 +17,8 @@ pub(super) fn installed(v: &PluginVersion) -> String {
         words::bytes(v.bytes),
         v.wit,
         reads(v),
-        v.compiled_ms,
-        words::plain(&v.dry_run),
+        v.compiled_ms.unwrap_or_default(),
+        words::plain(v.dry_run.as_deref().unwrap_or("-")),
     )
 }
 
@@ -79,11 +79,12 @@ pub(super) fn detail(detail: &PluginDetail) -> String {
             words::digest(&v.digest),
             words::bytes(v.bytes),
             v.wit.clone(),
-            reads(v),
+            if v.compiled { "yes" } else { "no" }.to_owned(),
             words::or_dash(Some(&v.who)),
+            if v.state.starts_with("unready") { "unknown".to_owned() } else { reads(v) },
         ]
     };
-    let headings = ["VERSION", "STATE", "DIGEST", "SIZE", "WIT", "READS", "BY"];
+    let headings = ["VERSION", "STATE", "DIGEST", "SIZE", "WIT", "COMPILED", "BY", "READS"];
     let versions = words::table(&headings, detail.versions.iter().map(row).collect());
     format!("{}: {}, {state}\n\n{versions}\n{}", s.name, s.kind, bindings(&detail.bindings))
 }

@@ -14,7 +14,7 @@ use crate::server::cli::{
 use crate::shard::desk::{
     ActivateReply, AssignedPartitions, Binding, BindingMode, BindingPolicy, BindingSpec,
     BindingTarget, CompactPartition, CompactReport, DeskError, DeskReply, DeskRequest, GroupDetail,
-    GroupMember, GroupOffset, GroupSummary, PluginPsRow, PluginVersion,
+    GroupMember, GroupOffset, GroupSummary, PluginDetail, PluginPsRow, PluginVersion,
 };
 
 fn parse(line: &str) -> Result<Command, String> {
@@ -62,8 +62,9 @@ fn by_airport() -> PluginVersion {
         bytes: 24_600,
         wit: "0.1.0".to_owned(),
         reads: vec!["keys".to_owned()],
-        compiled_ms: 11,
-        dry_run: "ok".to_owned(),
+        compiled: true,
+        compiled_ms: Some(11),
+        dry_run: Some("ok".to_owned()),
         ..PluginVersion::default()
     }
 }
@@ -138,6 +139,29 @@ fn plugin_answers_read_as_documented() {
 }
 
 #[test]
+fn a_plugin_shows_what_its_versions_read_and_which_wait_for_a_compile() {
+    let (mut old, mut gone, new) = (by_airport(), by_airport(), by_airport());
+    (old.version, old.state, old.compiled) = ("1.0.0".to_owned(), "previous".to_owned(), false);
+    (gone.version, gone.compiled, gone.reads) = ("0.9.0".to_owned(), false, Vec::new());
+    gone.state = "unready: damaged".to_owned();
+    let mut detail = PluginDetail { versions: vec![gone, old, new], ..PluginDetail::default() };
+    detail.versions[2].state = "active".to_owned();
+    (detail.summary.name, detail.summary.kind) = ("by-airport".into(), "partitioner".into());
+    reads(
+        &plugin_text::detail(&detail),
+        expect![[r#"
+        by-airport: partitioner, no version is active
+
+        VERSION  STATE             DIGEST            SIZE    WIT    COMPILED  BY  READS
+        0.9.0    unready: damaged  sha256:9f2c41aa…  24 KiB  0.1.0  no        -   unknown
+        1.0.0    previous          sha256:9f2c41aa…  24 KiB  0.1.0  no        -   keys
+        1.1.0    active            sha256:9f2c41aa…  24 KiB  0.1.0  yes       -   keys
+
+        No bindings."#]],
+    );
+}
+
+#[test]
 fn ps_is_an_aligned_table() {
     let row = |name: &str, bindings: &str, state: &str| PluginPsRow {
         name: name.to_owned(),
@@ -186,7 +210,7 @@ fn a_compaction_says_what_stays_and_what_was_left_alone() {
         expect![[r#"
         last-flight: 4,043 of 331,264 records stay, 327,221 go;
         700 KiB of 40 MiB kept;
-        2 partitions in 812 ms;
+        1 of 2 partitions in 812 ms;
         policy: newest-by-header@1
           partition 1 was left alone: no closed segment
     "#]],
@@ -198,12 +222,20 @@ fn a_compaction_says_what_stays_and_what_was_left_alone() {
         expect![[r#"
         last-flight: 4,043 of 331,264 records would stay, 327,221 would go;
         700 KiB of 40 MiB kept;
-        2 partitions in 812 ms;
+        1 of 2 partitions in 812 ms;
         policy: Kafka's rule, newest offset per key
           partition 1 was left alone: no closed segment
           some of the keys: "N14228" "a\u{1b}[2J"
     "#]],
     );
+    reads_in_parts(
+        &topic_text::left_alone(&report).unwrap(),
+        expect![[r#"
+        1 of 2 partitions of last-flight could not be compacted;
+        partition 1: no closed segment."#]],
+    );
+    report.partitions.pop();
+    assert_eq!(topic_text::left_alone(&report), None);
 }
 
 #[test]

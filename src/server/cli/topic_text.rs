@@ -79,28 +79,48 @@ pub(super) fn compacted(report: &CompactReport) -> String {
         policy => policy,
     };
     let (stay, go) = if report.dry_run { ("would stay", "would go") } else { ("stay", "go") };
+    let (all, idle) = (report.partitions.len(), skipped(report).count());
+    let mut partitions = words::some(all as u64, "partition");
+    if 0 < idle {
+        partitions = format!("{} of {partitions}", all - idle);
+    }
     let mut out = format!(
-        "{}: {} of {} records {stay}, {} {go}; {} of {} kept; {} in {} ms; policy: {}\n",
+        "{}: {} of {} records {stay}, {} {go}; {} of {} kept; {partitions} in {} ms; policy: {}\n",
         report.topic,
         words::count(report.records_after),
         words::count(report.records_before),
         words::count(gone),
         words::bytes(report.bytes_after),
         words::bytes(report.bytes_before),
-        words::some(report.partitions.len() as u64, "partition"),
         report.elapsed_ms,
         words::plain(policy),
     );
-    for part in &report.partitions {
-        if !part.skipped.is_empty() {
-            let reason = words::plain(&part.skipped);
-            out.push_str(&format!("  partition {} was left alone: {reason}\n", part.partition));
-        }
+    for part in skipped(report) {
+        let reason = words::plain(&part.skipped);
+        out.push_str(&format!("  partition {} was left alone: {reason}\n", part.partition));
     }
     if report.dry_run {
         samples(&report.partitions, &mut out);
     }
     out
+}
+
+fn skipped(report: &CompactReport) -> impl Iterator<Item = &CompactPartition> {
+    report.partitions.iter().filter(|part| !part.skipped.is_empty())
+}
+
+/// The sentence for a pass that did not run over the whole topic; `None` when it did.
+pub(super) fn left_alone(report: &CompactReport) -> Option<String> {
+    let first = skipped(report).next()?;
+    let (count, all) = (skipped(report).count(), report.partitions.len() as u64);
+    let reason = words::plain(&first.skipped);
+    let reason = reason.trim_end_matches('.');
+    Some(format!(
+        "{count} of {} of {} could not be compacted; partition {}: {reason}.",
+        words::some(all, "partition"),
+        report.topic,
+        first.partition,
+    ))
 }
 
 fn samples(partitions: &[CompactPartition], out: &mut String) {

@@ -148,6 +148,9 @@ fn orders_that_make_no_sense_are_refused_and_change_nothing() {
         (&["activate", "by-airport@2"], "refused its settings"),
         (&["rollback", "by-airport"], "no previous version"),
         (&["rollback", "nobody"], "not installed"),
+        (&["deactivate", "by-airport"], "logmill plugin unbind"),
+        (&["deactivate", "weighted"], "is bound to group readers"),
+        (&["deactivate", "nobody"], "not installed"),
         (&["pause", "nobody"], "not installed"),
         (&["rm", "by-airport@1"], "activate another version"),
         (&["rm", "by-airport@9"], "not installed"),
@@ -182,6 +185,14 @@ fn orders_that_make_no_sense_are_refused_and_change_nothing() {
     stage.cli(&["plugin", "rm", "newest-by-header@2"]);
     let left = stage.json(&["plugin", "show", "newest-by-header"]);
     assert_eq!(left["summary"]["versions"], serde_json::json!(["1"]));
+    // What no binding follows is deactivated, and then it goes.
+    let said = stage.said(&["plugin", "rm", "newest-by-header@1"]);
+    is_one_sentence(&said, "logmill plugin deactivate newest-by-header");
+    stage.cli(&["plugin", "deactivate", "newest-by-header"]);
+    let said = stage.said(&["plugin", "deactivate", "newest-by-header"]);
+    is_one_sentence(&said, "No version of newest-by-header is active");
+    stage.cli(&["plugin", "rm", "newest-by-header@1"]);
+    is_one_sentence(&stage.said(&["plugin", "show", "newest-by-header"]), "not installed");
 }
 
 #[test]

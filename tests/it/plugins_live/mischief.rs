@@ -204,7 +204,11 @@ fn a_hostile_policy_keeps_everything() {
             assert_eq!(kafka.put(&topic, 0, batch(&records)).error_code, 0);
         }
         let before = kafka.read(&topic, 0);
-        let report = stage.json(&["topic", "compact", &topic]);
+        let said = stage.said(&["topic", "compact", &topic, "--json"]);
+        assert_eq!(said.code, 1, "{mode}: {said:?}");
+        let sentence = format!("1 of 1 partition of {topic} could not be compacted; partition 0: ");
+        assert!(said.err.contains(&sentence) && names(&said.err, reason), "{mode}: {said:?}");
+        let report: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
         let skipped = report["partitions"][0]["skipped"].as_str().expect("a text");
         assert!(skipped.contains("bad@1") && names(skipped, reason), "{mode}: {report}");
         assert_eq!(kafka.read(&topic, 0), before, "{mode}");

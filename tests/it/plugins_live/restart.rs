@@ -168,6 +168,38 @@ fn a_start_waits_for_no_compile() {
     assert_eq!(told.error_code, NOT_ENOUGH_REPLICAS, "{told:?}");
 }
 
+/// What `plugin show` says of a version is read from its files: before and after they are lost.
+#[test]
+fn a_version_shows_what_it_reads_and_whether_it_is_compiled() {
+    let mut stage = Stage::start(1, &[]);
+    stage.install("by-airport@1", "by-airport");
+    let look = |stage: &Stage| {
+        let version = &stage.json(&["plugin", "show", "by-airport"])["versions"][0];
+        assert!(version.get("dry_run").is_none() && version.get("compiled_ms").is_none());
+        let reads = version["reads"].as_array().expect("a list").clone();
+        let state = version["state"].as_str().expect("a text").to_owned();
+        (reads, version["compiled"].as_bool(), state)
+    };
+    let keys = serde_json::Value::from("records.keys");
+    let (reads, compiled, state) = look(&stage);
+    assert!(reads.contains(&keys), "{reads:?}");
+    assert_eq!((compiled, state.as_str()), (Some(true), "registered"));
+    let text = stage.cli(&["plugin", "show", "by-airport"]);
+    assert!(text.contains("records.keys") && text.contains("yes"), "{text}");
+
+    stage.broker.restart();
+    assert_eq!(look(&stage), (reads.clone(), Some(true), "registered".to_owned()));
+    let folder = stage.broker.data().join("plugins");
+    std::fs::remove_dir_all(folder.join("native")).expect("native code");
+    assert_eq!(look(&stage), (reads, Some(false), "registered".to_owned()));
+    for component in files_with(&folder, "wasm") {
+        std::fs::remove_file(component).expect("our folder");
+    }
+    let (reads, compiled, state) = look(&stage);
+    assert!(state.starts_with("unready: ") && state.contains("install it again"), "{state}");
+    assert_eq!((reads, compiled), (Vec::new(), Some(false)));
+}
+
 fn files_with(folder: &std::path::Path, ending: &str) -> Vec<PathBuf> {
     let all = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("ok").path());
     all.filter(|path| path.extension().is_some_and(|known| known == ending)).collect()
