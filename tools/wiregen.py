@@ -150,6 +150,10 @@ class Field:
         name = self.element()
         return None if name in PRIMITIVES else name
 
+    def is_error_code(self):
+        """Kafka's number for what went wrong, which the writer notes for the metrics."""
+        return self.type == "int16" and self.kafka.endswith("ErrorCode")
+
     def marked(self):
         """A nullable struct in a tagged field says null otherwise than elsewhere."""
         return self.tag is not None and self.option and self.struct() == self.type
@@ -365,6 +369,8 @@ def write_lines(definition, struct):
     out = [f"    fn write(&self, {writer}: &mut Writer, {version}: i16) -> Result<(), WireError> {{"]
     for field in (f for f in struct.fields if f.tag is None):
         put = "put_classic" if field.classic else "put"
+        if definition.kind == "response" and field.is_error_code():
+            put = "put_error"
         out += null_check(field, "self", 'WireError::null("{}", v)', "        ")
         guard = condition(field.versions, struct.around)
         statement = f"w.{put}(&self.{field.name}, v)?;"
@@ -380,6 +386,8 @@ def write_lines(definition, struct):
             guard = condition(field.versions, struct.around)
             out.append(f"        if !({field.is_default()}) {{")
             put = "put_marked" if field.marked() else "put"
+            if definition.kind == "response" and field.is_error_code():
+                put = "put_error"
             statement = f"tags.{put}({field.tag}, &self.{field.name}, v)?;"
             out += guarded(guard, statement, "            ")
             if guard and not field.ignorable:

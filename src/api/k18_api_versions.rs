@@ -11,7 +11,6 @@ use crate::wire::generated::api_versions_request::ApiVersionsRequest;
 use crate::wire::generated::api_versions_response::{
     ApiVersion, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
 };
-use crate::wire::protocol::frame_response;
 
 pub const KEY: i16 = 18;
 /// From here a client says what it is.
@@ -27,7 +26,7 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
             api_keys: own.map(|api| listed(api.key, api.low, api.high)).collect(),
             ..Default::default()
         };
-        return Ok(Some(frame_response(request.correlation_id, 0, &body, 0)?));
+        return request.respond_as(&body, 0, 0);
     }
     let body: ApiVersionsRequest = request.body()?;
     let error = check(&request, &body);

@@ -8,8 +8,10 @@ use std::rc::Rc;
 
 use crate::api::{Close, Request};
 use crate::base::Bytes;
-use crate::cluster::{Image, NewTopic, PARTITIONS_PER_REQUEST_MAX, Refusal, TopicImage, new_id};
-use crate::config::describe_topic;
+use crate::cluster::{
+    Command, Image, NewTopic, PARTITIONS_PER_REQUEST_MAX, Refusal, TopicImage, TopicSeed, new_id,
+};
+use crate::config::{Overrides, describe_topic};
 use crate::model::{ErrorCode, NodeId, ShardId};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
@@ -69,19 +71,17 @@ async fn create(
     let new = new_topic(asked);
     let id = new_id(core.env.random(), core.env.random());
     let planned = controller.planned(|planner| planner.create_topic(&new, id));
-    let tried = match planned {
-        Ok(command) => try_bindings(core, &command).await,
-        Err(refusal) => Err(refusal),
+    let tried = match &planned {
+        Ok(command) => try_bindings(core, command).await,
+        Err(refusal) => Err(refusal.clone()),
     };
     if let Err(refusal) = tried {
         return refused(asked, refusal);
     }
     if validate_only {
-        return CreatableTopicResult {
-            name: asked.name.clone(),
-            num_partitions: -1,
-            replication_factor: -1,
-            ..Default::default()
+        return match planned {
+            Ok(Command::CreateTopic(seed)) => would_be(request, &core.image(), &seed),
+            _ => refused(asked, Refusal::new(ErrorCode::UnknownServerError, "")),
         };
     }
     match controller.commit(|planner| planner.create_topic(&new, id).map(Some)).await {
@@ -129,17 +129,36 @@ fn refused(asked: &CreatableTopic, refusal: Refusal) -> CreatableTopicResult {
 }
 
 fn created(request: &Request, image: &Image, topic: &TopicImage) -> CreatableTopicResult {
+    let replicas = topic.partitions.first().map_or(0, |first| first.replicas.len());
+    let mut result = details(request, image, topic.partitions.len(), replicas, &topic.configs);
+    (result.name, result.topic_id) = (topic.name.to_string(), topic.id);
+    result
+}
+
+/// The answer to `validate_only`: what would be created. It has no id, for nothing has it.
+fn would_be(request: &Request, image: &Image, seed: &TopicSeed) -> CreatableTopicResult {
+    let replicas = seed.partitions.first().map_or(0, |first| first.replicas.len());
+    let mut result = details(request, image, seed.partitions.len(), replicas, &seed.configs);
+    result.name.clone_from(&seed.name);
+    result
+}
+
+fn details(
+    request: &Request,
+    image: &Image,
+    partitions: usize,
+    replicas: usize,
+    configs: &Overrides,
+) -> CreatableTopicResult {
     let core = &request.core;
-    let values = image.broker_values(&core.config.values, core.identity.node_id);
-    let configs = describe_topic(&values, &topic.configs).into_iter();
     let mut result = CreatableTopicResult {
-        name: topic.name.to_string(),
-        topic_id: topic.id,
-        num_partitions: topic.partitions.len() as i32,
-        replication_factor: topic.partitions.first().map_or(0, |first| first.replicas.len() as i16),
+        num_partitions: partitions as i32,
+        replication_factor: replicas as i16,
         ..Default::default()
     };
     if DETAILS_VERSION <= request.version {
+        let values = image.broker_values(&core.config.values, core.identity.node_id);
+        let configs = describe_topic(&values, configs).into_iter();
         let shown = configs.map(|entry| CreatableTopicConfigs {
             name: entry.name.to_owned(),
             value: entry.value,

@@ -58,12 +58,10 @@ fn describe(
     let image = core.image();
     let values = image.broker_values(&core.config.values, core.identity.node_id);
     match resource.resource_type {
-        TYPE_TOPIC => match image.topic(name) {
-            Some(topic) => Ok(describe_topic(&values, &topic.configs)),
-            None if topic_name_fault(name).is_none() => {
-                Err((ErrorCode::UnknownTopicOrPartition, String::new()))
-            }
-            None => Err((ErrorCode::InvalidTopicException, format!("{name:?} is no topic name"))),
+        TYPE_TOPIC => match (image.topic(name), topic_name_fault(name)) {
+            (Some(topic), _) => Ok(describe_topic(&values, &topic.configs)),
+            (None, None) => Err((ErrorCode::UnknownTopicOrPartition, String::new())),
+            (None, Some(fault)) => Err((ErrorCode::InvalidTopicException, fault)),
         },
         TYPE_BROKER if name.is_empty() => Ok(describe_cluster_default(&values)),
         TYPE_BROKER if name == core.identity.node_id.to_string() => Ok(describe_broker(&values)),

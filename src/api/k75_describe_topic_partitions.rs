@@ -8,7 +8,9 @@ use crate::api::{Close, Request};
 use crate::base::Bytes;
 use crate::cluster::{TopicImage, topic_name_fault};
 use crate::model::ErrorCode;
-use crate::wire::generated::describe_topic_partitions_request::DescribeTopicPartitionsRequest;
+use crate::wire::generated::describe_topic_partitions_request::{
+    Cursor as RequestCursor, DescribeTopicPartitionsRequest, TopicRequest,
+};
 use crate::wire::generated::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponse, DescribeTopicPartitionsResponsePartition,
     DescribeTopicPartitionsResponseTopic,
@@ -23,7 +25,8 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
     let body: DescribeTopicPartitionsRequest = request.body()?;
     let image = request.core.image();
     let (first_topic, first_partition) = match &body.cursor {
-        Some(cursor) => (cursor.topic_name.as_str(), cursor.partition_index.max(0)),
+        Some(cursor) if !is_sound(cursor, &body) => return request.respond(&refused(&body)),
+        Some(cursor) => (cursor.topic_name.as_str(), cursor.partition_index),
         None => ("", 0),
     };
     let names: BTreeSet<&str> = if body.topics.is_empty() {
@@ -57,6 +60,22 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
         }
     }
     request.respond(&response)
+}
+
+/// A cursor points at a partition of a topic that is asked for.
+fn is_sound(cursor: &RequestCursor, body: &DescribeTopicPartitionsRequest) -> bool {
+    let is_asked = |topic: &TopicRequest| topic.name == cursor.topic_name;
+    0 <= cursor.partition_index && (body.topics.is_empty() || body.topics.iter().any(is_asked))
+}
+
+/// The answer to a request that makes no sense: the error on each topic asked for, as in Kafka.
+fn refused(body: &DescribeTopicPartitionsRequest) -> DescribeTopicPartitionsResponse {
+    let topics = body.topics.iter().map(|topic| DescribeTopicPartitionsResponseTopic {
+        error_code: ErrorCode::InvalidRequest.code(),
+        name: Some(topic.name.clone()),
+        ..Default::default()
+    });
+    DescribeTopicPartitionsResponse { topics: topics.collect(), ..Default::default() }
 }
 
 fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic {

@@ -11,8 +11,12 @@ use std::sync::Arc;
 use crate::base::Bytes;
 use crate::model::{ErrorCode, ShardId};
 use crate::shard::Core;
+<<<<<<< HEAD
 use crate::shard::budget::Permit;
 use crate::wire::protocol::{decode_request_header, frame_response};
+=======
+use crate::wire::protocol::{Framed, decode_request_header, frame_response};
+>>>>>>> c134241 (Answers are Kafka's in the corners too, and errors of every API are counted)
 use crate::wire::{Api, Message, Reader, WireError};
 
 mod connection;
@@ -63,6 +67,9 @@ pub enum Close {
     Frame(#[from] frames::FrameError),
     #[error("request cannot be read: {0}")]
     Malformed(#[from] WireError),
+    /// Our own fault: the answer has something that this version cannot say.
+    #[error("the answer cannot be written: {0}")]
+    Unanswerable(WireError),
     #[error("request of API key {key} version {version}, which is not supported")]
     Unsupported { key: i16, version: i16 },
     #[error("a Produce with acks=0 failed: {0}")]
@@ -76,6 +83,10 @@ pub enum Close {
     #[error("the other end is gone")]
     Gone,
 }
+
+/// Produce and Fetch count theirs where they come to be: an answer that nobody wants (acks=0) has
+/// errors too.
+const COUNT_THEIR_ERRORS: [i16; 2] = [0, 1];
 
 type Work = Pin<Box<dyn Future<Output = Result<Option<Vec<Bytes>>, Close>>>>;
 
@@ -154,17 +165,42 @@ impl Request {
         Ok(body)
     }
 
+<<<<<<< HEAD
     /// Keeps a permit until the response is sent.
     pub fn hold(&self, permit: Permit) {
         self.held.replace(Some(permit));
     }
 
     /// The framed response.
+=======
+    /// The framed response; its errors are counted.
+>>>>>>> c134241 (Answers are Kafka's in the corners too, and errors of every API are counted)
     pub fn respond<M: Message>(&self, body: &M) -> Result<Option<Vec<Bytes>>, Close> {
-        let api = Api::find(self.key)
-            .ok_or(Close::Unsupported { key: self.key, version: self.version })?;
-        let header = api.response_header_version(self.version);
-        Ok(Some(frame_response(self.correlation_id, header, body, self.version)?))
+        let (key, version) = (self.key, self.version);
+        let api = Api::find(key).ok_or(Close::Unsupported { key, version })?;
+        self.respond_as(body, api.response_header_version(version), version)
+    }
+
+    /// As [`Request::respond`], in another layout than that of the request's version.
+    fn respond_as<M: Message>(
+        &self,
+        body: &M,
+        header_version: i16,
+        version: i16,
+    ) -> Result<Option<Vec<Bytes>>, Close> {
+        let framed = frame_response(self.correlation_id, header_version, body, version);
+        let Framed { slices, errors } = framed.map_err(|error| {
+            let api = Api::find(self.key).map_or("unknown", |api| api.name);
+            tracing::error!(api, version, peer = %self.client.peer, %error, "no answer");
+            Close::Unanswerable(error)
+        })?;
+        if !COUNT_THEIR_ERRORS.contains(&self.key) {
+            for (code, times) in errors {
+                let error = ErrorCode::from_code(code).unwrap_or(ErrorCode::UnknownServerError);
+                self.core.metrics.count_errors(self.key, error, times);
+            }
+        }
+        Ok(Some(slices))
     }
 }
 

@@ -282,7 +282,7 @@ impl Metrics {
         let r = &mut self.registry;
         r.register("build", "Version of this broker", build);
         r.register("requests", "Kafka requests answered", self.requests.clone());
-        let help = "Kafka requests answered with an error, by Kafka's name of it";
+        let help = "Errors in answers to Kafka requests and in their parts, by Kafka's name";
         r.register("request_errors", help, self.request_errors.clone());
         let help = "Seconds from the last byte of a request to its response";
         r.register("request_seconds", help, self.request_seconds.clone());
@@ -368,9 +368,14 @@ impl Metrics {
 
     /// Counts one error inside an answer (a partition's, a topic's); `None` counts nothing.
     pub fn count_error(&self, key: i16, error: ErrorCode) {
+        self.count_errors(key, error, 1);
+    }
+
+    /// As [`Metrics::count_error`], of an error that occurs so many times.
+    pub fn count_errors(&self, key: i16, error: ErrorCode, times: u64) {
         if error.is_error() {
             let labels = ApiErrorLabels { api: api_name(key), error: error.kafka_name() };
-            self.request_errors.get_or_create(&labels).inc();
+            self.request_errors.get_or_create(&labels).inc_by(times);
         }
     }
 

@@ -1,13 +1,14 @@
 //! Offsets by timestamp and ends of leader epochs, on the shard of the partition.
 //!
-//! Owns: what the special timestamps mean. Leaves to others: the search (`log`).
+//! Owns: what the special timestamps mean, and from which version on. Leaves to others: the search
+//! (`log`).
 //! Source: Partition#fetchOffsetForTimestamp, LeaderEpochFileCache#endOffsetFor.
 use std::rc::Rc;
 
 use crate::model::{ErrorCode, LeaderEpoch, PartitionIndex, TopicId};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
-use crate::shard::fetch::check_epoch;
+use crate::shard::fetch::{Isolation, check_epoch};
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -15,6 +16,19 @@ const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
+/// Whether a version of ListOffsets has this timestamp; the special ones came one by one.
+pub fn is_known_timestamp(timestamp: i64, version: i16) -> bool {
+    let lowest = match timestamp {
+        0.. | LATEST | EARLIEST => 1,
+        MAX_TIMESTAMP => 7,
+        EARLIEST_LOCAL => 8,
+        LATEST_TIERED => 9,
+        EARLIEST_PENDING_UPLOAD => 11,
+        _ => return false,
+    };
+    lowest <= version
+}
 
 #[derive(Clone, Debug)]
 pub struct OffsetFor {
@@ -24,6 +38,8 @@ pub struct OffsetFor {
     pub current_leader_epoch: i32,
     /// Milliseconds, or one of the special values.
     pub timestamp: i64,
+    /// Up to where offsets count: the high watermark, or the last stable offset.
+    pub isolation: Isolation,
 }
 
 /// Looks up offsets by timestamp, for partitions of one shard.
@@ -67,10 +83,12 @@ async fn offset_for(core: &Rc<Core>, ask: &OffsetFor) -> Result<OffsetTold, Erro
     let partition = partition.ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let log = check_epoch(&partition, ask.current_leader_epoch)?;
     let ends = log.ends();
+    let readable = match ask.isolation {
+        Isolation::Uncommitted => ends.high_watermark,
+        Isolation::Committed => ends.last_stable_offset,
+    };
     let found = match ask.timestamp {
-        LATEST => {
-            return Ok(OffsetTold::at(ends.high_watermark.0, partition.leader_epoch.get()));
-        }
+        LATEST => return Ok(OffsetTold::at(readable.0, partition.leader_epoch.get())),
         EARLIEST | EARLIEST_LOCAL => {
             return Ok(OffsetTold::at(
                 ends.log_start.0,
@@ -80,10 +98,8 @@ async fn offset_for(core: &Rc<Core>, ask: &OffsetFor) -> Result<OffsetTold, Erro
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => {
             return Ok(OffsetTold::at(-1, LeaderEpoch(-1)));
         }
-        MAX_TIMESTAMP => log.max_timestamp(ends.high_watermark).await,
-        timestamp if 0 <= timestamp => {
-            log.offset_for_timestamp(timestamp, ends.high_watermark).await
-        }
+        MAX_TIMESTAMP => log.max_timestamp(readable).await,
+        timestamp if 0 <= timestamp => log.offset_for_timestamp(timestamp, readable).await,
         _ => return Err(ErrorCode::UnsupportedVersion),
     };
     let found = found.map_err(|error| {

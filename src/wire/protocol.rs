@@ -54,7 +54,15 @@ pub fn encode_whole<M: Message>(message: &M, version: i16) -> Result<Bytes, Wire
     Ok(writer.into_bytes())
 }
 
-/// One response with its length and header in front, ready for a gathered send.
+/// A response ready for a gathered send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Framed {
+    pub slices: Vec<Bytes>,
+    /// Error codes in it, of the whole answer and of its parts, and how often each.
+    pub errors: Vec<(i16, u64)>,
+}
+
+/// One response with its length and header in front.
 ///
 /// `header_version` is [`Api::response_header_version`].
 pub fn frame_response<M: Message>(
@@ -62,11 +70,12 @@ pub fn frame_response<M: Message>(
     header_version: i16,
     message: &M,
     version: i16,
-) -> Result<Vec<Bytes>, WireError> {
+) -> Result<Framed, WireError> {
     let mut writer = Writer::for_frame();
     ResponseHeader { correlation_id }.encode(&mut writer, header_version)?;
     message.encode(&mut writer, version)?;
-    writer.into_frame()
+    let errors = writer.errors().to_vec();
+    Ok(Framed { slices: writer.into_frame()?, errors })
 }
 
 /// One request with its length and header in front, as a client sends it.

@@ -1,7 +1,11 @@
 //! Tests of the reader, the writer and the frames by bytes that were written by hand.
 use super::generated::api_versions_request::ApiVersionsRequest;
 use super::generated::api_versions_response::{ApiVersion, ApiVersionsResponse};
+use super::generated::create_topics_response::{CreatableTopicResult, CreateTopicsResponse};
 use super::generated::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use super::generated::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
+};
 use super::generated::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use super::generated::offset_commit_key::OffsetCommitKey;
 use super::generated::offset_commit_value::OffsetCommitValue;
@@ -189,11 +193,27 @@ fn a_frame_has_its_length_and_the_header_of_its_version() {
         ..Default::default()
     };
     let api = Api::find(18).unwrap();
-    let slices = frame_response(9, api.response_header_version(3), &response, 3).unwrap();
+    let framed = frame_response(9, api.response_header_version(3), &response, 3).unwrap();
+    let slices = framed.slices;
     let want = "00000013 00000009 0000 02 0012 0000 0005 00 00000000 00";
     assert_eq!(slices.concat(), bytes(want));
     assert_eq!(Api::find(3).unwrap().response_header_version(9), 1);
     assert_eq!(Api::find(3).unwrap().response_header_version(8), 0);
+}
+
+#[test]
+fn an_answer_names_the_errors_that_are_in_it_and_none_of_fields_that_it_lacks() {
+    let partition = |error_code| ListOffsetsPartitionResponse { error_code, ..Default::default() };
+    let partitions = [0, 3, 42, 3].map(partition).to_vec();
+    let topics = vec![ListOffsetsTopicResponse { name: "t".into(), partitions }];
+    let response = ListOffsetsResponse { topics, ..Default::default() };
+    let framed = frame_response(1, 1, &response, 6).unwrap();
+    assert_eq!(framed.errors, [(3, 2), (42, 1)]);
+    // In a tagged field, which versions before 5 lack.
+    let topic = CreatableTopicResult { topic_config_error_code: 29, ..Default::default() };
+    let response = CreateTopicsResponse { topics: vec![topic], ..Default::default() };
+    assert_eq!(frame_response(1, 1, &response, 5).unwrap().errors, [(29, 1)]);
+    assert_eq!(frame_response(1, 0, &response, 4).unwrap().errors, []);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Writing one frame as a rope: small fields in one buffer, large bytes as slices of their own.
 //!
-//! Owns: the order of slices, lengths, tagged fields (KIP-482). Leaves to others: types
-//! ([`super::value`]), fields (`generated`).
+//! Owns: the order of slices, lengths, tagged fields (KIP-482), which error codes went by.
+//! Leaves to others: types ([`super::value`]), fields (`generated`).
 //! Invariant: bytes that came as [`Bytes`] of [`SLICE_BYTES_MIN`] or more, and all records, leave
 //! as the same memory.
 //! Start reading at: [`Writer::append`], then [`Writer::into_slices`].
@@ -22,6 +22,8 @@ pub struct Writer {
     large: Vec<(usize, Bytes)>,
     large_bytes: usize,
     flexible: bool,
+    /// Error codes that were written, each with how often, in the order of their first.
+    errors: Vec<(i16, u64)>,
 }
 
 /// Tagged fields of one struct on their way; see [`Writer::tagged`].
@@ -81,6 +83,26 @@ impl Writer {
     /// A value of any type, in version `v` of the message that is being written.
     pub fn put<T: Wire>(&mut self, value: &T, v: i16) -> Result<(), WireError> {
         value.write(self, v)
+    }
+
+    /// The error code of an answer, or of a part of it; what is no error is not noted.
+    pub(super) fn put_error(&mut self, code: &i16, v: i16) -> Result<(), WireError> {
+        if *code != 0 {
+            self.note_error(*code, 1);
+        }
+        self.put(code, v)
+    }
+
+    fn note_error(&mut self, code: i16, times: u64) {
+        match self.errors.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, count)) => *count += times,
+            None => self.errors.push((code, times)),
+        }
+    }
+
+    /// Error codes of the answer that was written, and how often each.
+    pub fn errors(&self) -> &[(i16, u64)] {
+        &self.errors
     }
 
     /// A value in the encoding from before KIP-482, whatever the version.
@@ -147,6 +169,7 @@ impl Writer {
         self.small.extend_from_slice(&other.small);
         self.large_bytes += other.large_bytes;
         self.large.extend(other.large.into_iter().map(|(at, bytes)| (start + at, bytes)));
+        other.errors.into_iter().for_each(|(code, times)| self.note_error(code, times));
     }
 
     /// What was written, in order, as few slices as there are appended ones plus what lies between.
@@ -195,6 +218,13 @@ impl Tagged {
     pub(super) fn put<T: Wire>(&mut self, tag: u32, value: &T, v: i16) -> Result<(), WireError> {
         let mut body = Writer { flexible: true, ..Writer::default() };
         value.write(&mut body, v)?;
+        self.add(tag, body)
+    }
+
+    /// As [`Writer::put_error`].
+    pub(super) fn put_error(&mut self, tag: u32, code: &i16, v: i16) -> Result<(), WireError> {
+        let mut body = Writer { flexible: true, ..Writer::default() };
+        body.put_error(code, v)?;
         self.add(tag, body)
     }
 

@@ -1,5 +1,9 @@
 //! The one integration binary: whole-broker tests, and the rules of the repository itself.
+<<<<<<< HEAD
 mod bounds;
+=======
+mod answers;
+>>>>>>> c134241 (Answers are Kafka's in the corners too, and errors of every API are counted)
 mod broker_sim;
 mod client;
 mod clients;

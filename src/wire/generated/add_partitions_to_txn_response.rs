@@ -35,7 +35,7 @@ impl Wire for AddPartitionsToTxnResponse {
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
         if v >= 4 {
-            w.put(&self.error_code, v)?;
+            w.put_error(&self.error_code, v)?;
         }
         if v >= 4 {
             w.put(&self.results_by_transaction, v)?;
@@ -121,7 +121,7 @@ impl Wire for AddPartitionsToTxnPartitionResult {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.partition_index, v)?;
-        w.put(&self.partition_error_code, v)?;
+        w.put_error(&self.partition_error_code, v)?;
         w.put_no_tagged();
         Ok(())
     }

@@ -28,7 +28,7 @@ impl Wire for AllocateProducerIdsResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.producer_id_start, v)?;
         w.put(&self.producer_id_len, v)?;
         w.put_no_tagged();

@@ -60,7 +60,7 @@ impl Wire for EntryData {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put(&self.entity, v)?;
         w.put_no_tagged();

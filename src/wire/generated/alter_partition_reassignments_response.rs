@@ -47,7 +47,7 @@ impl Wire for AlterPartitionReassignmentsResponse {
         if v == 1 {
             w.put(&self.allow_replication_factor_change, v)?;
         }
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put(&self.responses, v)?;
         w.put_no_tagged();
@@ -111,7 +111,7 @@ impl Wire for ReassignablePartitionResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.partition_index, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put_no_tagged();
         Ok(())

@@ -27,7 +27,7 @@ impl Wire for AlterPartitionResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.topics, v)?;
         w.put_no_tagged();
         Ok(())
@@ -88,7 +88,7 @@ impl Wire for PartitionData {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.partition_index, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.leader_id, v)?;
         w.put(&self.leader_epoch, v)?;
         w.put(&self.isr, v)?;

@@ -54,7 +54,7 @@ impl Wire for ApiVersionsResponse {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.api_keys, v)?;
         if v >= 1 {
             w.put(&self.throttle_time_ms, v)?;

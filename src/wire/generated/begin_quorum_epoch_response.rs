@@ -30,7 +30,7 @@ impl Wire for BeginQuorumEpochResponse {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.topics, v)?;
         let mut tags = w.tagged();
         if !(self.node_endpoints.is_empty()) {
@@ -93,7 +93,7 @@ impl Wire for PartitionData {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.partition_index, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.leader_id, v)?;
         w.put(&self.leader_epoch, v)?;
         w.put_no_tagged();

@@ -42,7 +42,7 @@ impl Wire for BrokerHeartbeatResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.is_caught_up, v)?;
         w.put(&self.is_fenced, v)?;
         w.put(&self.should_shut_down, v)?;

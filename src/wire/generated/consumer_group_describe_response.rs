@@ -79,7 +79,7 @@ impl Wire for DescribedGroup {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put(&self.group_id, v)?;
         w.put(&self.group_state, v)?;

@@ -57,7 +57,7 @@ impl Wire for AclCreationResult {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put_no_tagged();
         Ok(())

@@ -46,7 +46,7 @@ impl Wire for CreateDelegationTokenResponse {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.principal_type, v)?;
         w.put(&self.principal_name, v)?;
         if v == 3 {

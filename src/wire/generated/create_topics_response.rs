@@ -93,7 +93,7 @@ impl Wire for CreatableTopicResult {
         if v == 7 {
             w.put(&self.topic_id, v)?;
         }
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         if v >= 5 {
             w.put(&self.num_partitions, v)?;
@@ -107,7 +107,7 @@ impl Wire for CreatableTopicResult {
         let mut tags = w.tagged();
         if !(self.topic_config_error_code == 0) {
             if v >= 5 {
-                tags.put(0, &self.topic_config_error_code, v)?;
+                tags.put_error(0, &self.topic_config_error_code, v)?;
             }
         }
         w.put_tagged(tags);

@@ -60,7 +60,7 @@ impl Wire for DeleteAclsFilterResult {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put(&self.matching_acls, v)?;
         w.put_no_tagged();
@@ -116,7 +116,7 @@ impl Wire for DeleteAclsMatchingAcl {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put(&self.resource_type, v)?;
         w.put(&self.resource_name, v)?;

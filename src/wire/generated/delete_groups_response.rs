@@ -53,7 +53,7 @@ impl Wire for DeletableGroupResult {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.group_id, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         if v == 3 {
             w.put(&self.error_message, v)?;
         }

@@ -29,7 +29,7 @@ impl Wire for DeleteShareGroupOffsetsResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put(&self.responses, v)?;
         w.put_no_tagged();
@@ -61,7 +61,7 @@ impl Wire for DeleteShareGroupOffsetsResponseTopic {
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.topic_name, v)?;
         w.put(&self.topic_id, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put_no_tagged();
         Ok(())

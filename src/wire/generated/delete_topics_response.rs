@@ -78,7 +78,7 @@ impl Wire for DeletableTopicResult {
         if v == 6 {
             w.put(&self.topic_id, v)?;
         }
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         if v >= 5 {
             w.put(&self.error_message, v)?;
         }

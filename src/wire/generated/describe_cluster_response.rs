@@ -53,7 +53,7 @@ impl Wire for DescribeClusterResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         if v >= 1 {
             w.put(&self.endpoint_type, v)?;

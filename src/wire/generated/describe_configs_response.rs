@@ -66,7 +66,7 @@ impl Wire for DescribeConfigsResult {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put(&self.resource_type, v)?;
         w.put(&self.resource_name, v)?;

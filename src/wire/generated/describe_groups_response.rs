@@ -84,7 +84,7 @@ impl Wire for DescribedGroup {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         if v == 6 {
             w.put(&self.error_message, v)?;
         } else if !(self.error_message.is_none()) {

@@ -29,7 +29,7 @@ impl Wire for DescribeLogDirsResponse {
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
         if v >= 3 {
-            w.put(&self.error_code, v)?;
+            w.put_error(&self.error_code, v)?;
         }
         w.put(&self.results, v)?;
         w.put_no_tagged();
@@ -82,7 +82,7 @@ impl Wire for DescribeLogDirsResult {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.log_dir, v)?;
         w.put(&self.topics, v)?;
         if v >= 4 {

@@ -43,7 +43,7 @@ impl Wire for DescribeQuorumResponse {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         if v == 2 {
             w.put(&self.error_message, v)?;
         }
@@ -131,7 +131,7 @@ impl Wire for PartitionData {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.partition_index, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         if v == 2 {
             w.put(&self.error_message, v)?;
         }

@@ -55,7 +55,7 @@ impl Wire for DescribeShareGroupOffsetsResponseGroup {
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.group_id, v)?;
         w.put(&self.topics, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put_no_tagged();
         Ok(())
@@ -137,7 +137,7 @@ impl Wire for DescribeShareGroupOffsetsResponsePartition {
         if v == 1 {
             w.put(&self.lag, v)?;
         }
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put_no_tagged();
         Ok(())

@@ -73,7 +73,7 @@ impl Wire for DescribeTopicPartitionsResponseTopic {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.name, v)?;
         w.put(&self.topic_id, v)?;
         w.put(&self.is_internal, v)?;
@@ -132,7 +132,7 @@ impl Wire for DescribeTopicPartitionsResponsePartition {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.partition_index, v)?;
         w.put(&self.leader_id, v)?;
         w.put(&self.leader_epoch, v)?;

@@ -60,7 +60,7 @@ impl Wire for TransactionState {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.transactional_id, v)?;
         w.put(&self.transaction_state, v)?;
         w.put(&self.transaction_timeout_ms, v)?;

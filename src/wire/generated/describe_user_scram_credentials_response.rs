@@ -39,7 +39,7 @@ impl Wire for DescribeUserScramCredentialsResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put(&self.results, v)?;
         w.put_no_tagged();
@@ -81,7 +81,7 @@ impl Wire for DescribeUserScramCredentialsResult {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.user, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put(&self.credential_infos, v)?;
         w.put_no_tagged();

@@ -29,7 +29,7 @@ impl Wire for ElectLeadersResponse {
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
         if v >= 1 {
-            w.put(&self.error_code, v)?;
+            w.put_error(&self.error_code, v)?;
         } else if !(self.error_code == 0) {
             return Err(WireError::absent("error_code", v));
         }
@@ -95,7 +95,7 @@ impl Wire for PartitionResult {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.partition_id, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put_no_tagged();
         Ok(())

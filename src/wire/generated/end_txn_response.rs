@@ -43,7 +43,7 @@ impl Wire for EndTxnResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         if v == 5 {
             w.put(&self.producer_id, v)?;
         }

@@ -25,7 +25,7 @@ impl Wire for EnvelopeResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.response_data, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put_no_tagged();
         Ok(())
     }

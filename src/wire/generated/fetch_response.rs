@@ -41,7 +41,7 @@ impl Wire for FetchResponse {
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
         if v >= 7 {
-            w.put(&self.error_code, v)?;
+            w.put_error(&self.error_code, v)?;
         }
         if v >= 7 {
             w.put(&self.session_id, v)?;
@@ -162,7 +162,7 @@ impl Wire for PartitionData {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.partition_index, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.high_watermark, v)?;
         w.put(&self.last_stable_offset, v)?;
         if v >= 5 {

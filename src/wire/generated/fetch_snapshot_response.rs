@@ -33,7 +33,7 @@ impl Wire for FetchSnapshotResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.topics, v)?;
         let mut tags = w.tagged();
         if !(self.node_endpoints.is_empty()) {
@@ -110,7 +110,7 @@ impl Wire for PartitionSnapshot {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.index, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.snapshot_id, v)?;
         w.put(&self.size, v)?;
         w.put(&self.position, v)?;

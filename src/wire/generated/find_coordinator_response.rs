@@ -65,7 +65,7 @@ impl Wire for FindCoordinatorResponse {
             w.put(&self.throttle_time_ms, v)?;
         }
         if v <= 3 {
-            w.put(&self.error_code, v)?;
+            w.put_error(&self.error_code, v)?;
         } else if !(self.error_code == 0) {
             return Err(WireError::absent("error_code", v));
         }
@@ -140,7 +140,7 @@ impl Wire for Coordinator {
         w.put(&self.node_id, v)?;
         w.put(&self.host, v)?;
         w.put(&self.port, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put_no_tagged();
         Ok(())

@@ -39,7 +39,7 @@ impl Wire for GetTelemetrySubscriptionsResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.client_instance_id, v)?;
         w.put(&self.subscription_id, v)?;
         w.put(&self.accepted_compression_types, v)?;

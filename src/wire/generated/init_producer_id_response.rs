@@ -49,7 +49,7 @@ impl Wire for InitProducerIdResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.producer_id, v)?;
         w.put(&self.producer_epoch, v)?;
         if v == 6 {

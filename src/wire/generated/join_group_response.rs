@@ -66,7 +66,7 @@ impl Wire for JoinGroupResponse {
         if v >= 2 {
             w.put(&self.throttle_time_ms, v)?;
         }
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.generation_id, v)?;
         if v >= 7 {
             w.put(&self.protocol_type, v)?;

@@ -32,7 +32,7 @@ impl Wire for LeaveGroupResponse {
         if v >= 1 {
             w.put(&self.throttle_time_ms, v)?;
         }
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         if v >= 3 {
             w.put(&self.members, v)?;
         } else if !(self.members.is_empty()) {
@@ -75,7 +75,7 @@ impl Wire for MemberResponse {
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.member_id, v)?;
         w.put(&self.group_instance_id, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put_no_tagged();
         Ok(())
     }

@@ -30,7 +30,7 @@ impl Wire for ListGroupsResponse {
         if v >= 1 {
             w.put(&self.throttle_time_ms, v)?;
         }
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.groups, v)?;
         w.put_no_tagged();
         Ok(())

@@ -98,7 +98,7 @@ impl Wire for ListOffsetsPartitionResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.partition_index, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.timestamp, v)?;
         w.put(&self.offset, v)?;
         if v >= 4 {

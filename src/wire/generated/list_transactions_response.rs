@@ -28,7 +28,7 @@ impl Wire for ListTransactionsResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.unknown_state_filters, v)?;
         w.put(&self.transaction_states, v)?;
         w.put_no_tagged();

@@ -75,7 +75,7 @@ impl Wire for MetadataResponse {
             return Err(WireError::absent("cluster_authorized_operations", v));
         }
         if v == 13 {
-            w.put(&self.error_code, v)?;
+            w.put_error(&self.error_code, v)?;
         }
         w.put_no_tagged();
         Ok(())
@@ -165,7 +165,7 @@ impl Wire for MetadataResponseTopic {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         if self.name.is_none() && !(v >= 12) {
             return Err(WireError::null("name", v));
         }
@@ -233,7 +233,7 @@ impl Wire for MetadataResponsePartition {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.partition_index, v)?;
         w.put(&self.leader_id, v)?;
         if v >= 7 {

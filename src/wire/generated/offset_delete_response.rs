@@ -24,7 +24,7 @@ impl Wire for OffsetDeleteResponse {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.throttle_time_ms, v)?;
         w.put(&self.topics, v)?;
         Ok(())
@@ -72,7 +72,7 @@ impl Wire for OffsetDeleteResponsePartition {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.partition_index, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         Ok(())
     }
 }

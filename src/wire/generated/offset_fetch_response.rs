@@ -45,7 +45,7 @@ impl Wire for OffsetFetchResponse {
             return Err(WireError::absent("topics", v));
         }
         if (2..=7).contains(&v) {
-            w.put(&self.error_code, v)?;
+            w.put_error(&self.error_code, v)?;
         }
         if v >= 8 {
             w.put(&self.groups, v)?;
@@ -126,7 +126,7 @@ impl Wire for OffsetFetchResponsePartition {
             w.put(&self.committed_leader_epoch, v)?;
         }
         w.put(&self.metadata, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put_no_tagged();
         Ok(())
     }
@@ -154,7 +154,7 @@ impl Wire for OffsetFetchResponseGroup {
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.group_id, v)?;
         w.put(&self.topics, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put_no_tagged();
         Ok(())
     }
@@ -236,7 +236,7 @@ impl Wire for OffsetFetchResponsePartitions {
         w.put(&self.committed_offset, v)?;
         w.put(&self.committed_leader_epoch, v)?;
         w.put(&self.metadata, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put_no_tagged();
         Ok(())
     }

@@ -88,7 +88,7 @@ impl Wire for EpochEndOffset {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.partition, v)?;
         w.put(&self.leader_epoch, v)?;
         w.put(&self.end_offset, v)?;

@@ -139,7 +139,7 @@ impl Wire for PartitionProduceResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.index, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.base_offset, v)?;
         w.put(&self.log_append_time_ms, v)?;
         if v >= 5 {

@@ -98,7 +98,7 @@ impl Wire for PartitionResult {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.partition, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put(&self.state_epoch, v)?;
         w.put(&self.leader_epoch, v)?;

@@ -25,7 +25,7 @@ impl Wire for RenewDelegationTokenResponse {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.expiry_timestamp_ms, v)?;
         w.put(&self.throttle_time_ms, v)?;
         w.put_no_tagged();

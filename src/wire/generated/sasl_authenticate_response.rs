@@ -41,7 +41,7 @@ impl Wire for SaslAuthenticateResponse {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put(&self.auth_bytes, v)?;
         if v >= 1 {

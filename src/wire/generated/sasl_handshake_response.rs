@@ -22,7 +22,7 @@ impl Wire for SaslHandshakeResponse {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.mechanisms, v)?;
         Ok(())
     }

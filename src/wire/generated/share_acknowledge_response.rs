@@ -35,7 +35,7 @@ impl Wire for ShareAcknowledgeResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         if v == 2 {
             w.put(&self.acquisition_lock_timeout_ms, v)?;
@@ -95,7 +95,7 @@ impl Wire for PartitionData {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.partition_index, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put(&self.current_leader, v)?;
         w.put_no_tagged();

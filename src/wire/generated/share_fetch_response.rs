@@ -33,7 +33,7 @@ impl Wire for ShareFetchResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put(&self.acquisition_lock_timeout_ms, v)?;
         w.put(&self.responses, v)?;
@@ -102,9 +102,9 @@ impl Wire for PartitionData {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.partition_index, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
-        w.put(&self.acknowledge_error_code, v)?;
+        w.put_error(&self.acknowledge_error_code, v)?;
         w.put(&self.acknowledge_error_message, v)?;
         w.put(&self.current_leader, v)?;
         if self.records.is_none() {

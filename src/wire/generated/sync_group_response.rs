@@ -39,7 +39,7 @@ impl Wire for SyncGroupResponse {
         if v >= 1 {
             w.put(&self.throttle_time_ms, v)?;
         }
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         if v == 5 {
             w.put(&self.protocol_type, v)?;
         }

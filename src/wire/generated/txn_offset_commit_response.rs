@@ -86,7 +86,7 @@ impl Wire for TxnOffsetCommitResponsePartition {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.partition_index, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put_no_tagged();
         Ok(())
     }

@@ -41,7 +41,7 @@ impl Wire for UpdateFeaturesResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         if v <= 1 {
             w.put(&self.results, v)?;
@@ -82,7 +82,7 @@ impl Wire for UpdatableFeatureResult {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.feature, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.error_message, v)?;
         w.put_no_tagged();
         Ok(())

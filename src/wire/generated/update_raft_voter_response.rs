@@ -31,7 +31,7 @@ impl Wire for UpdateRaftVoterResponse {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.throttle_time_ms, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         let mut tags = w.tagged();
         if !(self.current_leader == CurrentLeader::default()) {
             tags.put(0, &self.current_leader, v)?;

@@ -30,7 +30,7 @@ impl Wire for VoteResponse {
     }
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.topics, v)?;
         let mut tags = w.tagged();
         if !(self.node_endpoints.is_empty()) {
@@ -95,7 +95,7 @@ impl Wire for PartitionData {
 
     fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
         w.put(&self.partition_index, v)?;
-        w.put(&self.error_code, v)?;
+        w.put_error(&self.error_code, v)?;
         w.put(&self.leader_id, v)?;
         w.put(&self.leader_epoch, v)?;
         w.put(&self.vote_granted, v)?;

@@ -1,0 +1,271 @@
+//! Answers to the last field: what clients rarely ask, told as Apache Kafka tells it.
+//!
+//! Owns: errors, special values and versions of single APIs, asked over a bare connection.
+//! Leaves to others: whole clients (`clients`), bytes that are no request (`hostile`).
+//! Invariant: the tests of what Kafka has pass against Apache Kafka too (`LOGMILL_PEER=kafka`).
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use logmill::model::{ErrorCode, Offset, ProducerEpoch, ProducerId};
+use logmill::record::{BatchBuilder, BatchSpec};
+use logmill::wire::generated::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
+use logmill::wire::generated::create_topics_response::{
+    CreatableTopicResult, CreateTopicsResponse,
+};
+use logmill::wire::generated::describe_configs_request::{
+    DescribeConfigsRequest, DescribeConfigsResource,
+};
+use logmill::wire::generated::describe_configs_response::DescribeConfigsResponse;
+use logmill::wire::generated::describe_topic_partitions_request::{
+    Cursor, DescribeTopicPartitionsRequest, TopicRequest,
+};
+use logmill::wire::generated::describe_topic_partitions_response::DescribeTopicPartitionsResponse;
+use logmill::wire::generated::heartbeat_request::HeartbeatRequest;
+use logmill::wire::generated::heartbeat_response::HeartbeatResponse;
+use logmill::wire::generated::list_offsets_request::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
+};
+use logmill::wire::generated::list_offsets_response::ListOffsetsResponse;
+
+use crate::client::{Kafka, TYPE_TOPIC, batch};
+use crate::harness::broker::Broker;
+use crate::plugins_live::Stage;
+
+const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
+const NOT_LEADER_OR_FOLLOWER: i16 = 6;
+const INVALID_TOPIC: i16 = 17;
+const UNSUPPORTED_VERSION: i16 = 35;
+const INVALID_REQUEST: i16 = 42;
+/// Later than the clock of any record here.
+const FAR_MS: i64 = 9_000_000_000_000;
+const SOON: Duration = Duration::from_secs(30);
+
+/// A broker and a topic `seen` of three partitions, the first with two records.
+fn stage() -> (Broker, Kafka) {
+    let broker = Broker::under_test(&[]);
+    let mut kafka = Kafka::connect(broker.port, "answers");
+    kafka.create_topic("seen", 3, &[]);
+    let start = Instant::now();
+    loop {
+        let told = kafka.put("seen", 0, batch(&[(None, "a"), (None, "b")]));
+        // Kafka answers a create before its partitions have their leaders.
+        if told.error_code != NOT_LEADER_OR_FOLLOWER || SOON < start.elapsed() {
+            assert_eq!(told.error_code, 0, "{told:?}");
+            return (broker, kafka);
+        }
+    }
+}
+
+fn create(kafka: &mut Kafka, topic: CreatableTopic, validate_only: bool) -> CreatableTopicResult {
+    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, validate_only };
+    let mut answer: CreateTopicsResponse = kafka.ask(&request, 7);
+    answer.topics.remove(0)
+}
+
+#[test]
+fn a_create_that_only_validates_says_what_would_be() {
+    let (mut broker, mut kafka) = stage();
+    let retention =
+        CreatableTopicConfig { name: "retention.ms".into(), value: Some("4711".into()) };
+    let topic = CreatableTopic {
+        name: "tried".into(),
+        num_partitions: -1,
+        replication_factor: -1,
+        configs: vec![retention],
+        ..Default::default()
+    };
+    for validate_only in [true, false] {
+        let told = create(&mut kafka, topic.clone(), validate_only);
+        assert_eq!((told.error_code, told.topic_config_error_code), (0, 0), "{told:?}");
+        // The broker's default of both tests' brokers.
+        assert_eq!((told.num_partitions, told.replication_factor), (3, 1));
+        let configs = told.configs.expect("the settings");
+        let value = |name: &str| {
+            let config = configs.iter().find(|config| config.name == name).expect("a setting");
+            (config.value.clone(), config.config_source)
+        };
+        let (topic, default) = (1, 5);
+        assert_eq!(value("retention.ms"), (Some("4711".into()), topic));
+        assert_eq!(value("cleanup.policy"), (Some("delete".into()), default));
+    }
+    let told = create(&mut kafka, topic, true);
+    assert_eq!((told.error_code, told.num_partitions), (36, -1), "{told:?}");
+    broker.stop();
+}
+
+/// Error code and offset of each partition in the answer.
+fn offsets(kafka: &mut Kafka, version: i16, asked: &[(i32, i64)]) -> Vec<(i32, i16, i64)> {
+    let partition = |(partition_index, timestamp): &(i32, i64)| ListOffsetsPartition {
+        partition_index: *partition_index,
+        current_leader_epoch: -1,
+        timestamp: *timestamp,
+    };
+    let partitions = asked.iter().map(partition).collect();
+    let topics = vec![ListOffsetsTopic { name: "seen".into(), partitions }];
+    let request = ListOffsetsRequest { replica_id: -1, topics, ..Default::default() };
+    let answer: ListOffsetsResponse = kafka.ask(&request, version);
+    let rows = answer.topics.iter().flat_map(|topic| &topic.partitions);
+    let mut told: Vec<_> = rows.map(|r| (r.partition_index, r.error_code, r.offset)).collect();
+    told.sort();
+    told
+}
+
+#[test]
+fn special_timestamps_are_known_from_their_version_on() {
+    let (mut broker, mut kafka) = stage();
+    let (latest, earliest, largest, local, tiered) = (-1, -2, -3, -4, -5);
+    for (timestamp, since, offset) in
+        [(latest, 1, 2), (earliest, 1, 0), (largest, 7, 0), (local, 8, 0), (tiered, 9, -1)]
+    {
+        for version in [1, 6, 7, 8, 9, 10] {
+            let told = offsets(&mut kafka, version, &[(0, timestamp), (7, timestamp)]);
+            let want = match since <= version {
+                true => [(0, 0, offset), (7, UNKNOWN_TOPIC_OR_PARTITION, -1)],
+                false => [0, 7].map(|partition| (partition, UNSUPPORTED_VERSION, -1)),
+            };
+            let plain = told.iter().map(|(partition, error, offset)| {
+                // The largest timestamp may be that of either record.
+                let either = timestamp == largest && *offset == 1;
+                (*partition, *error, if either { 0 } else { *offset })
+            });
+            assert_eq!(plain.collect::<Vec<_>>(), want, "{timestamp} in version {version}");
+        }
+    }
+    for timestamp in [-6, -7, i64::MIN] {
+        let told = offsets(&mut kafka, 10, &[(0, timestamp)]);
+        assert_eq!(told, [(0, UNSUPPORTED_VERSION, -1)], "{timestamp}");
+    }
+    broker.stop();
+}
+
+#[test]
+fn a_partition_that_is_asked_about_twice_is_refused_and_the_others_are_answered() {
+    let (mut broker, mut kafka) = stage();
+    let told = offsets(&mut kafka, 6, &[(0, -1), (1, -1), (0, -2), (0, -1)]);
+    assert_eq!(told, [(0, INVALID_REQUEST, -1), (1, 0, 0)]);
+    broker.stop();
+}
+
+#[test]
+fn settings_of_a_topic_that_is_not_there_are_an_error_with_kafkas_text() {
+    let (mut broker, mut kafka) = stage();
+    let resource = |name: &str| DescribeConfigsResource {
+        resource_type: TYPE_TOPIC,
+        resource_name: name.into(),
+        configuration_keys: None,
+    };
+    let resources = vec![resource("unseen"), resource("a b")];
+    let request = DescribeConfigsRequest { resources, ..Default::default() };
+    let answer: DescribeConfigsResponse = kafka.ask(&request, 4);
+    let told: Vec<_> =
+        answer.results.iter().map(|r| (r.error_code, r.error_message.as_deref())).collect();
+    let illegal = "Topic name is invalid: 'a b' contains one or more characters other than ASCII \
+                   alphanumerics, '.', '_' and '-'";
+    assert_eq!(told, [(UNKNOWN_TOPIC_OR_PARTITION, Some("")), (INVALID_TOPIC, Some(illegal))]);
+    assert!(answer.results.iter().all(|result| result.configs.is_empty()));
+    broker.stop();
+}
+
+#[test]
+fn a_cursor_that_points_nowhere_is_refused() {
+    let (mut broker, mut kafka) = stage();
+    let mut ask = |topics: &[&str], cursor: (&str, i32)| -> Vec<(String, i16, usize)> {
+        let topics = topics.iter().map(|name| TopicRequest { name: (*name).into() }).collect();
+        let cursor = Some(Cursor { topic_name: cursor.0.into(), partition_index: cursor.1 });
+        let request =
+            DescribeTopicPartitionsRequest { topics, cursor, response_partition_limit: 10 };
+        let answer: DescribeTopicPartitionsResponse = kafka.ask(&request, 0);
+        let rows = answer.topics.into_iter();
+        rows.map(|t| (t.name.unwrap_or_default(), t.error_code, t.partitions.len())).collect()
+    };
+    let row = |name: &str, error, partitions| (name.to_owned(), error, partitions);
+    assert_eq!(ask(&["seen"], ("seen", 1)), [row("seen", 0, 2)]);
+    assert_eq!(ask(&["seen"], ("seen", -1)), [row("seen", INVALID_REQUEST, 0)]);
+    assert_eq!(ask(&["seen"], ("other", 0)), [row("seen", INVALID_REQUEST, 0)]);
+    assert_eq!(ask(&[], ("seen", -1)), []);
+    broker.stop();
+}
+
+/// A transaction that nobody ends, as another broker may have left it in the files.
+#[test]
+fn the_latest_offset_for_committed_readers_is_before_an_open_transaction() {
+    let mut broker = Broker::logmill(&[]);
+    let mut kafka = Kafka::connect(broker.port, "answers");
+    kafka.create_topic("seen", 1, &[]);
+    let told = kafka.put("seen", 0, batch(&[(None, "a"), (None, "b")]));
+    assert_eq!(told.error_code, 0, "{told:?}");
+    broker.kill();
+    let spec = BatchSpec {
+        producer: Some((ProducerId(5), ProducerEpoch(0), 0)),
+        base_offset: Offset(2),
+        transactional: true,
+        ..BatchSpec::default()
+    };
+    let mut builder = BatchBuilder::new(&spec);
+    builder.push(Offset(2), FAR_MS, None, Some(b"open"), []).expect("a record");
+    let log = broker.data().join("seen-0/00000000000000000000.log");
+    let mut log = std::fs::File::options().append(true).open(log).expect("the segment");
+    log.write_all(&builder.finish().expect("a batch")).expect("our folder");
+    broker.start();
+    let mut kafka = Kafka::connect(broker.port, "answers");
+    for (isolation_level, timestamp, want) in
+        [(0, -1, 3), (1, -1, 2), (0, FAR_MS, 2), (1, FAR_MS, -1)]
+    {
+        let asked =
+            ListOffsetsPartition { partition_index: 0, current_leader_epoch: -1, timestamp };
+        let topics = vec![ListOffsetsTopic { name: "seen".into(), partitions: vec![asked] }];
+        let request =
+            ListOffsetsRequest { replica_id: -1, isolation_level, topics, ..Default::default() };
+        let answer: ListOffsetsResponse = kafka.ask(&request, 6);
+        let told = &answer.topics[0].partitions[0];
+        assert_eq!((told.error_code, told.offset), (0, want), "{isolation_level} {timestamp}");
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_the_brokers_fault() {
+    let broker = Broker::logmill(&[]);
+    let mut kafka = Kafka::connect(broker.port, "answers");
+    // The refusal holds the name, and together they are longer than a text of the protocol.
+    let long = "x".repeat(i16::MAX as usize);
+    let topic = CreatableTopic { name: long, num_partitions: 1, ..Default::default() };
+    let request =
+        CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
+    kafka.try_ask::<_, CreateTopicsResponse>(&request, 7).expect_err("no answer");
+    let log = broker.log();
+    let told = log.lines().any(|line| {
+        line.contains("ERROR") && line.contains("CreateTopics") && line.contains("no answer")
+    });
+    assert!(told, "{log}");
+    let blamed = log.lines().any(|line| line.contains("request cannot be read"));
+    assert!(!blamed, "the client sent nothing wrong: {log}");
+}
+
+#[test]
+fn errors_of_every_api_are_counted_with_those_of_their_parts() {
+    let stage = Stage::start(2, &[]);
+    let mut kafka = stage.kafka("answers");
+    kafka.create_topic("seen", 1, &[]);
+    let errors = |api: &str, error: &str| {
+        let parts = [format!("api=\"{api}\""), format!("error=\"{error}\"")];
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        stage.metric("logmill_request_errors_total", &parts)
+    };
+    assert_eq!(offsets(&mut kafka, 10, &[(1, -1), (2, -1), (0, -1), (0, -1)]).len(), 3);
+    assert_eq!(errors("ListOffsets", "UNKNOWN_TOPIC_OR_PARTITION"), 2.0);
+    assert_eq!(errors("ListOffsets", "INVALID_REQUEST"), 1.0);
+    // This one is answered by the first shard, whichever has the connection.
+    assert_ne!(kafka.try_create_topic("seen", 1, &[]).0, 0);
+    assert_eq!(errors("CreateTopics", "TOPIC_ALREADY_EXISTS"), 1.0);
+    let heartbeat = HeartbeatRequest { group_id: "nobody".into(), ..Default::default() };
+    let answer: HeartbeatResponse = kafka.ask(&heartbeat, 4);
+    let error = ErrorCode::from_code(answer.error_code).expect("one of Kafka's");
+    assert_eq!(errors("Heartbeat", error.kafka_name()), 1.0, "{error}");
+    // Produce counts its own, and none twice.
+    let mut torn = batch(&[(None, "a")]).to_vec();
+    *torn.last_mut().expect("a batch") ^= 1;
+    assert_eq!(kafka.put("seen", 0, torn.into()).error_code, ErrorCode::CorruptMessage.code());
+    assert_eq!(errors("Produce", "CORRUPT_MESSAGE"), 1.0);
+}
