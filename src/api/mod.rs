@@ -11,12 +11,8 @@ use std::sync::Arc;
 use crate::base::Bytes;
 use crate::model::{ErrorCode, ShardId};
 use crate::shard::Core;
-<<<<<<< HEAD
 use crate::shard::budget::Permit;
-use crate::wire::protocol::{decode_request_header, frame_response};
-=======
 use crate::wire::protocol::{Framed, decode_request_header, frame_response};
->>>>>>> c134241 (Answers are Kafka's in the corners too, and errors of every API are counted)
 use crate::wire::{Api, Message, Reader, WireError};
 
 mod connection;
@@ -165,16 +161,12 @@ impl Request {
         Ok(body)
     }
 
-<<<<<<< HEAD
     /// Keeps a permit until the response is sent.
     pub fn hold(&self, permit: Permit) {
         self.held.replace(Some(permit));
     }
 
-    /// The framed response.
-=======
     /// The framed response; its errors are counted.
->>>>>>> c134241 (Answers are Kafka's in the corners too, and errors of every API are counted)
     pub fn respond<M: Message>(&self, body: &M) -> Result<Option<Vec<Bytes>>, Close> {
         let (key, version) = (self.key, self.version);
         let api = Api::find(key).ok_or(Close::Unsupported { key, version })?;

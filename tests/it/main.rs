@@ -1,9 +1,6 @@
 //! The one integration binary: whole-broker tests, and the rules of the repository itself.
-<<<<<<< HEAD
-mod bounds;
-=======
 mod answers;
->>>>>>> c134241 (Answers are Kafka's in the corners too, and errors of every API are counted)
+mod bounds;
 mod broker_sim;
 mod client;
 mod clients;
