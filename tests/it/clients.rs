@@ -42,6 +42,38 @@ fn every_client_reads_back_what_it_produced_also_after_a_restart() {
 }
 
 #[test]
+fn kafkajs_reads_back_what_it_produced_and_what_others_did() {
+    if skipped_below(Tier::Test, "KafkaJS") {
+        return;
+    }
+    let broker = Broker::under_test(&[("shards", "2")]);
+    let (bootstrap, records) = (broker.bootstrap(), sample_records());
+    let file = write_records(broker.folder(), &records);
+    // The codecs that it has built in.
+    let ways = [("all", "none"), ("1", "gzip"), ("0", "none")];
+    let jobs =
+        ways.map(|(acks, codec)| Job { topic: format!("kafkajs-{acks}-{codec}"), acks, codec });
+    let mut topics = jobs.each_ref().map(|job| job.topic.as_str()).to_vec();
+    Client::KafkaJs.create(&bootstrap, &topics);
+    Client::KafkaJs.produce(&bootstrap, &file, &jobs);
+    let theirs = Job { topic: "franz-go-all-gzip".into(), acks: "all", codec: "gzip" };
+    Client::FranzGo.create(&bootstrap, &[&theirs.topic]);
+    Client::FranzGo.produce(&bootstrap, &file, std::slice::from_ref(&theirs));
+    topics.push(&theirs.topic);
+    for reader in [Client::KafkaJs, Client::FranzGo] {
+        let seen = reader.consume(&bootstrap, &topics, records.len());
+        for topic in &topics {
+            let of_topic: Vec<Seen> = seen.iter().filter(|s| s.topic == *topic).cloned().collect();
+            compare(&format!("{reader:?} reads {topic}"), &of_topic, &records);
+        }
+    }
+    let group = |count| Client::KafkaJs.consume_in_group(&bootstrap, "js", topics[0], count);
+    let mut seen = group(RECORDS / 2);
+    seen.extend(group(RECORDS / 2));
+    compare("KafkaJS in a group, in two halves", &seen, &records);
+}
+
+#[test]
 fn java_s_measuring_and_verifying_tools_work() {
     if skipped_below(Tier::Test, "Java's tools") {
         return;

@@ -22,10 +22,19 @@ pub enum Client {
     Confluent,
     /// kafka-python: a protocol implementation of its own.
     KafkaPython,
+    /// franz-go: Go, a protocol implementation of its own.
+    FranzGo,
+    /// KafkaJS: Node.js, a protocol implementation of its own.
+    KafkaJs,
 }
 
-pub const CLIENTS: [Client; 4] =
-    [Client::JavaConsole, Client::Kcat, Client::Confluent, Client::KafkaPython];
+/// Those that know every codec.
+pub const CLIENTS: [Client; 5] =
+    [Client::JavaConsole, Client::Kcat, Client::Confluent, Client::KafkaPython, Client::FranzGo];
+
+/// One for each implementation of a producer.
+pub const PRODUCERS: [Client; 5] =
+    [Client::JavaConsole, Client::Confluent, Client::KafkaPython, Client::FranzGo, Client::KafkaJs];
 
 /// A record as a consumer saw it; `text` is key, a colon, value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +43,13 @@ pub struct Seen {
     pub partition: i32,
     pub offset: i64,
     pub text: String,
+}
+
+/// What became of one record, as its producer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Delivered { partition: i32, offset: i64, value: String },
+    Failed { reason: String },
 }
 
 /// One way to produce.
@@ -66,6 +82,8 @@ impl Client {
             Self::Kcat => "kcat",
             Self::Confluent => "confluent",
             Self::KafkaPython => "kafka-python",
+            Self::FranzGo => "franz-go",
+            Self::KafkaJs => "kafkajs",
         }
     }
 
@@ -82,7 +100,7 @@ impl Client {
                     assert!(said.contains("Created topic"), "{said}");
                 }
             }
-            Self::Confluent | Self::KafkaPython => {
+            _ => {
                 self.script(&[&["create", bootstrap, "3"], topics].concat());
             }
         }
@@ -107,7 +125,7 @@ impl Client {
                     produce_by_console(bootstrap, &input, job);
                 }
             }
-            Self::Confluent | Self::KafkaPython => {
+            _ => {
                 let jobs: Vec<String> =
                     jobs.iter().map(|j| format!("{},{},{}", j.topic, j.acks, j.codec)).collect();
                 let jobs: Vec<&str> = jobs.iter().map(String::as_str).collect();
@@ -136,9 +154,7 @@ impl Client {
                     consume_by_console(bootstrap, topic, &how)
                 })
                 .collect(),
-            Self::Confluent | Self::KafkaPython => {
-                parse(&self.script(&[&["consume", bootstrap, &wanted], topics].concat()))
-            }
+            _ => parse(&self.script(&[&["consume", bootstrap, &wanted], topics].concat())),
         }
     }
 
@@ -162,15 +178,55 @@ impl Client {
                 let how = ["--topic", topic, "--from-beginning", "--max-messages", &count];
                 consume_by_console(bootstrap, topic, &[&how[..], &["--group", group]].concat())
             }
-            Self::Confluent | Self::KafkaPython => {
-                parse(&self.script(&["group", bootstrap, group, &count, topic]))
-            }
+            _ => parse(&self.script(&["group", bootstrap, group, &count, topic])),
         }
+    }
+
+    /// Produces `count` records, `0` and so on under keys of their own, to be retried at most that
+    /// often; without a number the client is idempotent and retries as long as it can.
+    pub fn insist(
+        self,
+        folder: &Path,
+        bootstrap: &str,
+        topic: &str,
+        count: usize,
+        retries: Option<u32>,
+    ) -> Vec<Outcome> {
+        let count = count.to_string();
+        if self == Self::JavaConsole {
+            // The tool sets `retries=0` unless it is told otherwise.
+            let retries = retries.map_or(i32::MAX as u32, |retries| retries);
+            let config = folder.join(format!("{topic}.properties"));
+            std::fs::write(&config, format!("retries={retries}\n")).expect("a writable folder");
+            let config = config.display().to_string();
+            let args = ["--bootstrap-server", bootstrap, "--topic", topic, "--acks", "-1"];
+            let more = ["--max-messages", &count, "--command-config", &config];
+            let args = [&args[..], &more, &["--repeating-keys", "5"]].concat();
+            let done = java::tools().run_any(java::VERIFIABLE_PRODUCER, &args, None);
+            return done.out.lines().filter_map(parse_verifiable).collect();
+        }
+        let retries = retries.map_or("-1".to_owned(), |retries| retries.to_string());
+        let said = self.script(&["insist", bootstrap, topic, &count, &retries]);
+        said.lines().map(parse_outcome).collect()
     }
 
     #[track_caller]
     fn script(self, args: &[&str]) -> String {
-        run(python("client.py").arg(self.name()).args(args), LIMIT_S)
+        let mut command = match self {
+            Self::FranzGo => Command::new(setup("franz-go/franz-go")),
+            Self::KafkaJs => {
+                let mut node = Command::new("node");
+                node.env("KAFKAJS_FOLDER", setup("kafkajs"));
+                node.arg(root().join("tests/peers/kafkajs/client.js"));
+                node
+            }
+            _ => {
+                let mut command = python("client.py");
+                command.arg(self.name());
+                command
+            }
+        };
+        run(command.args(args), LIMIT_S)
     }
 }
 
@@ -199,6 +255,34 @@ fn consume_by_console(bootstrap: &str, topic: &str, how: &[&str]) -> Vec<Seen> {
     args.extend(["--formatter-property", "key.separator= "]);
     let said = java::tools().run(java::CONSOLE_CONSUMER, &args, None);
     said.lines().map(|line| parse_console(topic, line)).collect()
+}
+
+/// `delivered PARTITION OFFSET VALUE` or `failed VALUE REASON`, as our scripts print it.
+fn parse_outcome(line: &str) -> Outcome {
+    let words: Vec<&str> = line.splitn(4, ' ').collect();
+    match words[..] {
+        ["delivered", partition, offset, value] => Outcome::Delivered {
+            partition: partition.parse().expect("a partition"),
+            offset: offset.parse().expect("an offset"),
+            value: value.to_owned(),
+        },
+        ["failed", ..] => Outcome::Failed { reason: line.to_owned() },
+        _ => panic!("a client printed {line:?}"),
+    }
+}
+
+/// What the verifiable producer says of one record; it says other things too.
+fn parse_verifiable(line: &str) -> Option<Outcome> {
+    let told: serde_json::Value = serde_json::from_str(line).ok()?;
+    match told["name"].as_str()? {
+        "producer_send_success" => Some(Outcome::Delivered {
+            partition: told["partition"].as_i64()? as i32,
+            offset: told["offset"].as_i64()?,
+            value: told["value"].as_str()?.to_owned(),
+        }),
+        "producer_send_error" => Some(Outcome::Failed { reason: line.to_owned() }),
+        _ => None,
+    }
 }
 
 /// `Partition:1 Offset:7 key value`, as the console consumer prints it.

@@ -7,6 +7,7 @@
 mod breakers;
 mod change;
 mod input;
+mod insist;
 mod mischief;
 mod restart;
 mod swap;

@@ -5,13 +5,17 @@ Usage: client.py LIBRARY COMMAND BOOTSTRAP ...   with LIBRARY confluent or kafka
   produce BOOTSTRAP FILE TOPIC,ACKS,CODEC...    FILE holds one "key:value" a line; all must be acknowledged
   consume BOOTSTRAP COUNT TOPIC...              COUNT records of each topic, from the beginning
   group BOOTSTRAP GROUP COUNT TOPIC             COUNT records as a member of GROUP, then a commit of what was read
+  insist BOOTSTRAP TOPIC COUNT RETRIES          COUNT records, each retried at most RETRIES times
+                                                (-1: idempotent, as often as the library does by itself)
 
-Records are printed as "topic partition offset key:value". Any failure ends it with status 1.
+Records are printed as "topic partition offset key:value", what `insist` sent as
+"delivered PARTITION OFFSET VALUE" or "failed VALUE REASON". Any other failure ends it with status 1.
 """
 
 import sys
 
 TIMEOUT_S = 30
+INSIST_S = 90
 
 
 def records(path):
@@ -55,6 +59,24 @@ class Confluent:
         left = producer.flush(TIMEOUT_S)
         if errors or left:
             sys.exit(f"{topic}: {left} not acknowledged, errors {errors[:3]}")
+
+    def insist(self, topic, count, retries):
+        from confluent_kafka import Producer
+
+        def delivered(error, message):
+            value = message.value().decode()
+            if error is None:
+                print("delivered", message.partition(), message.offset(), value)
+            else:
+                print("failed", value, error.name(), error.str())
+
+        how = {"enable.idempotence": True} if retries < 0 else {"retries": retries}
+        producer = Producer({**self.base, **how})
+        for number in range(count):
+            producer.produce(topic, key=f"key-{number}", value=str(number), on_delivery=delivered)
+        left = producer.flush(INSIST_S)
+        if left:
+            sys.exit(f"{topic}: {left} without an outcome")
 
     def consumer(self, **settings):
         from confluent_kafka import Consumer
@@ -112,6 +134,21 @@ class KafkaPython:
             future.get(TIMEOUT_S)
         producer.close()
 
+    def insist(self, topic, count, retries):
+        from kafka import KafkaProducer
+
+        how = {"enable_idempotence": True} if retries < 0 else {"retries": retries}
+        producer = KafkaProducer(**self.base, **how)
+        records = [(f"key-{number}".encode(), str(number).encode()) for number in range(count)]
+        sent = [producer.send(topic, key=key, value=value) for key, value in records]
+        for (_, value), future in zip(records, sent):
+            try:
+                told = future.get(INSIST_S)
+                print("delivered", told.partition, told.offset, value.decode())
+            except Exception as error:
+                print("failed", value.decode(), repr(error))
+        producer.close()
+
     def consumer(self, *topics, **settings):
         from kafka import KafkaConsumer
 
@@ -163,6 +200,8 @@ def main():
             client.consume(topic, int(rest[0]))
     elif command == "group":
         client.group(rest[0], rest[2], int(rest[1]))
+    elif command == "insist":
+        client.insist(rest[0], int(rest[1]), int(rest[2]))
     else:
         sys.exit(__doc__)
 
