@@ -97,16 +97,17 @@ async fn try_audit(site: &mut Site, death: Option<Death>, is_new: bool) -> Verdi
 
 async fn create(client: &mut KafkaClient, site: &Site) -> Verdict<()> {
     let bytes = 1_200 + site.env.random() % 6_000;
-    let configs = [("internal.segment.bytes", bytes), ("index.interval.bytes", bytes / 8)];
-    let configs = configs.map(|(name, value)| CreatableTopicConfig {
-        name: name.to_owned(),
-        value: Some(value.to_string()),
-    });
+    let sizes = [("internal.segment.bytes", bytes), ("index.interval.bytes", bytes / 8)];
+    let sizes = sizes.map(|(name, value)| (name, value.to_string()));
+    let given = site.configs.iter().map(|(name, value)| (*name, (*value).to_owned()));
+    let configs = given
+        .chain(sizes)
+        .map(|(name, value)| CreatableTopicConfig { name: name.to_owned(), value: Some(value) });
     let topic = CreatableTopic {
         name: TOPIC.to_owned(),
         num_partitions: PARTITIONS,
         replication_factor: 1,
-        configs: configs.into(),
+        configs: configs.collect(),
         ..Default::default()
     };
     let request =

@@ -43,6 +43,8 @@ pub struct Site {
     pub model: Rc<RefCell<Model>>,
     pub cores: Rc<RefCell<Vec<Rc<Core>>>>,
     pub topic_id: TopicId,
+    /// Settings of the topic.
+    pub configs: &'static [(&'static str, &'static str)],
 }
 
 impl Site {
@@ -91,6 +93,11 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Requests of producers that have no answer.
+    pub fn unanswered(&self) -> usize {
+        self.producers.iter().map(|producer| producer.borrow().flights.len()).sum()
+    }
+
     pub fn new() -> Self {
         let writers = [
             Writer::Idempotent,
@@ -247,7 +254,12 @@ async fn produce(
     }
     loop {
         let flights = producer.borrow().flights.len();
-        if flights == 0 || (flights < FLIGHTS_MAX && site.below(1_000) < 550) {
+        let rests = site.model.borrow().resting;
+        if rests && flights == 0 {
+            site.pause(1_000_000).await;
+            continue;
+        }
+        if !rests && (flights == 0 || (flights < FLIGHTS_MAX && site.below(1_000) < 550)) {
             if site.below(3) == 0 {
                 site.pause(400_000).await;
             }

@@ -17,23 +17,34 @@ mod canaries;
 mod clients;
 mod frames;
 mod hostile;
+mod line;
 mod model;
 
 use clients::{Memory, Site};
 use model::{Model, PARTITIONS};
 
+/// Simulated time after which a request of a producer hangs.
+const UNANSWERED_MS: u64 = 5_000;
 /// Simulated time after which a start, a stop or a check hangs.
 const HANGS_MS: u64 = 300_000;
-/// The node's shards, life after life.
-const SHARDS: [u16; 3] = [1, 3, 2];
 
 /// What a run may have.
 #[derive(Clone)]
 pub struct Plan {
     pub faults: Faults,
     pub settings: Vec<(&'static str, &'static str)>,
+    /// The node's shards, life after life.
+    pub shards: [u16; 3],
+    /// A partitioner of which there is no code stands before the topic: every batch waits in its
+    /// partition's line, and none is refused.
+    pub has_line: bool,
     pub ops_min: u64,
     pub lives_min: usize,
+    /// Lives whose producers get every answer before the end.
+    pub rests_per_1000: u64,
+    /// The first lives end without a stop in order, and so many of the others.
+    pub deaths_min: usize,
+    pub dies_per_1000: u64,
     /// Deaths are only of this kind.
     pub death: Option<Death>,
     /// Compare what is read with the ends of the log while it happens.
@@ -52,8 +63,13 @@ impl Plan {
         Self {
             faults,
             settings: Vec::new(),
+            shards: [1, 3, 2],
+            has_line: false,
             ops_min: 1_000,
             lives_min: 4,
+            rests_per_1000: 500,
+            deaths_min: 2,
+            dies_per_1000: 750,
             death: None,
             look_at_ends: true,
             pretend: None,
@@ -93,7 +109,8 @@ pub fn run(seed: u64, plan: &Plan) -> Outcome {
     if !plan.look_at_ends {
         cores = Rc::default();
     }
-    let site = Site { env, model: model.clone(), cores, topic_id: TopicId::ZERO };
+    let configs = if plan.has_line { &line::CONFIGS[..] } else { &[] };
+    let site = Site { env, model: model.clone(), cores, topic_id: TopicId::ZERO, configs };
     let (dice, memory) = (Rng::new(seed ^ 0x5eed), Memory::new());
     let plan = plan.clone();
     let mut run = Run { plan, dice, broker, site, memory, last: None, is_new: true, lives: 0 };
@@ -134,15 +151,18 @@ impl Run {
     }
 
     fn start(&mut self) -> Result<(), String> {
-        self.broker.start(SHARDS[self.lives % SHARDS.len()]);
+        self.broker.start(self.plan.shards[self.lives % self.plan.shards.len()]);
         self.broker.served(HANGS_MS).map_err(|error| format!("start: {error}"))?;
+        if self.is_new && self.plan.has_line {
+            line::register(&mut self.broker);
+        }
         self.check()
     }
 
     fn live(&mut self) -> Result<(), String> {
         if 0 < self.lives && self.dice.chance(150) {
             // It dies while it starts, or just after.
-            self.broker.start(SHARDS[self.lives % SHARDS.len()]);
+            self.broker.start(self.plan.shards[self.lives % self.plan.shards.len()]);
             self.broker.run_for(self.dice.below(4_000_000));
             return self.end(true);
         }
@@ -162,17 +182,34 @@ impl Run {
         if !moving {
             return Err(format!("stuck at {} operations", model.borrow().ops));
         }
+        if self.dice.chance(self.plan.rests_per_1000) {
+            self.rest()?;
+        }
         if self.dice.chance(200) {
             self.broker.world.reset_connections();
             let ns = self.dice.below(5_000_000);
             self.broker.run_for(ns);
         }
-        let dies = self.lives < 3 || self.dice.chance(750);
+        let Plan { deaths_min, dies_per_1000, .. } = self.plan;
+        let dies = self.lives <= deaths_min || self.dice.chance(dies_per_1000);
         let ended = self.end(dies);
         for task in tasks {
             self.site.env.spawner().abort(task);
         }
         ended
+    }
+
+    /// Lets the producers come to rest: whatever was sent is answered in time.
+    fn rest(&mut self) -> Result<(), String> {
+        let (model, memory) = (self.site.model.clone(), &self.memory);
+        model.borrow_mut().resting = true;
+        let at_rest = || memory.unanswered() == 0 || !model.borrow().broken.is_empty();
+        let rests = self.broker.run_until(UNANSWERED_MS, at_rest);
+        model.borrow_mut().resting = false;
+        if !rests {
+            return Err(format!("{} requests hang", self.memory.unanswered()));
+        }
+        Ok(())
     }
 
     fn end(&mut self, dies: bool) -> Result<(), String> {
@@ -257,9 +294,9 @@ fn check_one(seed: u64, outcome: &Outcome) {
     assert!(2 <= deaths && 4 <= kinds && 100 < counts.total(), "SEED={seed}: {counts:?}");
 }
 
-#[test]
-fn no_fault_takes_what_the_broker_promised() {
-    let all = seeds(seed_count());
+/// Runs all these seeds on all cores and checks each.
+fn check_seeds(count: u64, plan: &Plan) {
+    let all = seeds(count);
     let next = std::sync::atomic::AtomicUsize::new(0);
     let sums = std::sync::Mutex::new((0, 0, 0));
     let threads = std::thread::available_parallelism().map_or(2, usize::from).min(all.len());
@@ -269,7 +306,7 @@ fn no_fault_takes_what_the_broker_promised() {
                 loop {
                     let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     let Some(seed) = all.get(at).copied() else { return };
-                    let caught = std::panic::catch_unwind(|| run(seed, &Plan::legal()));
+                    let caught = std::panic::catch_unwind(|| run(seed, plan));
                     let outcome = caught.unwrap_or_else(|panic| {
                         eprintln!("failed with SEED={seed}");
                         std::panic::resume_unwind(panic);
@@ -285,6 +322,11 @@ fn no_fault_takes_what_the_broker_promised() {
     });
     let (ops, faults, lost) = *sums.lock().unwrap();
     println!("{} seeds: {ops} operations, {faults} faults, {lost} acks=1 taken by cuts", all.len());
+}
+
+#[test]
+fn no_fault_takes_what_the_broker_promised() {
+    check_seeds(seed_count(), &Plan::legal());
 }
 
 #[test]

@@ -88,6 +88,8 @@ pub struct Model {
     pub ops: u64,
     /// The node is being stopped: its last answers may be refusals.
     pub stopping: bool,
+    /// Producers send nothing new, so that everything sent must come to an answer.
+    pub resting: bool,
     pub lost_to_cuts: u64,
 }
 
