@@ -3,6 +3,8 @@
 //! Owns: dotted and quoted keys, clashes between them, names that are unknown, gone or not ours.
 //! Leaves to others: opening the file (`server`), what a value means (`key`, `broker`).
 //! Start reading at: [`load`].
+use std::collections::BTreeSet;
+
 use super::broker::BrokerConfig;
 use super::key::{ConfigError, Scope};
 use super::suggest::nearest;
@@ -52,6 +54,7 @@ pub fn load(
             }
         }
     }
+    let mut given = BTreeSet::new();
     for argument in arguments {
         let failed = |reason| LoadError::Argument { argument: argument.clone(), reason };
         let (key, value) = argument
@@ -60,10 +63,14 @@ pub fn load(
         let (key, value) = (key.trim(), value.trim());
         match check_name(key).map_err(failed)? {
             Some(note) => notes.push(note),
-            None => drop(values.insert(key.to_owned(), value.to_owned())),
+            None => {
+                values.insert(key.to_owned(), value.to_owned());
+                given.insert(key.to_owned());
+            }
         }
     }
-    let config = BrokerConfig::new(BrokerValues::new(values)?, hostname)?;
+    let values = BrokerValues::new(values)?.with_arguments(given);
+    let config = BrokerConfig::new(values, hostname)?;
     Ok(Loaded { config, notes })
 }
 

@@ -345,6 +345,8 @@ fn dotted_and_quoted_keys_mix_and_arguments_win() {
         TopicSettings::effective(&config.values, &Overrides::new()).segment_bytes,
         4_194_304
     );
+    let given = ["shards", "log.segment.bytes", "listeners"].map(|n| config.values.is_argument(n));
+    assert_eq!(given, [true, true, false]);
     assert_eq!(loaded.notes, ["`log.message.format.version` is gone from Kafka and has no effect"]);
 }
 

@@ -3,7 +3,7 @@
 //! Owns: the precedence of Kafka: topic or group, this broker, all brokers, file, default.
 //! Invariant: every value kept here has been read by its key, so reading it again cannot fail.
 //! Start reading at: [`BrokerValues::effective`].
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::describe::Source;
@@ -17,6 +17,8 @@ pub type Overrides = BTreeMap<String, String>;
 #[derive(Clone, Debug, Default)]
 pub struct BrokerValues {
     fixed: Arc<Overrides>,
+    /// Names of `fixed` that came from the command line, and not from the file.
+    arguments: Arc<BTreeSet<String>>,
     cluster: Arc<Overrides>,
     node: Arc<Overrides>,
 }
@@ -34,9 +36,20 @@ impl BrokerValues {
         Ok(Self { fixed: Arc::new(fixed), ..Self::default() })
     }
 
+    /// The same values, those of these names given on the command line.
+    pub fn with_arguments(self, names: BTreeSet<String>) -> Self {
+        Self { arguments: Arc::new(names), ..self }
+    }
+
+    /// Whether the command line gave that name's fixed value; else the file did, if there is one.
+    pub fn is_argument(&self, name: &str) -> bool {
+        self.arguments.contains(name)
+    }
+
     /// The same broker with what was changed at run time, for all brokers and for this one.
     pub fn with_dynamic(&self, cluster: Arc<Overrides>, node: Arc<Overrides>) -> Self {
-        Self { fixed: self.fixed.clone(), cluster, node }
+        let (fixed, arguments) = (self.fixed.clone(), self.arguments.clone());
+        Self { fixed, arguments, cluster, node }
     }
 
     /// What was set for that name, strongest first.

@@ -57,7 +57,7 @@ pub struct ConfigArgs {
     /// Configuration file (logmill.toml); every setting has a default that works
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// A setting; wins over the file
+    /// A setting, in the unit that CONFIG.md names; wins over the file; once for each
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
 }
@@ -80,8 +80,9 @@ pub struct Remote {
 pub enum PluginOrder {
     /// Check, compile and register a component under a name and version
     Install {
-        /// The component (a .wasm file)
+        /// The component: a .wasm file, of 32 MiB at most
         file: PathBuf,
+        /// Name and version under which it is registered; a version never changes
         #[arg(long = "as", value_name = "NAME@VERSION")]
         name: NameVersion,
     },
@@ -89,7 +90,10 @@ pub enum PluginOrder {
     #[command(visible_alias = "list")]
     Ls,
     /// Show one plugin with its versions and bindings
-    Show { name: String },
+    Show {
+        /// The plugin
+        name: String,
+    },
     /// What plugins do right now: state, calls, time, failures
     Ps,
     /// List all bindings
@@ -98,25 +102,41 @@ pub enum PluginOrder {
     Bind(BindArgs),
     /// Take a plugin off a topic or a group
     Unbind {
+        /// The plugin
         plugin: String,
         #[command(flatten)]
         target: TargetArgs,
     },
     /// Make a version the active one on all shards
-    Activate { name: NameVersion },
+    Activate {
+        /// The version, as NAME@VERSION
+        name: NameVersion,
+    },
     /// Make the previous version the active one again
-    Rollback { name: String },
+    Rollback {
+        /// The plugin
+        name: String,
+    },
     /// Make no version the active one; refused while a binding follows the active version
     Deactivate {
         /// The plugin
         name: String,
     },
     /// Stop calling a plugin; each binding's failure policy answers meanwhile
-    Pause { name: String },
+    Pause {
+        /// The plugin
+        name: String,
+    },
     /// Call a paused plugin again
-    Resume { name: String },
+    Resume {
+        /// The plugin
+        name: String,
+    },
     /// Remove a version that is neither active, previous, bound nor pinned
-    Rm { name: NameVersion },
+    Rm {
+        /// The version, as NAME@VERSION
+        name: NameVersion,
+    },
     /// Turn a core WebAssembly module into a component, without a broker
     Componentize {
         /// The module, built with the bindings of one of Logmill's worlds
@@ -133,13 +153,14 @@ pub struct BindArgs {
     pub plugin: String,
     #[command(flatten)]
     pub target: TargetArgs,
-    /// What a partitioner does with records that lie wrong [default: verify]
+    /// Partitioners: what is done with records that lie wrong [default: verify]
     #[arg(long, value_enum)]
     pub mode: Option<ModeArg>,
-    /// What happens when the plugin cannot answer [default: closed; open for assignors]
+    /// When the plugin cannot answer; partitioners: closed; assignors: open (default) or closed;
+    /// compaction policies have none, everything is kept
     #[arg(long, value_enum)]
     pub policy: Option<PolicyArg>,
-    /// A setting handed to the plugin
+    /// A setting handed to the plugin; once for each
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<KeyValue>,
 }
@@ -147,8 +168,10 @@ pub struct BindArgs {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct TargetArgs {
+    /// A topic, for a partitioner or a compaction policy
     #[arg(long)]
     pub topic: Option<String>,
+    /// A consumer group, for an assignor
     #[arg(long)]
     pub group: Option<String>,
 }
@@ -165,7 +188,9 @@ impl TargetArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum ModeArg {
+    /// Counts them and takes them
     Advise,
+    /// Refuses their batches
     Verify,
 }
 
@@ -180,9 +205,10 @@ impl From<ModeArg> for BindingMode {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum PolicyArg {
+    /// Nothing is written, or the last assignment stays
     Closed,
+    /// Assignors: the built-in uniform assignor decides
     Open,
-    LastGood,
 }
 
 impl From<PolicyArg> for BindingPolicy {
@@ -190,7 +216,6 @@ impl From<PolicyArg> for BindingPolicy {
         match policy {
             PolicyArg::Closed => Self::Closed,
             PolicyArg::Open => Self::Open,
-            PolicyArg::LastGood => Self::LastGood,
         }
     }
 }
@@ -201,14 +226,18 @@ pub enum TopicOrder {
     #[command(visible_alias = "list")]
     Ls,
     /// Show one topic with its partitions, settings and plugins
-    Describe { topic: String },
+    Describe {
+        /// The topic
+        topic: String,
+    },
     /// Roll the active segment and run one compaction pass
     Compact {
+        /// The topic; its cleanup.policy must be compact
         topic: String,
         /// Say what would go, and drop nothing
         #[arg(long)]
         dry_run: bool,
-        /// Allow a pass that drops more than the topic's max.drop.ratio
+        /// Allow a policy's pass to drop more than the topic's max.drop.ratio (from 0 to 1)
         #[arg(long)]
         approve: bool,
     },
@@ -220,7 +249,10 @@ pub enum GroupOrder {
     #[command(visible_alias = "list")]
     Ls,
     /// Show one group with its members, their partitions and its offsets
-    Describe { group: String },
+    Describe {
+        /// The group's id
+        group: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

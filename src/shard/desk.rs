@@ -170,7 +170,7 @@ pub struct HealthReply {
 pub struct ConfigEntry {
     pub name: String,
     pub value: String,
-    /// `default`, `file`, `argument` or `dynamic`.
+    /// `default`, `file`, `argument` (`--set`) or `dynamic` (changed at run time).
     pub source: String,
 }
 
@@ -382,7 +382,6 @@ pub enum BindingMode {
 pub enum BindingPolicy {
     Closed,
     Open,
-    LastGood,
 }
 
 impl BindingMode {
@@ -399,7 +398,6 @@ impl BindingPolicy {
         match self {
             Self::Closed => "closed",
             Self::Open => "open",
-            Self::LastGood => "last-good",
         }
     }
 }

@@ -162,6 +162,7 @@ fn config(core: &Core) -> Vec<ConfigEntry> {
         value: entry.value.unwrap_or_default(),
         source: match entry.source {
             crate::config::Source::Default => "default",
+            crate::config::Source::StaticBroker if values.is_argument(entry.name) => "argument",
             crate::config::Source::StaticBroker => "file",
             _ => "dynamic",
         }

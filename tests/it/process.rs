@@ -238,6 +238,14 @@ fn a_running_broker_answers_its_command_line() {
     let health: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &health["status"]), (0, &"ok".into()));
     assert_eq!(health["pid"], process.child.id());
+    let (code, out, _) = run(&["--admin", &process.admin, "config", "show", "--json"]);
+    let entries: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
+    let source = |name: &str| {
+        let entry = entries.iter().find(|entry| entry["name"] == name).expect("a setting");
+        entry["source"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((code, source("listeners")), (0, "argument".to_owned()));
+    assert_eq!(source("num.partitions"), "default");
     let nowhere = format!("http://127.0.0.1:{}", free_port());
     let (code, out, errors) = run(&["topic", "ls", "--admin", &nowhere]);
     assert_eq!((code, out.as_str()), (1, ""));

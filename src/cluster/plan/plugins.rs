@@ -10,7 +10,7 @@ use crate::config::{
     GroupSettings, PluginRef, TopicSettings, find, group_keys, is_plugin_name, is_plugin_version,
     render_plugin_settings, topic_keys,
 };
-use crate::config::{Key, Scope};
+use crate::config::{Key, Rule, Scope};
 use crate::model::ErrorCode;
 
 /// Names of the assignors that every broker has.
@@ -190,6 +190,12 @@ impl Planner<'_> {
             (&keys.failure, request.failure_policy, "failure policy"),
         ] {
             match (key, word) {
+                (Some(Key { rule: Rule::OneOf(words), .. }), Some(word))
+                    if !words.contains(&word) =>
+                {
+                    let (kind, words) = (capital(kind.word()), words.join(" or "));
+                    return Err(refused(format!("{kind} takes the {what} {words}, not {word}.")));
+                }
                 (Some(key), word) => set(&mut changes, key, word),
                 (None, None) => (),
                 (None, Some(_)) => {

@@ -221,6 +221,6 @@ fn binding_through_the_desk_writes_the_targets_settings() {
         .assert_eq(&told(world.plan().bind(&request("a", ConfigTarget::Group("g")))));
     let mut open = request("p", ConfigTarget::Topic("t"));
     open.failure_policy = Some("open");
-    assert!(told(world.plan().bind(&open)).contains("String must be one of: closed"));
+    assert!(told(world.plan().bind(&open)).contains("takes the failure policy closed, not open"));
     assert!(told(world.plan().unbind("p", ConfigTarget::Topic("u"))).contains("not bound there"));
 }

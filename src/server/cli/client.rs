@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use ureq::http::Response;
+use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
 use crate::admin::{AdminToken, TokenError};
@@ -20,6 +20,7 @@ const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// Longer than the longest order: a compaction pass.
 const ANSWER_WAIT: Duration = Duration::from_secs(660);
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
+const TOKEN_FILE_VARIABLE: &str = "LOGMILL_TOKEN_FILE";
 const TOKEN_FILE_DEFAULT: &str = "./data/admin.token";
 
 pub(super) struct Client {
@@ -33,7 +34,7 @@ type Sent = Result<Response<Body>, ureq::Error>;
 
 impl Client {
     pub(super) fn new(remote: &Remote) -> Result<Self, CliError> {
-        let from_env = || std::env::var_os("LOGMILL_TOKEN_FILE").map(PathBuf::from);
+        let from_env = || std::env::var_os(TOKEN_FILE_VARIABLE).map(PathBuf::from);
         let token_file = remote.token_file.clone().or_else(from_env);
         let config = Agent::config_builder()
             .proxy(None)
@@ -76,12 +77,15 @@ impl Client {
     }
 
     fn get(&self, path: &str) -> Result<Value, CliError> {
-        let mut request = self.agent.get(self.url(path));
+        let request = self.agent.get(self.url(path));
         // A port that is open to other machines wants the token for reads too.
-        if let Ok(token) = AdminToken::read(&self.token_file) {
-            request = request.header("authorization", token.bearer());
+        match self.bearer() {
+            Ok(bearer) => self.answer(request.header("authorization", bearer).call()),
+            Err(no_token) => match request.call() {
+                Ok(refused) if refused.status() == StatusCode::UNAUTHORIZED => Err(no_token),
+                sent => self.answer(sent),
+            },
         }
-        self.answer(request.call())
     }
 
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, CliError> {
@@ -160,6 +164,9 @@ fn io_reason(error: &std::io::Error) -> String {
 }
 
 fn token_error(path: &Path, error: TokenError) -> CliError {
+    if path.as_os_str().is_empty() {
+        return CliError::Token { reason: "The name of the token file is empty".to_owned() };
+    }
     let path = path.display();
     let reason = match &error {
         TokenError::Io { source, .. } => match source.kind() {

@@ -2,7 +2,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use expect_test::{Expect, expect};
 
 use crate::admin::{Admin, AdminLimits, AdminToken, Desk, serve};
@@ -36,6 +36,7 @@ fn wrong_lines_are_refused_with_what_is_missing() {
     refuses("logmill plugin bind a", "--topic");
     refuses("logmill plugin bind a --topic t --group g", "cannot be used with");
     refuses("logmill plugin bind a --topic t --mode route", "advise");
+    refuses("logmill plugin bind a --topic t --policy last-good", "possible values: closed, open");
     refuses("logmill plugin bind a --topic t --set x", "KEY=VALUE");
     refuses("logmill plugn", "plugin");
 }
@@ -51,6 +52,25 @@ fn remote_options_may_stand_anywhere() {
         assert_eq!((remote.admin.as_str(), remote.json), ("http://h:1", true));
         assert_eq!(remote.token_file, Some(PathBuf::from("f")));
     }
+}
+
+#[test]
+fn every_command_and_every_option_has_a_line_of_help() {
+    fn walk(command: &clap::Command, path: &str, bare: &mut Vec<String>) {
+        let path = format!("{path} {}", command.get_name());
+        let is_bare = |help: Option<&clap::builder::StyledStr>| {
+            help.is_none_or(|help| help.to_string().trim().is_empty())
+        };
+        bare.extend(is_bare(command.get_about()).then(|| path.clone()));
+        for argument in command.get_arguments() {
+            let id = argument.get_id();
+            bare.extend(is_bare(argument.get_help()).then(|| format!("{path} <{id}>")));
+        }
+        command.get_subcommands().for_each(|sub| walk(sub, &path, bare));
+    }
+    let mut bare = Vec::new();
+    walk(&Args::command(), "", &mut bare);
+    assert!(bare.is_empty(), "{bare:#?}");
 }
 
 fn by_airport() -> PluginVersion {
@@ -326,6 +346,15 @@ fn no_broker_and_no_token_say_what_to_do() {
     let said = sentence(&admin, token.clone(), "logmill plugin rollback a");
     assert!(said.starts_with("There is no admin token at"), "{said}");
     assert!(said.contains("--token-file"), "{said}");
+    for (bytes, part) in [(&b""[..], "holds no admin token"), (b"\xff\xfe", "Cannot read the")] {
+        std::fs::write(&token, bytes).unwrap();
+        let said = sentence(&admin, token.clone(), "logmill plugin rollback a");
+        assert!(said.contains(part) && said.contains("LOGMILL_TOKEN_FILE"), "{said}");
+    }
+    let said = sentence(&admin, dir.path().to_owned(), "logmill plugin rollback a");
+    assert!(said.starts_with("Cannot read the admin token"), "{said}");
+    let said = sentence(&admin, PathBuf::new(), "logmill plugin rollback a");
+    assert!(said.starts_with("The name of the token file is empty;"), "{said}");
     for url in ["https://x", "ftp://x", "http://", "http://a b", "http://u@h", "h/p?q"] {
         let said = sentence(url, token.clone(), "logmill topic ls");
         assert!(said.contains("is not an admin URL"), "{url}: {said}");

@@ -164,7 +164,11 @@ fn orders_that_make_no_sense_are_refused_and_change_nothing() {
         (&["bind", "weighted", "--group", "others", "--set", "a=-1"], "a weight from 0"),
         (
             &["bind", "by-airport", "--topic", "flights", "--policy", "open", "--set", "A=0"],
-            "policy",
+            "A partitioner takes the failure policy closed, not open.",
+        ),
+        (
+            &["bind", "newest-by-header", "--topic", "flights", "--policy", "closed"],
+            "The binding of a compaction policy has no failure policy to choose.",
         ),
         (&["bind", "weighted", "--group", "readers", "--mode", "advise"], "mode"),
         (&["unbind", "by-airport", "--topic", "nowhere"], "not bound"),
