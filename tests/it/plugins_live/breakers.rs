@@ -1,11 +1,16 @@
 //! Assignors and policies that keep failing: they are not called for a while, and it is said.
+use std::time::{Duration, Instant};
+
 use super::{Stage, wait_for};
 use crate::client::batch;
+use crate::harness::{Tier, skipped_below};
 use crate::members::Members;
 
 const PARTITIONS: i32 = 6;
 /// Each joining member asks the assignor once more.
 const JOINS_MAX: usize = 12;
+/// Run time of an assignor that does not answer, by which its group is held up.
+const ASSIGN_BUDGET: Duration = Duration::from_secs(5);
 
 /// The line that tells who failed too often, where and why.
 #[track_caller]
@@ -59,6 +64,36 @@ fn an_assignor_that_keeps_failing_is_left_alone_and_uniform_assigns() {
         (detail["assigned_by"] == "bad@1").then_some(())
     });
     wait_for("no open breaker", || (open_breakers(&stage) == 0.0).then_some(()));
+    members.into_iter().for_each(Members::stop);
+}
+
+/// A loop costs its whole budget at each rebalance, until the breaker opens; then none.
+#[test]
+fn an_assignor_that_loops_holds_its_group_three_times() {
+    if skipped_below(Tier::All, "an assignor that loops") {
+        return;
+    }
+    let stage = Stage::start(1, &[]);
+    stage.live("bad@1", "hostile-assignor");
+    stage.kafka("setup").create_topic("flights", PARTITIONS, &[]);
+    stage.bind("bad", &["--group", "readers"], &["mode=loop", "spare=dry-run"]);
+    let (mut members, mut held) = (Vec::new(), 0);
+    let join = |members: &mut Vec<Members>| {
+        let (id, start) = (format!("m-{}", members.len()), Instant::now());
+        let member = Members::start(stage.broker.port, "readers", "flights", &[&id]);
+        member.settled(0);
+        members.push(member);
+        start.elapsed()
+    };
+    while !stage.broker.log().contains("breaker opened") {
+        assert!(members.len() < 6, "{}", stage.broker.log());
+        held += usize::from(ASSIGN_BUDGET <= join(&mut members));
+    }
+    // On a busy machine the group gives up before the run does, and asks once more meanwhile.
+    assert!((3..6).contains(&held), "{held}");
+    let took = join(&mut members);
+    assert!(took < ASSIGN_BUDGET, "{took:?}");
+    assert!(stage.broker.log().contains("not live: it failed repeatedly"));
     members.into_iter().for_each(Members::stop);
 }
 
