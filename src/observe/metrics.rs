@@ -442,7 +442,7 @@ impl Metrics {
         }
     }
 
-    /// Forgets a topic that was deleted or unbound.
+    /// Forgets a topic that was deleted, so that labels stay bounded.
     pub fn forget_topic(&self, topic: &str) {
         let labels = TopicLabels { topic: Label(topic.into()) };
         self.partitioner_checked.remove(&labels);

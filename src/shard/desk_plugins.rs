@@ -234,12 +234,14 @@ pub async fn deactivate(core: &Rc<Core>, name: &str) -> DeskAnswer {
 pub async fn remove(core: &Rc<Core>, name: &str, version: &str) -> DeskAnswer {
     let controller = controller(core)?;
     let image = core.image();
-    let known = image.plugin(name).ok_or_else(|| unknown(name))?.version(version).cloned();
+    let plugin = image.plugin(name).ok_or_else(|| unknown(name))?;
+    let known = plugin.version(version).cloned();
     let removed = controller.commit(|planner| planner.remove_plugin(name, version).map(Some));
     removed.await.map_err(|error| DeskError::conflict(refused(error).message))?;
     if let Some(known) = known {
         forget_unused(core, &known.digest).await;
     }
+    core.metrics.forget_plugin(name, version, plugin.kind.name());
     done(format!("{name}@{version} is removed."))
 }
 

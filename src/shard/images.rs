@@ -172,6 +172,10 @@ impl Core {
                 tracing::error!(partition = %name, %error, "deleted topic left files behind");
             }
         }
+        for topic in gone {
+            self.verdicts.forget(topic.id);
+            self.metrics.forget_topic(&topic.name);
+        }
     }
 }
 

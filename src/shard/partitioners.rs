@@ -44,6 +44,11 @@ impl Verdicts {
         let sums = counts.entry((topic, client)).or_default();
         *sums = (sums.0 + records, sums.1 + disagreed);
     }
+
+    /// Drops what was counted for a topic that is deleted.
+    pub fn forget(&self, topic: TopicId) {
+        self.0.borrow_mut().retain(|(counted, _), _| *counted != topic);
+    }
 }
 
 /// The counts of one topic on one shard.

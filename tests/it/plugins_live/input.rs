@@ -195,7 +195,10 @@ fn orders_that_make_no_sense_are_refused_and_change_nothing() {
     stage.cli(&["plugin", "deactivate", "newest-by-header"]);
     let said = stage.said(&["plugin", "deactivate", "newest-by-header"]);
     is_one_sentence(&said, "No version of newest-by-header is active");
+    let counted = || stage.http("GET", "/metrics", &[], b"").1.contains("\"newest-by-header\"");
+    stage.cli(&["plugin", "ps"]);
     stage.cli(&["plugin", "rm", "newest-by-header@1"]);
+    assert!(!counted(), "a removed version leaves the page");
     is_one_sentence(&stage.said(&["plugin", "show", "newest-by-header"]), "not installed");
 }
 

@@ -1,6 +1,9 @@
 //! `verify` and `advise`: what clients are told, what is stored, what is counted.
 use std::process::Command;
 
+use logmill::wire::generated::delete_topics_request::DeleteTopicsRequest;
+use logmill::wire::generated::delete_topics_response::DeleteTopicsResponse;
+
 use super::Stage;
 use crate::client::{batch, batch_by, record_errors};
 use crate::harness::run_any;
@@ -134,4 +137,47 @@ fn advise_stores_everything_and_counts_each_client() {
     assert_eq!(wrong.ends("flights", 6).iter().sum::<i64>(), 13);
     let shown = stage.cli(&["topic", "describe", "flights"]);
     assert!(shown.contains("client-wrong"), "{shown}");
+}
+
+/// So many clients are counted apart; what a deleted topic took of that is free again.
+#[test]
+fn a_deleted_topic_takes_its_counts_along() {
+    const CLIENTS_MAX: usize = 1_000;
+    let stage = Stage::start(1, &[]);
+    stage.live("by-airport@1", "by-airport");
+    let mut kafka = stage.kafka("late");
+    for topic in ["before", "after"] {
+        kafka.create_topic(topic, 3, &[]);
+        stage.bind("by-airport", &["--topic", topic, "--mode", "advise"], &["EWR=0"]);
+        stage.wait_binding(topic, |state| state == "live");
+    }
+    let ewr = || vec![(0, batch(&[(Some("EWR"), "a")]))];
+    for client in 0..CLIENTS_MAX {
+        let mut early = stage.kafka(&format!("early-{client}"));
+        assert_eq!(early.produce("before", 1, ewr())[0].error_code, 0);
+    }
+    let first = |topic: &str| {
+        let detail = stage.json(&["topic", "describe", topic]);
+        detail["clients"][0]["client_id"].as_str().map(str::to_owned)
+    };
+    assert_eq!(kafka.produce("after", 1, ewr())[0].error_code, 0);
+    assert_eq!(first("after").as_deref(), Some("(others)"));
+    let checked = |topic: &str| {
+        let parts = [format!("topic=\"{topic}\"")];
+        stage.metric("logmill_partitioner_checked_records_total", &[parts[0].as_str()])
+    };
+    assert_eq!((checked("before"), checked("after")), (CLIENTS_MAX as f64, 1.0));
+    let request = DeleteTopicsRequest {
+        topic_names: vec!["before".into()],
+        timeout_ms: 10_000,
+        ..Default::default()
+    };
+    let answer: DeleteTopicsResponse = kafka.ask(&request, 5);
+    assert_eq!(answer.responses[0].error_code, 0);
+    let (_, page) = stage.http("GET", "/metrics", &[], b"");
+    assert!(!page.contains("topic=\"before\"") && checked("after") == 1.0, "{page}");
+    assert_eq!(kafka.produce("after", 1, ewr())[0].error_code, 0);
+    let detail = stage.json(&["topic", "describe", "after"]);
+    let named = detail["clients"].as_array().expect("a list").iter();
+    assert!(named.clone().any(|client| client["client_id"] == "late"), "{detail}");
 }
