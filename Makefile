@@ -1,6 +1,8 @@
 # `make demo` shows what it is, `make test` proves it. `make help` lists the rest.
 #
-# Every target first brings what is missing (tools/setup: once minutes, then a second).
+# `demo`, `test`, `test-all`, `soak` and `bench` first bring what is missing (tools/setup: once
+# minutes, then a second). `run` needs Rust alone; `guests` and `quick` need a WebAssembly target of
+# Rust besides, and plugins/build says how to get one.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -12,8 +14,7 @@ help: ## this list
 setup: ## installs what building and testing need; never removes anything
 	@tools/setup
 
-# The WebAssembly plugins, compiled to components.
-guests:
+guests: ## the WebAssembly plugins of plugins/, compiled to components
 	cargo build --bin logmill
 	plugins/build
 

@@ -10,6 +10,16 @@ use crate::harness::{Tier, free_port, root, run_any, skipped_below, tail};
 const LIMIT_S: u32 = 400;
 
 #[test]
+fn without_a_setup_the_demo_says_what_to_run() {
+    let mut command = Command::new(root().join("demo/run"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = run_any(command.env("LOGMILL_SETUP_DIR", folder.path()), 10);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]));
+    assert!(errors.contains("run `make demo`") && errors.lines().count() == 1, "{errors}");
+}
+
+#[test]
 fn the_demo_reaches_its_end() {
     if skipped_below(Tier::Test, "the demo") {
         return;

@@ -18,6 +18,7 @@ mod operators;
 mod plugin_host;
 mod plugins_live;
 mod process;
+mod readme;
 mod ring;
 mod shards;
 mod tidy;

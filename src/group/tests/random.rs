@@ -215,10 +215,7 @@ fn run(seed: u64, counts: &mut Counts) {
 #[test]
 fn memory_equals_replay() {
     let mut counts = Counts::default();
-    let seeds = match option_env!("SEED") {
-        Some(seed) => vec![seed.parse().expect("SEED is a number")],
-        None => (0..120).collect(),
-    };
+    let seeds = crate::sim::seeds(120);
     let many = 1 < seeds.len();
     for seed in seeds {
         run(seed, &mut counts);
