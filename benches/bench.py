@@ -263,6 +263,7 @@ def keep_raw(bench, path):
         "idle_mib": bench.idle_mib,
         "durable_write_ms": bench.durable_ms,
     }
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"samples": samples, **rest}, indent=1) + "\n")
 
 
