@@ -208,7 +208,7 @@ async fn epoch_end(
 }
 
 /// Offsets of a group, once its coordinator is loaded.
-async fn committed(
+pub async fn committed(
     client: &mut KafkaClient,
     site: &Site,
     group: usize,

@@ -28,6 +28,7 @@ use logmill::wire::generated::produce_request::{
 };
 use logmill::wire::generated::produce_response::ProduceResponse;
 
+use super::audit::committed;
 use super::model::{Found, Model, PARTITIONS, TOPIC, Writer};
 
 pub const GROUPS: usize = 2;
@@ -523,7 +524,11 @@ async fn commit(site: &Site, mut client: KafkaClient) -> Result<(), ClientError>
             ..Default::default()
         };
         let key = (group, partition);
-        site.model.borrow_mut().commits.entry(key).or_default().open.insert(offset);
+        if site.below(4) == 0 {
+            look_at_commits(site, &mut client, group).await?;
+        }
+        let sent_ns = site.env.now().0;
+        site.model.borrow_mut().commits.entry(key).or_default().sends(offset, sent_ns);
         let version = 2 + site.below(8) as i16;
         let answer: OffsetCommitResponse = client.ask(&request, version).await?;
         site.did();
@@ -532,11 +537,24 @@ async fn commit(site: &Site, mut client: KafkaClient) -> Result<(), ClientError>
         let commits = model.commits.entry(key).or_default();
         // After an error it is not known: a coordinator that goes may have written it before.
         if error == 0 {
-            commits.open.remove(&offset);
-            commits.answered = Some(offset);
+            commits.answered(offset, sent_ns);
         } else if !COORDINATOR_ERRORS.contains(&error) {
             drop(model);
             return Err(site.refused("commit", error));
         }
     }
+}
+
+async fn look_at_commits(
+    site: &Site,
+    client: &mut KafkaClient,
+    group: usize,
+) -> Result<(), ClientError> {
+    let found = committed(client, site, group).await?;
+    site.did();
+    let mut model = site.model.borrow_mut();
+    for (partition, offset) in found {
+        model.reads_commit(group, partition, offset);
+    }
+    Ok(())
 }

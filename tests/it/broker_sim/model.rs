@@ -60,10 +60,36 @@ pub struct Found {
 /// Offsets of one group in one partition.
 #[derive(Clone, Debug, Default)]
 pub struct Commits {
-    /// The newest that was answered.
-    pub answered: Option<i64>,
-    /// Sent after it, and not answered.
-    pub open: BTreeSet<i64>,
+    /// The newest that was answered, or read.
+    held: Option<i64>,
+    /// Sent and not answered, with the time; or answered with an error, which leaves it open.
+    open: BTreeMap<i64, u64>,
+}
+
+/// After so much simulated time a commit whose connection broke is written, or never will be.
+const COMMIT_LATE_NS: u64 = 5_000_000;
+
+impl Commits {
+    pub fn sends(&mut self, offset: i64, now_ns: u64) {
+        self.open.insert(offset, now_ns);
+    }
+
+    /// An answer without an error to what was sent at `sent_ns`: nothing older comes after it.
+    pub fn answered(&mut self, offset: i64, sent_ns: u64) {
+        self.open.remove(&offset);
+        self.open.retain(|_, sent| sent_ns < *sent + COMMIT_LATE_NS);
+        self.held = Some(offset);
+    }
+
+    /// Somebody reads it: from now on it is there as if it were answered.
+    fn reads(&mut self, found: i64) -> Result<(), String> {
+        if self.held.unwrap_or(-1) != found && !self.open.contains_key(&found) {
+            return Err(format!("{found}, expected {self:?}"));
+        }
+        self.open.remove(&found);
+        self.held = Some(found).filter(|found| 0 <= *found);
+        Ok(())
+    }
 }
 
 type Place = (i32, i64);
@@ -240,15 +266,17 @@ impl Model {
         broken.into_iter().for_each(|sentence| self.fail(sentence));
     }
 
-    /// What a group's committed offset is after a start.
-    pub fn check_commit(&mut self, group: usize, partition: i32, found: i64) {
+    /// What a client reads as a group's committed offset.
+    pub fn reads_commit(&mut self, group: usize, partition: i32, found: i64) {
         let commits = self.commits.entry((group, partition)).or_default();
-        let fits = commits.answered.unwrap_or(-1) == found || commits.open.contains(&found);
-        let said = format!("{commits:?}");
-        *commits =
-            Commits { answered: Some(found).filter(|found| 0 <= *found), open: BTreeSet::new() };
-        if !fits {
-            self.fail(format!("group {group} has {found} in {partition}, expected {said}"));
+        if let Err(what) = commits.reads(found) {
+            self.fail(format!("group {group} has in {partition} {what}"));
         }
+    }
+
+    /// As [`Model::reads_commit`], after a start: what was open and is not there never will be.
+    pub fn check_commit(&mut self, group: usize, partition: i32, found: i64) {
+        self.reads_commit(group, partition, found);
+        self.commits.entry((group, partition)).or_default().open.clear();
     }
 }
