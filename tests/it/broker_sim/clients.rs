@@ -30,6 +30,7 @@ use logmill::wire::generated::produce_response::ProduceResponse;
 
 use super::audit::committed;
 use super::model::{Found, Model, PARTITIONS, TOPIC, Writer};
+use super::workers::{WORKERS, Workers, work_for_ever};
 
 pub const GROUPS: usize = 2;
 /// What an idempotent Kafka producer keeps in flight.
@@ -49,28 +50,28 @@ pub struct Site {
 }
 
 impl Site {
-    fn below(&self, bound: u64) -> u64 {
+    pub fn below(&self, bound: u64) -> u64 {
         self.env.random() % bound
     }
 
-    async fn pause(&self, ns_max: u64) {
+    pub async fn pause(&self, ns_max: u64) {
         self.env.sleep_until(Instant(self.env.now().0 + 1 + self.below(ns_max))).await;
     }
 
     /// Notes what is no broken connection; then the connection is done with either way.
-    fn note(&self, who: &str, error: &ClientError) {
+    pub fn note(&self, who: &str, error: &ClientError) {
         let mut model = self.model.borrow_mut();
         if !error.is_disconnect() {
             model.fail(format!("{who}: {error}"));
         }
     }
 
-    fn did(&self) {
+    pub fn did(&self) {
         self.model.borrow_mut().ops += 1;
     }
 
     /// An error that an answer holds: a broken promise, unless the node stops.
-    fn refused(&self, what: &str, error: i16) -> ClientError {
+    pub fn refused(&self, what: &str, error: i16) -> ClientError {
         let mut model = self.model.borrow_mut();
         if !model.stopping {
             model.fail(format!("{what}: error {error}"));
@@ -91,6 +92,7 @@ impl Site {
 pub struct Memory {
     pub producers: Vec<Rc<RefCell<Producer>>>,
     pub positions: Vec<Rc<RefCell<[i64; PARTITIONS as usize]>>>,
+    pub workers: Rc<RefCell<Workers>>,
 }
 
 impl Memory {
@@ -109,7 +111,7 @@ impl Memory {
         ];
         let new = |(id, writer)| Rc::new(RefCell::new(Producer::new(id, writer)));
         let producers = writers.into_iter().enumerate().map(new).collect();
-        Self { producers, positions: vec![Rc::default(), Rc::default()] }
+        Self { producers, positions: vec![Rc::default(), Rc::default()], workers: Rc::default() }
     }
 }
 
@@ -123,6 +125,10 @@ pub fn start(site: &Site, memory: &Memory) -> Vec<TaskId> {
         tasks.push(site.env.spawn(consume_for_ever(site.clone(), positions.clone())));
     }
     tasks.push(site.env.spawn(commit_for_ever(site.clone())));
+    memory.workers.borrow_mut().begin_life();
+    for at in 0..WORKERS {
+        tasks.push(site.env.spawn(work_for_ever(site.clone(), memory.workers.clone(), at)));
+    }
     tasks
 }
 

@@ -19,6 +19,7 @@ mod frames;
 mod hostile;
 mod line;
 mod model;
+mod workers;
 
 use clients::{Memory, Site};
 use model::{Model, PARTITIONS};
@@ -87,6 +88,8 @@ pub struct Outcome {
     pub counts: FaultCounts,
     pub trace: u64,
     pub lost_to_cuts: u64,
+    /// Rebalances of the group of workers.
+    pub generations: i32,
 }
 
 struct Run {
@@ -125,6 +128,7 @@ pub fn run(seed: u64, plan: &Plan) -> Outcome {
         counts: world.counts(),
         trace: world.trace(),
         lost_to_cuts: model.lost_to_cuts,
+        generations: run.memory.workers.borrow().generation(),
     }
 }
 
@@ -199,15 +203,19 @@ impl Run {
         ended
     }
 
-    /// Lets the producers come to rest: whatever was sent is answered in time.
+    /// Lets the clients come to rest: whatever was produced is answered in time, and the members
+    /// of a group agree on who works on what.
     fn rest(&mut self) -> Result<(), String> {
         let (model, memory) = (self.site.model.clone(), &self.memory);
         model.borrow_mut().resting = true;
-        let at_rest = || memory.unanswered() == 0 || !model.borrow().broken.is_empty();
+        let is_settled = || memory.workers.borrow().is_settled();
+        let has_rest = || memory.unanswered() == 0 && is_settled();
+        let at_rest = || has_rest() || !model.borrow().broken.is_empty();
         let rests = self.broker.run_until(UNANSWERED_MS, at_rest);
         model.borrow_mut().resting = false;
         if !rests {
-            return Err(format!("{} requests hang", self.memory.unanswered()));
+            let (hang, settled) = (self.memory.unanswered(), is_settled());
+            return Err(format!("{hang} requests hang, workers are settled: {settled}"));
         }
         Ok(())
     }
@@ -298,7 +306,7 @@ fn check_one(seed: u64, outcome: &Outcome) {
 fn check_seeds(count: u64, plan: &Plan) {
     let all = seeds(count);
     let next = std::sync::atomic::AtomicUsize::new(0);
-    let sums = std::sync::Mutex::new((0, 0, 0));
+    let sums = std::sync::Mutex::new((0, 0, 0, 0));
     let threads = std::thread::available_parallelism().map_or(2, usize::from).min(all.len());
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -316,12 +324,14 @@ fn check_seeds(count: u64, plan: &Plan) {
                     sums.0 += outcome.ops;
                     sums.1 += outcome.counts.total();
                     sums.2 += outcome.lost_to_cuts;
+                    sums.3 += outcome.generations;
                 }
             });
         }
     });
-    let (ops, faults, lost) = *sums.lock().unwrap();
-    println!("{} seeds: {ops} operations, {faults} faults, {lost} acks=1 taken by cuts", all.len());
+    let (ops, faults, lost, generations) = *sums.lock().unwrap();
+    println!("{} seeds: {ops} operations, {faults} faults", all.len());
+    println!("{lost} acks=1 taken by cuts, {generations} generations of a group");
 }
 
 #[test]
