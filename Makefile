@@ -41,7 +41,7 @@ test-all: setup guests ## before an issue closes (<= 60 minutes): more of everyt
 	tools/wiregen.py --check
 	tools/goldens.py --check
 	LOGMILL_PEER=kafka ROUNDS=3 cargo test --test it -- \
-		clients:: groups:: operators:: hostile:: crash::
+		answers:: clients:: groups:: operators:: hostile:: crash::
 	SIM_SEEDS=2000 LOGMILL_TIER=all cargo test --no-fail-fast
 
 soak: setup guests ## hours of seeds and crashes; SIM_SEEDS says how many (10,000)

@@ -3,7 +3,7 @@
 //! Owns: which topics are listed, the answers for unknown ones, when a topic is auto-created.
 //! Leaves to others: the image (`cluster`), creation itself (`api::controller`).
 //! Source: KafkaApis#handleTopicMetadataRequest, AutoTopicCreationManager; KIP-516.
-use crate::api::{Close, Request, k19_create_topics};
+use crate::api::{Close, Request, k19_create_topics, operations};
 use crate::base::Bytes;
 use crate::cluster::{Image, TopicImage, topic_name_fault};
 use crate::model::{ErrorCode, TopicId};
@@ -12,8 +12,6 @@ use crate::wire::generated::metadata_response::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 
-/// What Kafka sends for "not asked for".
-const NO_OPERATIONS: i32 = i32::MIN;
 /// From here a topic may be asked for by id, without a name.
 const NULL_NAME_VERSION: i16 = 12;
 /// Before it there was no field for it and auto-creation was meant.
@@ -38,10 +36,14 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
         }
     }
     let image = request.core.image();
-    let topics = match wanted(&body, request.version) {
+    let mut topics: Vec<_> = match wanted(&body, request.version) {
         None => image.topics().map(|topic| found(topic, ErrorCode::None)).collect(),
         Some(named) => named.iter().map(|topic| look_up(&image, topic, request.version)).collect(),
     };
+    let asked = body.include_topic_authorized_operations;
+    for topic in topics.iter_mut().filter(|topic| topic.name.is_some()) {
+        topic.topic_authorized_operations = operations::if_asked(asked, operations::OF_TOPICS);
+    }
     let identity = &request.core.identity;
     let (host, port) = request.core.endpoint();
 
@@ -55,7 +57,10 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
         cluster_id: Some(identity.cluster_id.to_string()),
         controller_id: identity.node_id.0,
         topics,
-        cluster_authorized_operations: NO_OPERATIONS,
+        cluster_authorized_operations: operations::if_asked(
+            body.include_cluster_authorized_operations,
+            operations::OF_THE_CLUSTER,
+        ),
         ..Default::default()
     };
     request.respond(&response)
@@ -71,7 +76,6 @@ fn look_up(image: &Image, wanted: &MetadataRequestTopic, version: i16) -> Metada
         error_code: error.code(),
         name: wanted.name.clone(),
         topic_id: wanted.topic_id,
-        topic_authorized_operations: NO_OPERATIONS,
         ..Default::default()
     };
     match &wanted.name {
@@ -110,6 +114,6 @@ fn found(topic: &TopicImage, error: ErrorCode) -> MetadataResponseTopic {
                 offline_replicas: Vec::new(),
             })
             .collect(),
-        topic_authorized_operations: NO_OPERATIONS,
+        ..Default::default()
     }
 }

@@ -2,20 +2,16 @@
 //!
 //! Leaves to others: the groups (`group`), asking other shards (`shard::group_asks`).
 //! Source: KafkaApis#handleDescribeGroupsRequest; KIP-1043 for error 69 from version 6 on.
-use crate::api::route;
-use crate::api::{Close, Request};
+use crate::api::{Close, Request, operations, route};
 use crate::base::Bytes;
 use crate::model::ErrorCode;
 use crate::shard::group_asks::DescribeGroup;
 use crate::wire::generated::describe_groups_request::DescribeGroupsRequest;
 use crate::wire::generated::describe_groups_response::{DescribeGroupsResponse, DescribedGroup};
 
-/// What Kafka sends for "not asked for".
-const NO_OPERATIONS: i32 = i32::MIN;
-
 pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
     let body: DescribeGroupsRequest = request.body()?;
-    let version = request.version;
+    let (version, asked_operations) = (request.version, body.include_authorized_operations);
     let asked: Vec<_> = (body.groups.into_iter())
         .map(|group| {
             let placed = route::placed(&request.core, &group);
@@ -40,7 +36,8 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
                 None => failed(ErrorCode::NotCoordinator),
             },
         };
-        described.authorized_operations = NO_OPERATIONS;
+        let asked = asked_operations && described.error_code == ErrorCode::None.code();
+        described.authorized_operations = operations::if_asked(asked, operations::OF_GROUPS);
         groups.push(described);
     }
     request.respond(&DescribeGroupsResponse { groups, ..Default::default() })

@@ -135,11 +135,11 @@ fn created(request: &Request, image: &Image, topic: &TopicImage) -> CreatableTop
     result
 }
 
-/// The answer to `validate_only`: what would be created. It has no id, for nothing has it.
+/// The answer to `validate_only`: what would be created. Its id is a fresh one, as in Kafka.
 fn would_be(request: &Request, image: &Image, seed: &TopicSeed) -> CreatableTopicResult {
     let replicas = seed.partitions.first().map_or(0, |first| first.replicas.len());
     let mut result = details(request, image, seed.partitions.len(), replicas, &seed.configs);
-    result.name.clone_from(&seed.name);
+    (result.name, result.topic_id) = (seed.name.clone(), seed.id);
     result
 }
 

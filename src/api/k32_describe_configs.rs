@@ -65,6 +65,10 @@ fn describe(
         },
         TYPE_BROKER if name.is_empty() => Ok(describe_cluster_default(&values)),
         TYPE_BROKER if name == core.identity.node_id.to_string() => Ok(describe_broker(&values)),
+        TYPE_BROKER if name.parse::<i32>().is_err() => Err((
+            ErrorCode::InvalidRequest,
+            format!("Broker id must be an integer, but it is: {name}"),
+        )),
         TYPE_BROKER => {
             let id = core.identity.node_id;
             let text =

@@ -1,7 +1,7 @@
 //! DescribeCluster (key 60): the cluster's id and its nodes.
 //!
 //! Source: KIP-700, KIP-919 (endpoint types), KIP-1073 (fenced brokers).
-use crate::api::{Close, Request};
+use crate::api::{Close, Request, operations};
 use crate::base::Bytes;
 use crate::model::ErrorCode;
 use crate::wire::generated::describe_cluster_request::DescribeClusterRequest;
@@ -10,8 +10,6 @@ use crate::wire::generated::describe_cluster_response::{
 };
 
 const ENDPOINT_BROKERS: i8 = 1;
-/// What Kafka sends for "not asked for".
-const NO_OPERATIONS: i32 = i32::MIN;
 
 pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
     let body: DescribeClusterRequest = request.body()?;
@@ -20,7 +18,10 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
         endpoint_type: ENDPOINT_BROKERS,
         cluster_id: identity.cluster_id.to_string(),
         controller_id: identity.node_id.0,
-        cluster_authorized_operations: NO_OPERATIONS,
+        cluster_authorized_operations: operations::if_asked(
+            body.include_cluster_authorized_operations,
+            operations::OF_THE_CLUSTER,
+        ),
         ..Default::default()
     };
     if body.endpoint_type == ENDPOINT_BROKERS {

@@ -4,7 +4,7 @@
 //! Source: KIP-966; DescribeTopicPartitionsRequestHandler.
 use std::collections::BTreeSet;
 
-use crate::api::{Close, Request};
+use crate::api::{Close, Request, operations};
 use crate::base::Bytes;
 use crate::cluster::{TopicImage, topic_name_fault};
 use crate::model::ErrorCode;
@@ -16,8 +16,6 @@ use crate::wire::generated::describe_topic_partitions_response::{
     DescribeTopicPartitionsResponseTopic,
 };
 
-/// What Kafka sends for "not asked for".
-const NO_OPERATIONS: i32 = i32::MIN;
 /// Kafka's `max.request.partition.size.limit`.
 const PARTITIONS_MAX: i32 = 2_000;
 
@@ -86,7 +84,7 @@ fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic {
     DescribeTopicPartitionsResponseTopic {
         error_code: error.code(),
         name: Some(name.to_owned()),
-        topic_authorized_operations: NO_OPERATIONS,
+        topic_authorized_operations: operations::OF_TOPICS,
         ..Default::default()
     }
 }
@@ -111,6 +109,6 @@ fn page(topic: &TopicImage, from: usize, end: usize) -> DescribeTopicPartitionsR
                 offline_replicas: Vec::new(),
             })
             .collect(),
-        topic_authorized_operations: NO_OPERATIONS,
+        topic_authorized_operations: operations::OF_TOPICS,
     }
 }

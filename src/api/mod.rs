@@ -41,6 +41,7 @@ mod k46_list_partition_reassignments;
 mod k60_describe_cluster;
 mod k75_describe_topic_partitions;
 pub mod node;
+mod operations;
 mod route;
 mod versions;
 

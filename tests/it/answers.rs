@@ -14,20 +14,28 @@ use logmill::wire::generated::create_topics_request::{
 use logmill::wire::generated::create_topics_response::{
     CreatableTopicResult, CreateTopicsResponse,
 };
+use logmill::wire::generated::describe_cluster_request::DescribeClusterRequest;
+use logmill::wire::generated::describe_cluster_response::DescribeClusterResponse;
 use logmill::wire::generated::describe_configs_request::{
     DescribeConfigsRequest, DescribeConfigsResource,
 };
 use logmill::wire::generated::describe_configs_response::DescribeConfigsResponse;
+use logmill::wire::generated::describe_groups_request::DescribeGroupsRequest;
+use logmill::wire::generated::describe_groups_response::{DescribeGroupsResponse, DescribedGroup};
 use logmill::wire::generated::describe_topic_partitions_request::{
     Cursor, DescribeTopicPartitionsRequest, TopicRequest,
 };
 use logmill::wire::generated::describe_topic_partitions_response::DescribeTopicPartitionsResponse;
+use logmill::wire::generated::find_coordinator_request::FindCoordinatorRequest;
+use logmill::wire::generated::find_coordinator_response::FindCoordinatorResponse;
 use logmill::wire::generated::heartbeat_request::HeartbeatRequest;
 use logmill::wire::generated::heartbeat_response::HeartbeatResponse;
 use logmill::wire::generated::list_offsets_request::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
 };
 use logmill::wire::generated::list_offsets_response::ListOffsetsResponse;
+use logmill::wire::generated::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use logmill::wire::generated::metadata_response::MetadataResponse;
 
 use crate::client::{Kafka, TYPE_TOPIC, batch};
 use crate::harness::broker::Broker;
@@ -79,6 +87,7 @@ fn a_create_that_only_validates_says_what_would_be() {
     for validate_only in [true, false] {
         let told = create(&mut kafka, topic.clone(), validate_only);
         assert_eq!((told.error_code, told.topic_config_error_code), (0, 0), "{told:?}");
+        assert!(!told.topic_id.is_zero(), "an id, also when nothing is made");
         // The broker's default of both tests' brokers.
         assert_eq!((told.num_partitions, told.replication_factor), (3, 1));
         let configs = told.configs.expect("the settings");
@@ -149,21 +158,36 @@ fn a_partition_that_is_asked_about_twice_is_refused_and_the_others_are_answered(
 }
 
 #[test]
-fn settings_of_a_topic_that_is_not_there_are_an_error_with_kafkas_text() {
+fn settings_of_what_is_not_there_are_an_error_with_kafkas_text() {
     let (mut broker, mut kafka) = stage();
-    let resource = |name: &str| DescribeConfigsResource {
-        resource_type: TYPE_TOPIC,
+    let resource = |resource_type, name: &str| DescribeConfigsResource {
+        resource_type,
         resource_name: name.into(),
         configuration_keys: None,
     };
-    let resources = vec![resource("unseen"), resource("a b")];
+    let (topic, broker_type) = (TYPE_TOPIC, 4);
+    let resources = vec![
+        resource(topic, "unseen"),
+        resource(topic, "a b"),
+        resource(broker_type, "x"),
+        resource(broker_type, "77"),
+    ];
     let request = DescribeConfigsRequest { resources, ..Default::default() };
     let answer: DescribeConfigsResponse = kafka.ask(&request, 4);
     let told: Vec<_> =
         answer.results.iter().map(|r| (r.error_code, r.error_message.as_deref())).collect();
     let illegal = "Topic name is invalid: 'a b' contains one or more characters other than ASCII \
                    alphanumerics, '.', '_' and '-'";
-    assert_eq!(told, [(UNKNOWN_TOPIC_OR_PARTITION, Some("")), (INVALID_TOPIC, Some(illegal))]);
+    let want = [
+        (UNKNOWN_TOPIC_OR_PARTITION, Some("")),
+        (INVALID_TOPIC, Some(illegal)),
+        (INVALID_REQUEST, Some("Broker id must be an integer, but it is: x")),
+        (
+            INVALID_REQUEST,
+            Some("Unexpected broker id, expected 1 or empty string, but received 77"),
+        ),
+    ];
+    assert_eq!(told, want);
     assert!(answer.results.iter().all(|result| result.configs.is_empty()));
     broker.stop();
 }
@@ -185,6 +209,75 @@ fn a_cursor_that_points_nowhere_is_refused() {
     assert_eq!(ask(&["seen"], ("seen", -1)), [row("seen", INVALID_REQUEST, 0)]);
     assert_eq!(ask(&["seen"], ("other", 0)), [row("seen", INVALID_REQUEST, 0)]);
     assert_eq!(ask(&[], ("seen", -1)), []);
+    broker.stop();
+}
+
+/// DescribeGroups of a group that is not there, asked until its coordinator answers.
+fn describe_nobody(kafka: &mut Kafka, version: i16, operations: bool) -> DescribedGroup {
+    let find =
+        FindCoordinatorRequest { coordinator_keys: vec!["nobody".into()], ..Default::default() };
+    let request = DescribeGroupsRequest {
+        groups: vec!["nobody".into()],
+        include_authorized_operations: operations,
+    };
+    let start = Instant::now();
+    loop {
+        let _: FindCoordinatorResponse = kafka.ask(&find, 4);
+        let mut answer: DescribeGroupsResponse = kafka.ask(&request, version);
+        let told = answer.groups.remove(0);
+        // Loading, not available, not the coordinator: the offsets' topic is being made.
+        if ![14, 15, 16].contains(&told.error_code) || SOON < start.elapsed() {
+            return told;
+        }
+    }
+}
+
+#[test]
+fn operations_are_told_to_those_who_ask() {
+    let (mut broker, mut kafka) = stage();
+    for asked in [true, false] {
+        let named =
+            |name: &str| MetadataRequestTopic { name: Some(name.into()), ..Default::default() };
+        let mut request = MetadataRequest {
+            topics: Some(vec![named("seen"), named("unseen")]),
+            allow_auto_topic_creation: false,
+            include_topic_authorized_operations: asked,
+            ..Default::default()
+        };
+        let answer: MetadataResponse = kafka.ask(&request, 12);
+        let mut told: Vec<_> = answer
+            .topics
+            .iter()
+            .map(|topic| (topic.error_code, topic.topic_authorized_operations))
+            .collect();
+        told.sort();
+        let operations = if asked { 3576 } else { i32::MIN };
+        assert_eq!(told, [(0, operations), (UNKNOWN_TOPIC_OR_PARTITION, operations)]);
+
+        let cluster = if asked { 8096 } else { i32::MIN };
+        request.include_cluster_authorized_operations = asked;
+        let answer: MetadataResponse = kafka.ask(&request, 8);
+        assert_eq!(answer.cluster_authorized_operations, cluster);
+        let request = DescribeClusterRequest {
+            include_cluster_authorized_operations: asked,
+            ..Default::default()
+        };
+        let answer: DescribeClusterResponse = kafka.ask(&request, 1);
+        assert_eq!(answer.cluster_authorized_operations, cluster);
+
+        for (version, want) in [(5, if asked { 3400 } else { i32::MIN }), (6, i32::MIN)] {
+            let told = describe_nobody(&mut kafka, version, asked);
+            assert_eq!(told.authorized_operations, want, "{told:?}");
+        }
+    }
+    let topics = vec![TopicRequest { name: "seen".into() }];
+    let request = DescribeTopicPartitionsRequest {
+        topics,
+        response_partition_limit: 10,
+        ..Default::default()
+    };
+    let answer: DescribeTopicPartitionsResponse = kafka.ask(&request, 0);
+    assert_eq!(answer.topics[0].topic_authorized_operations, 3576);
     broker.stop();
 }
 
