@@ -376,6 +376,31 @@ fn something_else_on_the_port_is_told() {
     other.join().unwrap();
 }
 
+/// On a port that others reach reads need the token too.
+#[test]
+fn a_read_without_a_token_says_so_when_one_is_needed() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let token = AdminToken::load_or_create(dir.path()).unwrap();
+    let desk = Desk::new(|_, callback| callback(Ok(DeskReply::Topics(Vec::new()))));
+    let limits = AdminLimits::default();
+    let admin = Admin { desk, metrics: Metrics::new(), token, address, limits };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let stopped = async move { stopped.await.unwrap_or(()) };
+        runtime.block_on(serve(listener, admin, stopped)).unwrap();
+    });
+    let url = format!("http://127.0.0.1:{}", address.port());
+    let said = sentence(&url, dir.path().join("none"), "logmill topic ls");
+    assert!(said.starts_with("There is no admin token at"), "{said}");
+    let remote = remote(&url, dir.path().join("admin.token"));
+    cli::run(parse("logmill topic ls").unwrap(), &remote).unwrap();
+    stop.send(()).unwrap();
+    server.join().unwrap();
+}
+
 #[test]
 fn a_brokers_refusal_is_printed_as_it_came() {
     let dir = tempfile::tempdir().unwrap();
