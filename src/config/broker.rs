@@ -278,9 +278,11 @@ fn advertise(
     }
     if advertised.host == "0.0.0.0" || advertised.host == "::" {
         return Err(ConfigError(format!(
-            "{} cannot use the nonroutable meta-address {}. Use a routable IP address.",
-            keys::ADVERTISED_LISTENERS.name,
-            advertised.host
+            "{key} cannot use the nonroutable meta-address {}. Use a routable IP address: say \
+             where clients reach this broker with --set {key}={name}://HOST:{}.",
+            advertised.host,
+            advertised.port,
+            key = keys::ADVERTISED_LISTENERS.name,
         )));
     }
     Ok(Listener { name, bind, advertised })

@@ -125,7 +125,10 @@ fn flatten(text: &str) -> Result<Vec<(String, String)>, String> {
                 "{place}{header} begins a table that a dotted name above has begun; put the table \
                  first, or write its names dotted too"
             ),
-            None => format!("{place}{}", error.message()),
+            None => {
+                let why = error.message().replace('\n', ", ");
+                format!("{place}this is no TOML: {why}; lines are like log.dirs = \"/data\"")
+            }
         }
     })?;
     let mut out = Vec::new();

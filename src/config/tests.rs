@@ -393,8 +393,9 @@ fn listeners_that_cannot_work_are_refused() {
     let refused =
         |listeners: &str, more: &str| refused(&format!("listeners = \"{listeners}\"\n{more}"));
     expect![
-        "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a \
-        routable IP address."
+        "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP \
+        address: say where clients reach this broker with --set \
+        advertised.listeners=PLAINTEXT://HOST:9092."
     ]
     .assert_eq(&refused("PLAINTEXT://0.0.0.0:9092", ""));
     expect!["listener SSL asks for SSL, which this version does not speak; use PLAINTEXT"]

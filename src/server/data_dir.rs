@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::io::machine;
 use crate::model::NodeId;
 use crate::server::meta::{self, Meta, MetaError};
+use crate::server::users;
 
 const LOCK_FILE: &str = ".lock";
 const CLEAN_FILE: &str = ".kafka_cleanshutdown";
@@ -20,6 +21,17 @@ const CLEAN_TEXT: &str = "{\"version\":0,\"brokerEpoch\":-1}";
 /// Why the directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
+    #[error(
+        "Cannot make the data directory {}: {source}; name one that this user can make with --set \
+         log.dirs=DIRECTORY.", dir.display()
+    )]
+    Make { dir: PathBuf, source: std::io::Error },
+    #[error(
+        "The data directory {} belongs to {owner}, and this user may not write in it; start the \
+         broker as {owner}, or name another directory with --set log.dirs=DIRECTORY.",
+        dir.display()
+    )]
+    Foreign { dir: PathBuf, owner: String },
     #[error("Cannot {what} {}: {source}.", path.display())]
     Io { what: &'static str, path: PathBuf, source: std::io::Error },
     #[error(
@@ -36,6 +48,8 @@ pub enum DataDirError {
 pub struct DataDir {
     path: PathBuf,
     pub meta: Meta,
+    /// Nobody has written here before this process.
+    pub is_new: bool,
     /// The process before this one closed its logs.
     pub ended_cleanly: bool,
     _lock: File,
@@ -45,12 +59,14 @@ impl DataDir {
     /// Makes the directory where it is missing, locks it and reads who it belongs to.
     pub fn open(path: &Path, node_id: NodeId) -> Result<Self, DataDirError> {
         let io = |what| move |source| DataDirError::Io { what, path: path.to_owned(), source };
-        std::fs::create_dir_all(path).map_err(io("make the data directory"))?;
+        let make = |source| DataDirError::Make { dir: path.to_owned(), source };
+        std::fs::create_dir_all(path).map_err(make)?;
         let path = path.canonicalize().map_err(io("open the data directory"))?;
         let lock = take_lock(&path)?;
+        let is_new = !path.join(meta::META_FILE).exists();
         let meta = meta::load_or_create(&path, node_id)?;
         let ended_cleanly = take_marker(&path)?;
-        Ok(Self { path, meta, ended_cleanly, _lock: lock })
+        Ok(Self { path, meta, is_new, ended_cleanly, _lock: lock })
     }
 
     pub fn path(&self) -> &Path {
@@ -71,7 +87,13 @@ fn take_lock(dir: &Path) -> Result<File, DataDirError> {
     };
     let mut how = OpenOptions::new();
     how.read(true).write(true).create(true).truncate(false);
-    let mut file = how.open(&path).map_err(io("open"))?;
+    let mut file = how.open(&path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            let owner = users::owner(dir).unwrap_or_else(|| "another user".to_owned());
+            DataDirError::Foreign { dir: dir.to_owned(), owner }
+        }
+        _ => io("open")(source),
+    })?;
     if !machine::lock(&file).map_err(io("lock"))? {
         return Err(DataDirError::InUse { dir: dir.to_owned(), holder: holder(&file) });
     }

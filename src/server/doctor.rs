@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, Endpoint};
 use crate::io::machine::{self, Limit};
 use crate::server::ports;
 use crate::server::words;
@@ -73,9 +73,11 @@ pub fn examine(config: &BrokerConfig) -> Report {
     checks.push(descriptors(machine::descriptors()));
     checks.push(locked_memory(machine::locked_memory()));
     checks.push(cores(config.shards));
-    for (setting, address) in addresses(config) {
-        checks.push(port(&setting, address));
+    for listener in &config.listeners {
+        let setting = format!("listeners={}://", listener.name);
+        checks.push(port(&listener.bind, &setting));
     }
+    checks.extend(config.admin_listener.iter().map(|place| port(place, "admin.listener=")));
     data_directory(Path::new(&config.log_dir), &mut checks);
     Report { ok: checks.iter().all(|check| check.state != State::Bad), checks }
 }
@@ -94,15 +96,19 @@ impl Report {
         for check in self.checks.iter().filter(|check| !check.cure.is_empty()) {
             out.push_str(&format!("\n{}: {}", check.name, check.cure));
         }
-        let end = if self.ok { "A broker can run here." } else { "A broker cannot run here." };
-        out.push_str(&format!("\n{end}\n"));
+        // What prevents it is the last sentence, on standard error: `obstacle`.
+        if self.ok {
+            out.push_str("\nA broker can run here.");
+        }
+        out.push('\n');
         out
     }
 
     /// The first thing that prevents a start, as a sentence.
     pub fn obstacle(&self) -> Option<String> {
         let bad = self.checks.iter().find(|check| check.state == State::Bad)?;
-        Some(format!("A broker cannot run here: {}: {}", bad.name, bad.found))
+        let found = bad.found.trim_end_matches('.');
+        Some(format!("A broker cannot run here: {}: {found}.", bad.name))
     }
 }
 
@@ -174,25 +180,17 @@ fn cores(shards: u16) -> Check {
     Check::ok("cores", found)
 }
 
-type Resolved = Result<std::net::SocketAddr, ports::PortError>;
-
-fn addresses(config: &BrokerConfig) -> Vec<(String, Resolved)> {
-    let kafka = config.listeners.iter().map(|listener| (&listener.bind, "listeners"));
-    let admin = config.admin_listener.iter().map(|place| (place, "admin.listener"));
-    let all = kafka.chain(admin);
-    all.map(|(place, setting)| (setting.to_owned(), ports::resolve(place, setting))).collect()
-}
-
-fn port(setting: &str, address: Resolved) -> Check {
-    let name = format!("port of {setting}");
-    let bound = address.and_then(|address| ports::bind(address, setting));
+fn port(place: &Endpoint, setting: &str) -> Check {
+    let key = setting.split('=').next().unwrap_or_default();
+    let name = format!("port of {key}");
+    let bound = ports::resolve(place, setting).and_then(|at| ports::bind(at, setting));
     match bound {
         Ok(socket) => {
             let place = socket.local_addr().map_or_else(|e| e.to_string(), |a| a.to_string());
             Check::ok(&name, format!("{place} is free"))
         }
         Err(ports::PortError::Taken { place, owner, .. }) => {
-            let cure = format!("it is fine if that is your broker; else choose another {setting}.");
+            let cure = format!("it is fine if that is your broker; else choose another {key}.");
             Check::new(&name, State::Note, format!("{place} is taken by {owner}"), cure)
         }
         Err(error) => Check::new(&name, State::Bad, error.to_string(), ""),
@@ -208,15 +206,22 @@ fn data_directory(dir: &Path, checks: &mut Vec<Check>) {
     let system = file_system(&place);
     let exists = if place == dir { "" } else { " (made at the first start)" };
     let found = format!("{}{exists} on {system}", dir.display());
-    checks.push(match system.as_str() {
-        "tmpfs" | "ramfs" => {
+    let rounds = measure(&place);
+    checks.push(match (&rounds, system.as_str()) {
+        (Err(error), _) => {
+            let found = format!("cannot write in {}: {error}", place.display());
+            let cure = "make the directory writable for this user, or name another one with \
+                        --set log.dirs=DIRECTORY.";
+            Check::new("data directory", State::Bad, found, cure)
+        }
+        (Ok(_), "tmpfs" | "ramfs") => {
             let cure = "this is memory: everything is gone when the machine stops.";
             Check::new("data directory", State::Note, found, cure)
         }
         _ => Check::ok("data directory", found),
     });
     checks.push(write_path(&system));
-    checks.push(sync_latency(&place));
+    checks.extend(rounds.ok().map(sync_latency));
     checks.push(space(&place));
 }
 
@@ -271,34 +276,24 @@ fn space(place: &Path) -> Check {
     }
 }
 
-fn sync_latency(place: &Path) -> Check {
+fn sync_latency(mut rounds: Vec<Duration>) -> Check {
     let name = "sync latency";
-    match measure(place) {
-        Err(error) => {
-            let found = format!("cannot write in {}: {error}", place.display());
-            let cure = "make the directory writable for this user, or name another one with --set \
-                        log.dirs=DIRECTORY.";
-            Check::new(name, State::Bad, found, cure)
-        }
-        Ok(mut rounds) => {
-            rounds.sort();
-            let at = |per_100: usize| rounds[(rounds.len() * per_100 / 100).min(rounds.len() - 1)];
-            let (median, p99) = (at(50), at(99));
-            let shown = |time: Duration| words::nanos(time.as_nanos() as u64);
-            let count = rounds.len();
-            let found = format!(
-                "{} median, {} p99 over {count} writes of 16 KiB, each with fdatasync",
-                shown(median),
-                shown(p99)
-            );
-            if SYNC_MEDIAN_SLOW < median {
-                let cure = "each acks=all waits for such a sync; a disk with power-loss \
-                            protection is faster.";
-                return Check::new(name, State::Note, found, cure);
-            }
-            Check::ok(name, found)
-        }
+    rounds.sort();
+    let at = |per_100: usize| rounds[(rounds.len() * per_100 / 100).min(rounds.len() - 1)];
+    let shown = |time: Duration| words::nanos(time.as_nanos() as u64);
+    let (median, p99) = (at(50), at(99));
+    let found = format!(
+        "{} median, {} p99 over {} writes of 16 KiB, each with fdatasync",
+        shown(median),
+        shown(p99),
+        rounds.len(),
+    );
+    if SYNC_MEDIAN_SLOW < median {
+        let cure = "each acks=all waits for such a sync; a disk with power-loss protection is \
+                    faster.";
+        return Check::new(name, State::Note, found, cure);
     }
+    Check::ok(name, found)
 }
 
 /// Times of small durable appends to a file of our own; at least one.
@@ -327,6 +322,10 @@ mod tests {
 
     fn report(checks: Vec<Check>) -> Report {
         Report { ok: checks.iter().all(|check| check.state != State::Bad), checks }
+    }
+
+    fn checks_named<'a>(report: &'a Report, name: &str) -> &'a Check {
+        report.checks.iter().find(|check| check.name == name).unwrap()
     }
 
     #[test]
@@ -360,14 +359,20 @@ mod tests {
         let report = report(checks);
         let obstacle = report.obstacle().expect("proc takes no files");
         assert!(obstacle.contains("cannot write in /proc/self"), "{obstacle}");
-        assert!(report.text().contains("A broker cannot run here."));
-        assert!(report.text().contains("sync latency: make the directory writable"));
+        assert!(obstacle.ends_with('.') && !obstacle.ends_with(".."), "{obstacle}");
+        let text = report.text();
+        assert!(!text.contains("A broker can"), "the end says it once: {text}");
+        assert!(text.contains("data directory: make the directory writable"), "{text}");
+        assert_eq!(checks_named(&report, "data directory").state, State::Bad);
     }
 
     #[test]
     fn a_taken_port_is_a_note_with_its_owner() {
         let socket = ports::bind("127.0.0.1:0".parse().unwrap(), "x").unwrap();
-        let check = port("listeners", Ok(socket.local_addr().unwrap()));
+        let taken =
+            Endpoint { host: "127.0.0.1".to_owned(), port: socket.local_addr().unwrap().port() };
+        let check = port(&taken, "listeners=PLAINTEXT://");
+        assert_eq!(check.name, "port of listeners");
         assert_eq!(check.state, State::Note);
         let owner = format!("is taken by process {}", std::process::id());
         assert!(check.found.contains(&owner), "{}", check.found);

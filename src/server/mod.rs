@@ -21,6 +21,7 @@ mod shards;
 mod start;
 #[cfg(test)]
 mod tests;
+mod users;
 mod words;
 
 use args::{Args, Command, ConfigArgs};
@@ -36,7 +37,7 @@ pub fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
-            eprintln!("logmill: {sentence}");
+            eprintln!("logmill: {}", words::sentence(&sentence));
             ExitCode::FAILURE
         }
     }

@@ -3,13 +3,13 @@
 //! Owns: the sentence. Leaves to others: serving on the port.
 //! Start reading at: [`bind`].
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::Endpoint;
 use crate::server::data_dir::process;
 
 /// How long a port may stay taken by a process that is gone.
-const DYING_WAIT_MAX: Duration = Duration::from_secs(3);
+const DYING_WAIT_MAX: Duration = Duration::from_secs(1);
 const DYING_POLL: Duration = Duration::from_millis(10);
 
 /// State of a listening socket in `/proc/net/tcp`.
@@ -20,78 +20,95 @@ const LISTENING: &str = "0A";
 pub enum PortError {
     #[error(
         "Cannot listen on {place}: the port is taken by {owner}; stop it, or choose another \
-             port with --set {setting}."
+             port with --set {setting}{}:PORT.",
+        host(place)
     )]
-    Taken { place: String, owner: String, setting: String },
-    #[error("Cannot listen on {place}: {reason}; correct {setting}.")]
+    Taken { place: String, owner: Owner, setting: String },
+    #[error(
+        "Cannot listen on {place}: ports below 1024 need privileges that this user does not have; \
+             choose a higher one with --set {setting}{}:PORT.",
+        host(place)
+    )]
+    Privileged { place: String, setting: String },
+    #[error(
+        "Cannot listen on {place}: {reason}; name an address of this machine with --set \
+             {setting}ADDRESS:PORT (127.0.0.1: this machine only, 0.0.0.0: every interface)."
+    )]
     Address { place: String, reason: String, setting: String },
 }
 
+/// Who has a port: `process 4711 (java)`, or nothing without rights to look.
+#[derive(Debug)]
+pub struct Owner(Option<String>);
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.as_deref().unwrap_or("another process (this user may not see which)"))
+    }
+}
+
 /// The first address behind an endpoint; an empty host is every interface.
+///
+/// `setting` is the beginning of what a user writes to choose another place, for example
+/// `admin.listener=`.
 pub fn resolve(place: &Endpoint, setting: &str) -> Result<SocketAddr, PortError> {
     let host = if place.host.is_empty() { "0.0.0.0" } else { &place.host };
     let failed = |reason: String| {
         let (place, setting) = (place.to_string(), setting.to_owned());
         PortError::Address { place, reason, setting }
     };
-    let mut found = (host, place.port).to_socket_addrs().map_err(|error| failed(reason(&error)))?;
+    let found = (host, place.port).to_socket_addrs();
+    let mut found = found.map_err(|error| failed(error.to_string()))?;
     found.next().ok_or_else(|| failed("the name has no address".to_owned()))
 }
 
-/// Listens, or says in one sentence why not.
-///
-/// `setting` is what a user writes to choose another port, for example
-/// `admin.listener=127.0.0.1:PORT`.
+/// Listens, or says in one sentence why not; `setting` is as for [`resolve`].
+pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, PortError> {
+    TcpListener::bind(address).map_err(|error| refused(address, &error, setting))
+}
+
+/// As [`bind`], for a broker that starts.
 ///
 /// The kernel takes a killed process's ring apart after the process is gone, and only then closes
 /// the sockets that the ring still had in use. A port of nobody whom we can see is therefore asked
-/// for again for a while: a supervisor may restart us at once.
-pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, PortError> {
-    let mut waited = Duration::ZERO;
-    loop {
-        let error = match TcpListener::bind(address) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => error,
-        };
-        let taken = error.kind() == std::io::ErrorKind::AddrInUse;
-        let ours_dying = taken && pid_of(&listening_inodes(address.port())).is_none();
-        if !ours_dying || DYING_WAIT_MAX <= waited {
-            return Err(refused(address, &error, setting));
-        }
+/// for again for a while: a supervisor may restart us at once. To look who has it means to read
+/// all of `/proc`, so that is done once.
+pub fn bind_patiently(address: SocketAddr, setting: &str) -> Result<TcpListener, PortError> {
+    let taken = match bind(address, setting) {
+        Err(taken @ PortError::Taken { owner: Owner(None), .. }) => taken,
+        done => return done,
+    };
+    let start = Instant::now();
+    while start.elapsed() < DYING_WAIT_MAX {
         std::thread::sleep(DYING_POLL);
-        waited += DYING_POLL;
+        match TcpListener::bind(address) {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => (),
+            done => return done.map_err(|error| refused(address, &error, setting)),
+        }
     }
+    Err(taken)
 }
 
 /// Why this address was refused.
-pub fn refused(address: SocketAddr, error: &std::io::Error, setting: &str) -> PortError {
+fn refused(address: SocketAddr, error: &std::io::Error, setting: &str) -> PortError {
     let (place, setting) = (address.to_string(), setting.to_owned());
     match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            let owner = owner(address.port());
-            PortError::Taken { place, owner, setting }
+            let owner = pid_of(&listening_inodes(address.port()));
+            PortError::Taken { place, owner: Owner(owner.map(process)), setting }
         }
-        _ => PortError::Address { place, reason: reason(error), setting },
+        std::io::ErrorKind::PermissionDenied => PortError::Privileged { place, setting },
+        std::io::ErrorKind::AddrNotAvailable => {
+            let reason = "the address is none of this machine's".to_owned();
+            PortError::Address { place, reason, setting }
+        }
+        _ => PortError::Address { place, reason: error.to_string(), setting },
     }
 }
 
-fn reason(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need privileges that this user does not have".to_owned()
-        }
-        std::io::ErrorKind::AddrNotAvailable => "the address is none of this machine's".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
-/// `process 4711 (java)`, or what can be said without rights to look.
-fn owner(port: u16) -> String {
-    let sockets = listening_inodes(port);
-    match pid_of(&sockets) {
-        Some(pid) => process(pid),
-        None => "another process (this user may not see which)".to_owned(),
-    }
+/// `[::1]` of `[::1]:9092`.
+fn host(place: &str) -> &str {
+    place.rsplit_once(':').map_or(place, |(host, _)| host)
 }
 
 /// Inodes of the sockets that listen on that port.
@@ -133,7 +150,7 @@ mod tests {
     fn a_taken_port_names_its_owner() {
         let first = bind("127.0.0.1:0".parse().unwrap(), "x").unwrap();
         let address = first.local_addr().unwrap();
-        let error = bind(address, "admin.listener=127.0.0.1:PORT").unwrap_err().to_string();
+        let error = bind_patiently(address, "admin.listener=").unwrap_err().to_string();
         let pid = std::process::id();
         let start = format!("Cannot listen on {address}: the port is taken by process {pid} (");
         assert!(error.starts_with(&start), "{error}");
@@ -154,13 +171,40 @@ mod tests {
     }
 
     #[test]
+    fn an_owner_that_cannot_be_seen_is_waited_for_a_second_at_most() {
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        // Its end has a port that cannot be had, and nobody listens there.
+        let stream = std::net::TcpStream::connect(other.local_addr().unwrap()).unwrap();
+        let address = stream.local_addr().unwrap();
+        let start = Instant::now();
+        let error = bind_patiently(address, "listeners=PLAINTEXT://").unwrap_err().to_string();
+        let waited = start.elapsed();
+        assert!(DYING_WAIT_MAX <= waited && waited < 2 * DYING_WAIT_MAX, "{waited:?}");
+        let want = format!(
+            "Cannot listen on {address}: the port is taken by another process (this user may not \
+             see which); stop it, or choose another port with --set \
+             listeners=PLAINTEXT://127.0.0.1:PORT."
+        );
+        assert_eq!(error, want);
+    }
+
+    #[test]
     fn a_foreign_address_and_an_unknown_name_say_what_to_correct() {
         let place = |host: &str| Endpoint { host: host.to_owned(), port: 1 };
-        let foreign = resolve(&place("192.0.2.1"), "listeners").unwrap();
-        let error = bind(foreign, "listeners").unwrap_err().to_string();
-        assert!(error.contains("none of this machine's; correct listeners."), "{error}");
-        let error = resolve(&place("no-such-host.invalid"), "listeners").unwrap_err();
+        let foreign = resolve(&place("192.0.2.1"), "listeners=PLAINTEXT://").unwrap();
+        let error = bind(foreign, "listeners=PLAINTEXT://").unwrap_err().to_string();
+        let advice = "--set listeners=PLAINTEXT://ADDRESS:PORT (127.0.0.1: this";
+        assert!(error.contains("none of this machine's") && error.contains(advice), "{error}");
+        let error = resolve(&place("no-such-host.invalid"), "listeners=").unwrap_err();
         assert!(matches!(error, PortError::Address { .. }), "{error}");
         assert_eq!(resolve(&place(""), "x").unwrap().to_string(), "0.0.0.0:1");
+    }
+
+    #[test]
+    fn a_privileged_port_says_how_to_choose_another() {
+        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let address = "127.0.0.1:80".parse().unwrap();
+        let error = refused(address, &denied, "admin.listener=").to_string();
+        assert!(error.ends_with("with --set admin.listener=127.0.0.1:PORT."), "{error}");
     }
 }

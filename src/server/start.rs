@@ -102,7 +102,7 @@ pub fn serve(args: &ConfigArgs) -> Result<(), StartError> {
     let token = AdminToken::load_or_create(dir.path())?;
     let metrics = Metrics::new();
     let parts = shard_parts(&config, &metrics, &dir, shards, address, advertised)?;
-    describe(&parts);
+    describe(&parts, &dir);
     let (events_in, events) = channel();
     let outside = node.outside();
     shards::start(&node, &parts, &cores, &events_in).map_err(StartError::Thread)?;
@@ -190,10 +190,10 @@ fn kafka_port(config: &BrokerConfig) -> Result<(SocketAddr, Endpoint), StartErro
     let [listener] = config.listeners.as_slice() else {
         return Err(StartError::Listeners { count: config.listeners.len() });
     };
-    let setting = format!("listeners={}://{}:PORT", listener.name, host(&listener.bind));
+    let setting = format!("listeners={}://", listener.name);
     let address = ports::resolve(&listener.bind, &setting)?;
     // Shard 0 opens the port itself. Until then it is free again; the trial is for the sentence.
-    let address = address_of(&ports::bind(address, &setting)?);
+    let address = address_of(&ports::bind_patiently(address, &setting)?);
     let mut advertised = listener.advertised.clone();
     if advertised.port == 0 {
         advertised.port = address.port();
@@ -202,15 +202,17 @@ fn kafka_port(config: &BrokerConfig) -> Result<(SocketAddr, Endpoint), StartErro
 }
 
 fn admin_port(config: &BrokerConfig) -> Result<Option<TcpListener>, StartError> {
+    const ADMIN_SETTING: &str = "admin.listener=";
     let Some(place) = &config.admin_listener else { return Ok(None) };
-    let setting = format!("admin.listener={}:PORT", host(place));
-    let address = ports::resolve(place, &setting)?;
-    Ok(Some(ports::bind(address, &setting)?))
-}
-
-fn host(place: &Endpoint) -> String {
-    let whole = place.to_string();
-    whole.rsplit_once(':').map_or(whole.clone(), |(host, _)| host.to_owned())
+    let address = ports::resolve(place, ADMIN_SETTING)?;
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            %address,
+            "the admin port is open to other machines, without encryption: only its token \
+             (admin.token) protects it; admin.listener=127.0.0.1:PORT keeps it to this machine"
+        );
+    }
+    Ok(Some(ports::bind_patiently(address, ADMIN_SETTING)?))
 }
 
 fn address_of(listener: &TcpListener) -> SocketAddr {
@@ -244,7 +246,13 @@ fn shard_parts(
     }))
 }
 
-fn describe(parts: &ShardParts) {
+fn describe(parts: &ShardParts, dir: &DataDir) {
+    // How the process before this one ended.
+    let last_end = match (dir.is_new, dir.ended_cleanly) {
+        (true, _) => "none, this is the first start",
+        (false, true) => "clean",
+        (false, false) => "crash",
+    };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         pid = std::process::id(),
@@ -252,7 +260,7 @@ fn describe(parts: &ShardParts) {
         cluster = parts.meta.cluster_id,
         data = %parts.data_dir,
         shards = parts.shards,
-        clean = parts.ended_cleanly,
+        last_end,
         "logmill starts"
     );
 }

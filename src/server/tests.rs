@@ -79,12 +79,12 @@ fn a_second_broker_is_told_who_is_first() {
 fn only_a_marked_stop_counts_as_clean_and_only_once() {
     let dir = tempfile::tempdir().unwrap();
     let first = open(dir.path(), 1).unwrap();
-    assert!(!first.ended_cleanly);
+    assert!(first.is_new && !first.ended_cleanly);
     first.mark_clean().unwrap();
     drop(first);
     assert!(dir.path().join(".kafka_cleanshutdown").exists());
     let second = open(dir.path(), 1).unwrap();
-    assert!(second.ended_cleanly);
+    assert!(!second.is_new && second.ended_cleanly);
     assert!(!dir.path().join(".kafka_cleanshutdown").exists());
     drop(second);
     assert!(!open(dir.path(), 1).unwrap().ended_cleanly);
@@ -97,6 +97,12 @@ fn a_directory_that_cannot_be_made_is_named() {
     std::fs::write(&file, "").unwrap();
     let error = open(&file.join("data"), 1).unwrap_err().to_string();
     assert!(error.starts_with("Cannot make the data directory"), "{error}");
+    assert!(error.ends_with("with --set log.dirs=DIRECTORY."), "{error}");
+    let foreign = DataDirError::Foreign { dir: "/opt/x".into(), owner: "kafka".to_owned() };
+    let want = "The data directory /opt/x belongs to kafka, and this user may not write in it; \
+                start the broker as kafka, or name another directory with --set \
+                log.dirs=DIRECTORY.";
+    assert_eq!(foreign.to_string(), want);
 }
 
 /// In the child of the test below: panics on a thread of the name that the parent gave.

@@ -93,6 +93,12 @@ pub fn short(value: f64) -> String {
     }
 }
 
+/// The text with a full stop, where it has no end of its own.
+pub fn sentence(text: &str) -> String {
+    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{text}{end}")
+}
+
 /// `-` for what is not there.
 pub fn or_dash(text: Option<&str>) -> String {
     text.filter(|text| !text.is_empty()).unwrap_or("-").to_owned()

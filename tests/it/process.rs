@@ -116,14 +116,16 @@ fn a_stop_by_signal_is_orderly_and_a_kill_is_seen_as_a_crash() {
         assert!(process.is_marked_clean(), "{}", process.log());
     }
     let mut process = Process::start(folder.path());
-    assert!(process.log().trim_end().lines().any(|line| line.contains("clean=true")));
+    assert!(process.log().trim_end().lines().any(|line| line.contains("last_end=\"clean\"")));
     process.signal("-KILL");
     process.end();
     assert!(!process.is_marked_clean());
     let process = Process::start(folder.path());
     let starts = process.log();
     let last = starts.lines().rfind(|line| line.contains("logmill starts")).unwrap();
-    assert!(last.contains("clean=false"), "{last}");
+    assert!(last.contains("last_end=\"crash\""), "{last}");
+    let first = starts.lines().find(|line| line.contains("logmill starts")).unwrap();
+    assert!(first.contains("this is the first start"), "{first}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use ureq::{Agent, Body};
 use crate::admin::{AdminToken, TokenError};
 use crate::server::args::Remote;
 use crate::server::cli::CliError;
-use crate::server::words;
+use crate::server::{users, words};
 use crate::shard::desk::DeskError;
 
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
@@ -76,7 +76,7 @@ impl Client {
         T::deserialize(answer).map_err(|_| CliError::Foreign { url: self.base.clone() })
     }
 
-    fn get(&self, path: &str) -> Result<Value, CliError> {
+    pub(super) fn get(&self, path: &str) -> Result<Value, CliError> {
         let request = self.agent.get(self.url(path));
         // A port that is open to other machines wants the token for reads too.
         match self.bearer() {
@@ -96,8 +96,7 @@ impl Client {
 
     pub(super) fn put(&self, path: &str, bytes: &[u8]) -> Result<Value, CliError> {
         let bearer = self.bearer()?;
-        let who = std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned());
-        let who: String = who.chars().filter(char::is_ascii_graphic).collect();
+        let who: String = users::own().chars().filter(char::is_ascii_graphic).collect();
         let request = self.agent.put(self.url(path)).header("authorization", bearer);
         let request = request.header("x-logmill-who", who).content_type("application/wasm");
         self.answer(request.send(bytes))
