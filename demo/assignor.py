@@ -56,7 +56,7 @@ class Member(threading.Thread):
             while not self.ending.is_set():
                 for message in self.consumer.consume(TURN_ROWS, 0.1):
                     if message.error():
-                        raise Failed(f"{self.name} can read; it was told {message.error()}")
+                        raise Failed(f"{self.name} could not read: {message.error()}")
                     self.rows.append(row_of(message.value()))
                 time.sleep(TURN_S)
             self.commit()
@@ -88,10 +88,10 @@ class Group:
         while not holds():
             for member in self.members:
                 if member.error:
-                    raise Failed(f"member {member.name} works: {member.error}")
+                    raise Failed(f"member {member.name} failed: {member.error}")
             if end < time.monotonic():
                 owned = {member.name: member.owned for member in self.members}
-                raise Failed(f"{what} within {WITHIN_S} s; owned: {owned}, rows read: {self.rows_read()}")
+                raise Failed(f"{what}: not within {WITHIN_S} s; owned: {owned}, rows read: {self.rows_read()}")
             time.sleep(0.02)
 
     def until_changed(self, before):
@@ -118,8 +118,7 @@ def run(broker, rows):
         for version in ["1", "2"]:
             broker.install(f"weighted-{version}", f"weighted@{version}")
         broker.activate("weighted@1")
-        weights = [f"--set={prefix}={weight}" for prefix, weight in WEIGHTS.items()]
-        broker.logmill("plugin", "bind", "weighted", "--group", GROUP, *weights)
+        broker.bind("weighted", ["--group", GROUP], **WEIGHTS)
     say(f"A group of three, {', '.join(MEMBERS)}, reads flights.")
     group = Group(broker)
     columns = [group.until_changed(None)]
@@ -133,7 +132,8 @@ def run(broker, rows):
     read = group.all_rows()
     twice = len(read) - len(set(read))
     check(set(read) == set(range(len(rows))), f"the group missed none of {number(len(rows))} rows")
-    say(f"  {number(twice)} rows were read twice, around the changes: the group commits before each.")
+    shown = f"{number(twice)} rows were" if twice else "no row was"
+    say(f"  Each member commits before it gives partitions away: {shown} read twice.")
 
 
 def swap(broker, group, first, count):
@@ -158,9 +158,10 @@ def swap(broker, group, first, count):
 
 
 def assigned_by(broker, version):
-    detail = broker.logmill("group", "describe", GROUP, quiet=True)
-    by = detail["assigned_by"]
-    check(by == version, f"the broker says that {version} made this assignment (it says {by})")
+    by = broker.ask("group", "describe", GROUP)["assigned_by"]
+    if by != version:
+        raise Failed(f"{by} made this assignment, says the broker, and not {version}.")
+    check(True, f"the broker says that {version} made this assignment")
 
 
 def set_of(partitions):

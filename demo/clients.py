@@ -3,7 +3,7 @@
 import subprocess
 import time
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from kafka import KafkaProducer
 
@@ -18,7 +18,10 @@ def create_topic(broker, topic, partitions, **settings):
     config = {name.replace("_", "."): value for name, value in settings.items()}
     admin = AdminClient({**QUIET, "bootstrap.servers": broker.bootstrap})
     created = admin.create_topics([NewTopic(topic, partitions, 1, config=config)])
-    created[topic].result(LIMIT_S)
+    try:
+        created[topic].result(LIMIT_S)
+    except KafkaException as error:
+        raise Failed(f"topic {topic} could not be created: {error.args[0].str()}") from None
 
 
 def kcat(broker, topic, rows, *options):
@@ -29,7 +32,7 @@ def kcat(broker, topic, rows, *options):
     run = subprocess.run(command, input=lines, capture_output=True)
     failed = sum(b"Delivery failed" in line for line in run.stderr.splitlines())
     if run.returncode != 0 and failed == 0:
-        raise Failed(f"kcat produces; it said: {run.stderr.decode(errors='replace')}")
+        raise Failed(f"kcat could not produce; it said: {run.stderr.decode(errors='replace')}")
     return failed
 
 
@@ -68,7 +71,7 @@ def read_all(broker, topic, partitions):
         if messages:
             last = time.monotonic()
         elif last + LIMIT_S < time.monotonic():
-            raise Failed(f"everything in {topic} can be read; partitions {sorted(left)} gave no more")
+            raise Failed(f"not all of {topic} could be read: partitions {sorted(left)} gave no more")
         for message in messages:
             error = message.error()
             if error is None:
@@ -76,5 +79,5 @@ def read_all(broker, topic, partitions):
             elif error.code() == KafkaError._PARTITION_EOF:
                 left.discard(message.partition())
             else:
-                raise Failed(f"{topic} can be read; the client said: {error}")
+                raise Failed(f"{topic} could not be read; the client said: {error}")
     consumer.close()

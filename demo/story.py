@@ -17,22 +17,30 @@ from broker import Broker, Plain
 from talk import Failed, say, title
 
 
+def port(text):
+    """A port number, for argparse."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text} is no port: write a number from 1 to 65535")
+    return int(text)
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kafka-port", type=int, default=9092)
-    parser.add_argument("--admin-port", type=int, default=9644)
+    parser = argparse.ArgumentParser(prog="demo/run", description=__doc__.splitlines()[0])
+    kafka, admin = "port for Kafka clients (default: 9092)", "port for the operator (default: 9644)"
+    parser.add_argument("--kafka-port", metavar="N", type=port, default=9092, help=kafka)
+    parser.add_argument("--admin-port", metavar="M", type=port, default=9644, help=admin)
     parser.add_argument(
         "--plain", metavar="HOST:PORT", help="use a running broker of any make and leave out the plugins"
     )
     options = parser.parse_args()
     start = time.monotonic()
-    rows = flights.load()
     with contextlib.ExitStack() as stack:
         if options.plain:
             broker = Plain(options.plain)
         else:
             title("1. One command starts a broker")
             broker = stack.enter_context(Broker(options.kafka_port, options.admin_port))
+        rows = flights.load()
         partitioner.run(broker, rows)
         assignor.run(broker, rows)
         compaction.run(broker, rows)
