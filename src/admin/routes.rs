@@ -25,7 +25,7 @@ use crate::admin::{Admin, guard};
 use crate::base::Bytes;
 use crate::shard::desk::{
     BindingSpec, BindingTarget, CompactOptions, DeskAnswer, DeskCode, DeskError, DeskReply,
-    DeskRequest, PluginInstall,
+    DeskRequest, PluginInstall, TopicSpec,
 };
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -49,7 +49,7 @@ pub(super) fn router(admin: Admin) -> Router {
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .route("/v1/config", get(config))
-        .route("/v1/topics", get(topics))
+        .route("/v1/topics", get(topics).post(create_topic))
         .route("/v1/topics/{topic}", get(topic))
         .route("/v1/topics/{topic}/compact", post(compact))
         .route("/v1/plugins", get(plugins))
@@ -195,6 +195,11 @@ async fn config(State(ports): State<Ports>) -> Answer {
 
 async fn topics(State(ports): State<Ports>) -> Answer {
     ports.ask(DeskRequest::TopicList).await
+}
+
+async fn create_topic(State(ports): State<Ports>, body: Body) -> Answer {
+    let spec: TopicSpec = ports.json(body).await?;
+    ports.order(DeskRequest::TopicCreate(spec)).await
 }
 
 async fn topic(State(ports): State<Ports>, Named(topic): Named<String>) -> Answer {

@@ -231,7 +231,9 @@ fn bad_bodies_names_and_paths_get_one_sentence() {
         ("PUT /v1/plugins/a/versions/1", "", 400, "The body is empty"),
         ("GET /v1/groups/%ff", "", 400, "UTF-8"),
         ("GET /v1/nothing", "", 404, "There is nothing at /v1/nothing."),
-        ("POST /v1/topics", "", 405, "does not take POST"),
+        ("POST /v1/topics", "", 400, "missing field `name`"),
+        ("POST /v1/topics", r#"{"name":"t","parts":1}"#, 400, "unknown field `parts`"),
+        ("POST /v1/topics/t", "", 405, "does not take POST"),
     ];
     for (line, body, status, part) in bad {
         let answer = port.write(line, body);

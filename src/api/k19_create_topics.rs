@@ -70,21 +70,19 @@ async fn create(
     };
     let new = new_topic(asked);
     let id = new_id(core.env.random(), core.env.random());
-    let planned = controller.planned(|planner| planner.create_topic(&new, id));
-    let tried = match &planned {
-        Ok(command) => try_bindings(core, command).await,
-        Err(refusal) => Err(refusal.clone()),
-    };
-    if let Err(refusal) = tried {
-        return refused(asked, refusal);
-    }
     if validate_only {
-        return match planned {
+        let planned = controller.planned(|planner| planner.create_topic(&new, id));
+        let tried = match &planned {
+            Ok(command) => try_bindings(core, command).await,
+            Err(_) => Ok(()),
+        };
+        return match tried.and(planned) {
             Ok(Command::CreateTopic(seed)) => would_be(request, &core.image(), &seed),
-            _ => refused(asked, Refusal::new(ErrorCode::UnknownServerError, "")),
+            Ok(_) => refused(asked, Refusal::new(ErrorCode::UnknownServerError, "")),
+            Err(refusal) => refused(asked, refusal),
         };
     }
-    match controller.commit(|planner| planner.create_topic(&new, id).map(Some)).await {
+    match controller.create_topic(&new, id).await {
         Ok(image) => match image.topic_by_id(id) {
             Some(topic) => created(request, &image, topic),
             None => refused(asked, Refusal::new(ErrorCode::UnknownServerError, "")),

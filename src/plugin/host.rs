@@ -27,6 +27,9 @@ use crate::plugin::store::{Store, StoreError};
 use crate::plugin::world::Produced;
 use crate::record::{HEADER_BYTES, Header, Records, Row, Span};
 
+/// How the remark of a dry run begins when the plugin wants settings, which its bindings give.
+pub const DRY_RUN_NEEDS: &str = "needs settings: ";
+
 /// Components kept compiled beyond those in use, by their size before compilation.
 const RECENT_BYTES_MAX: u64 = 8 << 20;
 
@@ -138,7 +141,7 @@ impl Host {
         let dry_run = match tried {
             Ok(remark) => remark,
             // Most plugins need settings; those come with a binding and are tried then.
-            Err(CallError::Init(text)) => format!("needs settings: {text}"),
+            Err(CallError::Init(text)) => format!("{DRY_RUN_NEEDS}{text}"),
             Err(error) => return Err(InstallError::DryRun(error.to_string())),
         };
         let kept = self.store.put(info.digest, bytes);

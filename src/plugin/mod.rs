@@ -41,7 +41,7 @@ pub use early::early_main;
 pub use error::{CallError, Fault};
 pub use guard::{Passage, RunGuards};
 pub use guest::{Guest, INIT_BUDGET_NS};
-pub use host::{Host, HostError, Installed, LoadError, Look, dry_run};
+pub use host::{DRY_RUN_NEEDS, Host, HostError, Installed, LoadError, Look, dry_run};
 pub use inspect::{COMPONENT_BYTES_MAX, Digest, InstallError, PluginInfo, PluginKind, inspect};
 pub use instance::{Batch, Instance};
 pub use pass::PluginPolicy;

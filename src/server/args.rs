@@ -32,7 +32,7 @@ pub enum Command {
         #[command(subcommand)]
         order: PluginOrder,
     },
-    /// Look at topics of a running broker, and compact them
+    /// Create topics on a running broker, look at them, and compact them
     Topic {
         #[command(subcommand)]
         order: TopicOrder,
@@ -222,6 +222,20 @@ impl From<PolicyArg> for BindingPolicy {
 
 #[derive(Debug, Subcommand)]
 pub enum TopicOrder {
+    /// Create a topic
+    Create {
+        /// Its name
+        topic: String,
+        /// How many partitions it gets [default: the broker's num.partitions]
+        #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+        partitions: Option<i32>,
+        /// On how many nodes each lies [default: the broker's default.replication.factor]
+        #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+        replication_factor: Option<i16>,
+        /// A setting of the topic
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        settings: Vec<KeyValue>,
+    },
     /// List all topics
     #[command(visible_alias = "list")]
     Ls,

@@ -9,13 +9,14 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::cluster::{Command, Draft, Image, Planner, Refusal};
+use crate::cluster::{Command, Draft, Image, NewTopic, Planner, Refusal};
 use crate::env::local::oneshot;
-use crate::model::{ErrorCode, ProducerId};
+use crate::model::{ErrorCode, ProducerId, TopicId};
 use crate::shard::Core;
 use crate::shard::images::{Apply, Opened};
 use crate::shard::metadata_log::MetadataLog;
 use crate::shard::partition::Turnstile;
+use crate::shard::trial::try_bindings;
 
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +82,18 @@ impl Controller {
         self.publish(&image, Opened::New).await;
         self.shorten().await;
         Ok(image)
+    }
+
+    /// Creates a topic under a new id, after a trial of the plugins that its settings name.
+    pub async fn create_topic(
+        self: &Rc<Self>,
+        new: &NewTopic,
+        id: TopicId,
+    ) -> Result<Arc<Image>, CommitError<Refusal>> {
+        let planned = self.planned(|planner| planner.create_topic(new, id));
+        let command = planned.map_err(CommitError::Refused)?;
+        try_bindings(&self.core, &command).await.map_err(CommitError::Refused)?;
+        self.commit(|planner| planner.create_topic(new, id).map(Some)).await
     }
 
     /// What a plan for the newest image says; nothing changes.

@@ -22,6 +22,7 @@ pub enum DeskRequest {
     Health,
     ConfigShow,
     TopicList,
+    TopicCreate(TopicSpec),
     TopicDescribe { topic: String },
     TopicCompact { topic: String, options: CompactOptions },
     PluginInstall(PluginInstall),
@@ -48,6 +49,7 @@ pub enum DeskReply {
     Health(HealthReply),
     Config(Vec<ConfigEntry>),
     Topics(Vec<TopicSummary>),
+    /// Create and describe.
     Topic(TopicDetail),
     Compacted(CompactReport),
     Installed(PluginVersion),
@@ -185,6 +187,22 @@ pub struct TopicSummary {
     pub bytes: u64,
     /// Plugins bound to it, by name.
     pub plugins: Vec<String>,
+}
+
+/// A topic as it is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopicSpec {
+    pub name: String,
+    /// The broker's `num.partitions` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<i32>,
+    /// The broker's `default.replication.factor` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replication_factor: Option<i16>,
+    /// Settings of the topic, in Kafka's names.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
 }
 
 /// A topic with its partitions, its own settings and what its plugins saw.
@@ -439,6 +457,8 @@ pub struct GroupSummary {
     pub group: String,
     /// Kafka's word: `Stable`, `PreparingRebalance`, `CompletingRebalance`, `Empty`, `Dead`.
     pub state: String,
+    /// Kafka's word for the protocol of its members: `Classic`.
+    pub group_type: String,
     pub protocol_type: String,
     pub members: u32,
     pub generation: i32,

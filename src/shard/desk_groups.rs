@@ -40,6 +40,7 @@ fn summary(core: &Core, view: &GroupView) -> GroupSummary {
     GroupSummary {
         group: view.id.to_string(),
         state: view.state.to_owned(),
+        group_type: "Classic".to_owned(),
         protocol_type: view.protocol_type.clone(),
         members: view.members.len() as u32,
         generation: view.generation,

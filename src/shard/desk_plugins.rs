@@ -9,13 +9,13 @@ use std::rc::Rc;
 
 use crate::cluster::{
     BindRequest, Binding as Bound, ConfigTarget, Image, PluginImage, PluginKind, PluginSeed,
-    PluginVersion as RegisteredVersion, Target, TopicImage,
+    PluginVersion as RegisteredVersion, Refusal, Target, TopicImage,
 };
 use crate::config::{PluginRef, TopicSettings};
 use crate::plugin::{Look, SlotState, dry_run};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
-use crate::shard::controller::Controller;
+use crate::shard::controller::{CommitError, Controller};
 use crate::shard::desk::{
     ActivateReply, Binding, BindingMode, BindingPolicy, BindingSpec, BindingTarget, DeskAnswer,
     DeskError, DeskReply, DoneReply, PluginDetail, PluginInstall, PluginSummary, PluginVersion,
@@ -279,7 +279,7 @@ pub async fn bind(core: &Rc<Core>, spec: BindingSpec) -> DeskAnswer {
         settings: &pairs,
     };
     let planned = controller.planned(|planner| planner.bind(&request));
-    let refuse = |refusal: crate::cluster::Refusal| DeskError::bad_request(refusal.message);
+    let refuse = |refusal: Refusal| refused(CommitError::Refused(refusal));
     if let Some(command) = planned.map_err(refuse)? {
         try_bindings(core, &command).await.map_err(refuse)?;
     }

@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::cluster::{Image, Refusal};
-use crate::config::describe_broker;
+use crate::cluster::{Image, NewTopic, Refusal, new_id};
+use crate::config::{broker_keys, describe_broker};
 use crate::model::{ErrorCode, TopicId};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::controller::CommitError;
 use crate::shard::desk::{
     ClientDisagreement, ConfigEntry, DeskAnswer, DeskError, DeskReply, DeskRequest, HealthReply,
-    PartitionDetail, TopicDetail, TopicSummary,
+    PartitionDetail, TopicDetail, TopicSpec, TopicSummary,
 };
 use crate::shard::partitioners::LookAtVerdicts;
 use crate::shard::{desk_compact, desk_groups, desk_plugins, desk_ps};
@@ -33,6 +33,7 @@ async fn perform(core: &Rc<Core>, request: DeskRequest) -> DeskAnswer {
         DeskRequest::Health => health(core).await,
         DeskRequest::ConfigShow => Ok(DeskReply::Config(config(core))),
         DeskRequest::TopicList => topics(core).await,
+        DeskRequest::TopicCreate(spec) => create_topic(core, spec).await,
         DeskRequest::TopicDescribe { topic } => topic_detail(core, &topic).await,
         DeskRequest::TopicCompact { topic, options } => {
             desk_compact::compact(core, &topic, options).await
@@ -71,9 +72,9 @@ pub fn refused(error: CommitError<Refusal>) -> DeskError {
             ErrorCode::UnknownTopicOrPartition | ErrorCode::ResourceNotFound => {
                 DeskError::not_found(refusal.message)
             }
-            ErrorCode::PolicyViolation | ErrorCode::DuplicateResource => {
-                DeskError::conflict(refusal.message)
-            }
+            ErrorCode::PolicyViolation
+            | ErrorCode::DuplicateResource
+            | ErrorCode::TopicAlreadyExists => DeskError::conflict(refusal.message),
             _ => DeskError::bad_request(refusal.message),
         },
     }
@@ -154,12 +155,16 @@ async fn health(core: &Rc<Core>) -> DeskAnswer {
     }))
 }
 
+/// The settings with the values in force, which for `shards=0` is their number.
 fn config(core: &Core) -> Vec<ConfigEntry> {
     let values = core.image().broker_values(&core.config.values, core.identity.node_id);
     let entries = describe_broker(&values).into_iter();
     let entry = |entry: crate::config::Described| ConfigEntry {
         name: entry.name.to_owned(),
-        value: entry.value.unwrap_or_default(),
+        value: match entry.name == broker_keys::SHARDS.name {
+            true => core.shards.to_string(),
+            false => entry.value.unwrap_or_default(),
+        },
         source: match entry.source {
             crate::config::Source::Default => "default",
             crate::config::Source::StaticBroker if values.is_argument(entry.name) => "argument",
@@ -195,6 +200,25 @@ fn bound_to(image: &Image, topic: &str) -> Vec<String> {
     };
     let bindings = image.bindings().filter(|binding| is_it(&binding.target));
     bindings.map(|binding| binding.plugin.name.clone()).collect()
+}
+
+/// Creates a topic by the same rules as a Kafka client does.
+async fn create_topic(core: &Rc<Core>, spec: TopicSpec) -> DeskAnswer {
+    let TopicSpec { name, partitions, replication_factor, settings } = spec;
+    let new = NewTopic {
+        name,
+        partitions: partitions.unwrap_or(-1),
+        replication_factor: replication_factor.unwrap_or(-1),
+        assignments: Vec::new(),
+        configs: settings.into_iter().map(|(name, value)| (name, Some(value))).collect(),
+    };
+    let id = new_id(core.env.random(), core.env.random());
+    let controller = core.controller();
+    let controller =
+        controller.ok_or_else(|| DeskError::not_ready("The broker is starting; try again."))?;
+    controller.create_topic(&new, id).await.map_err(refused)?;
+    tracing::info!(topic = new.name, %id, "topic created");
+    topic_detail(core, &new.name).await
 }
 
 async fn topic_detail(core: &Rc<Core>, name: &str) -> DeskAnswer {

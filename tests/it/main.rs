@@ -4,6 +4,7 @@ mod bounds;
 mod broker_sim;
 mod client;
 mod clients;
+mod commands;
 mod contract;
 mod crash;
 mod demo;

@@ -3,7 +3,7 @@
 //! Owns: the rules between versions, activations and bindings, each refusal with what to do.
 //! Leaves to others: whether a component is any good and compiles (`plugin`), which comes first.
 //! Invariant: what topics and groups name is installed; what is bound or active is not removed.
-use super::{Change, ConfigTarget, Planner, Refusal};
+use super::{Change, ConfigTarget, Planner, Refusal, topic_name_fault};
 use crate::cluster::command::{Command, PluginKind, PluginSeed};
 use crate::cluster::image::{Binding, PluginImage, is_internal_name};
 use crate::config::{
@@ -118,13 +118,7 @@ impl Planner<'_> {
     /// The command that lets a version decide.
     pub fn activate_plugin(&self, name: &str, version: &str) -> Result<Command, Refusal> {
         let plugin = self.installed(name)?;
-        if plugin.version(version).is_none() {
-            let versions: Vec<&str> = plugin.versions.iter().map(|v| v.version.as_str()).collect();
-            return Err(refused(format!(
-                "{name}@{version} is not installed; {name} has the versions {}.",
-                versions.join(", ")
-            )));
-        }
+        check_version(plugin, version)?;
         let generation = plugin.generation + 1;
         let (name, version) = (name.to_owned(), version.to_owned());
         Ok(Command::ActivatePlugin { name, version, generation })
@@ -178,8 +172,12 @@ impl Planner<'_> {
 
     /// The command that binds a plugin, by the target's settings; `None` when it is so already.
     pub fn bind(&self, request: &BindRequest<'_>) -> Result<Option<Command>, Refusal> {
-        let kind = self.installed(&request.plugin.name)?.kind;
+        let plugin = self.installed(&request.plugin.name)?;
+        let kind = plugin.kind;
         self.check_target(kind, request.target)?;
+        if let Some(pinned) = &request.plugin.pinned {
+            check_version(plugin, pinned)?;
+        }
         let keys = kind.keys();
         let mut changes: Vec<Change> = Vec::new();
         set(&mut changes, &keys.plugin, Some(&request.plugin.to_string()));
@@ -215,7 +213,9 @@ impl Planner<'_> {
             _ => false,
         };
         let binding = self.image.bindings_of(plugin).find(is_it).ok_or_else(|| {
-            refused(format!("{plugin} is not bound there; `logmill plugin show` lists bindings."))
+            refused(format!(
+                "{plugin} is not bound there; `logmill plugin bindings` lists what is bound."
+            ))
         })?;
         let keys = binding.kind.keys();
         let mut changes: Vec<Change> = Vec::new();
@@ -242,10 +242,24 @@ impl Planner<'_> {
             ConfigTarget::Broker(_) => false,
         };
         if fits {
-            return Ok(());
+            return match target {
+                ConfigTarget::Topic(name) => self.check_topic(name),
+                _ => Ok(()),
+            };
         }
         let place = if kind == PluginKind::Assignor { "a group" } else { "a topic" };
         Err(refused(format!("{} can be bound to {place} only.", capital(kind.word()))))
+    }
+
+    fn check_topic(&self, name: &str) -> Result<(), Refusal> {
+        if self.image.topic(name).is_some() || topic_name_fault(name).is_some() {
+            return Ok(());
+        }
+        let text = format!(
+            "There is no topic {name}; create it first (`logmill topic create {name} --partitions \
+             NUMBER`)."
+        );
+        Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, text))
     }
 
     /// Checks the plugins that a topic's new settings name.
@@ -312,6 +326,18 @@ impl Planner<'_> {
             _ => Ok(()),
         }
     }
+}
+
+fn check_version(plugin: &PluginImage, version: &str) -> Result<(), Refusal> {
+    if plugin.version(version).is_some() {
+        return Ok(());
+    }
+    let versions: Vec<&str> = plugin.versions.iter().map(|v| v.version.as_str()).collect();
+    Err(refused(format!(
+        "{name}@{version} is not installed; {name} has the versions {}.",
+        versions.join(", "),
+        name = plugin.name,
+    )))
 }
 
 fn set(changes: &mut Vec<Change>, key: &Key, value: Option<&str>) {

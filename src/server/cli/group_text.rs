@@ -12,13 +12,14 @@ pub(super) fn list(all: &[GroupSummary]) -> String {
         vec![
             g.group.clone(),
             g.state.clone(),
+            words::or_dash(Some(&g.group_type)),
             words::or_dash(Some(&g.protocol_type)),
             g.members.to_string(),
             g.generation.to_string(),
             words::or_dash(g.assignor.as_deref()),
         ]
     };
-    let headings = ["GROUP", "STATE", "TYPE", "MEMBERS", "GENERATION", "ASSIGNOR"];
+    let headings = ["GROUP", "STATE", "TYPE", "PROTOCOL", "MEMBERS", "GENERATION", "ASSIGNOR"];
     words::table(&headings, all.iter().map(row).collect())
 }
 

@@ -10,13 +10,14 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::server::args::{
-    BindArgs, Command, ConfigOrder, GroupOrder, NameVersion, PluginOrder, Remote, TopicOrder,
+    BindArgs, Command, ConfigOrder, GroupOrder, KeyValue, NameVersion, PluginOrder, Remote,
+    TopicOrder,
 };
 use crate::server::words;
 use crate::shard::desk::{
     ActivateReply, Binding, BindingSpec, BindingTarget, COMPONENT_BYTES_MAX, CompactOptions,
     CompactReport, ConfigEntry, DoneReply, GroupDetail, GroupSummary, HealthReply, PluginDetail,
-    PluginPsRow, PluginSummary, PluginVersion, TopicDetail, TopicSummary,
+    PluginPsRow, PluginSummary, PluginVersion, TopicDetail, TopicSpec, TopicSummary,
 };
 
 mod client;
@@ -56,6 +57,8 @@ pub enum CliError {
     File { what: &'static str, path: String, source: std::io::Error },
     #[error("{0}")]
     Component(String),
+    #[error("No setting has {filter:?} in its name; `logmill config show` lists all of them.")]
+    NoSetting { filter: String },
     /// The order was carried out for some partitions only, or for none.
     #[error("{0}")]
     LeftAlone(String),
@@ -137,6 +140,10 @@ fn read_component(file: &Path) -> Result<Vec<u8>, CliError> {
         let sentence = format!("{path} holds {size}; a component may have {limit} at most.");
         return Err(CliError::Component(sentence));
     }
+    if bytes == 0 {
+        let sentence = format!("{path} is empty; name a component (a .wasm file).");
+        return Err(CliError::Component(sentence));
+    }
     std::fs::read(file).map_err(failed)
 }
 
@@ -146,12 +153,15 @@ fn bind(client: &Client, args: BindArgs) -> Done {
         Some((plugin, pin)) => (plugin.to_owned(), Some(pin.to_owned())),
         None => (args.plugin, None),
     };
-    let settings: BTreeMap<_, _> =
-        args.settings.into_iter().map(|setting| (setting.key, setting.value)).collect();
+    let settings = pairs(args.settings);
     let (mode, policy) = (args.mode.map(Into::into), args.policy.map(Into::into));
     let spec = BindingSpec { plugin, pin, target, mode, policy, settings };
     let answer = client.post("/v1/bindings", &json!(spec))?;
     client.print(answer, |binding: Binding| plugin_text::bound(&binding))
+}
+
+fn pairs(settings: Vec<KeyValue>) -> BTreeMap<String, String> {
+    settings.into_iter().map(|setting| (setting.key, setting.value)).collect()
 }
 
 fn unbind(client: &Client, plugin: &str, target: &BindingTarget) -> Done {
@@ -173,6 +183,12 @@ fn topic(order: TopicOrder, remote: &Remote) -> Done {
     match order {
         TopicOrder::Ls => {
             client.show("/v1/topics", |all: Vec<TopicSummary>| topic_text::list(&all))
+        }
+        TopicOrder::Create { topic: name, partitions, replication_factor, settings } => {
+            let settings = pairs(settings);
+            let spec = TopicSpec { name, partitions, replication_factor, settings };
+            let answer = client.post("/v1/topics", &json!(spec))?;
+            client.print(answer, |detail: TopicDetail| topic_text::created(&detail))
         }
         TopicOrder::Describe { topic } => {
             let path = format!("/v1/topics/{}", segment(&topic));
@@ -205,11 +221,15 @@ fn group(order: GroupOrder, remote: &Remote) -> Done {
 fn config(order: ConfigOrder, remote: &Remote) -> Done {
     let ConfigOrder::Show { filter } = order;
     let client = Client::new(remote)?;
-    client.show("/v1/config", |entries: Vec<ConfigEntry>| {
-        let filter = filter.unwrap_or_default();
-        let shown = entries.iter().filter(|entry| entry.name.contains(&filter));
+    let filter = filter.unwrap_or_default();
+    let mut shown: Vec<ConfigEntry> = client.read(&client.get("/v1/config")?)?;
+    shown.retain(|entry| entry.name.contains(&filter));
+    if shown.is_empty() {
+        return Err(CliError::NoSetting { filter });
+    }
+    client.print(json!(shown), |shown: Vec<ConfigEntry>| {
         let row = |e: &ConfigEntry| vec![e.name.clone(), e.value.clone(), e.source.clone()];
-        words::table(&["NAME", "VALUE", "FROM"], shown.map(row).collect())
+        words::table(&["NAME", "VALUE", "FROM"], shown.iter().map(row).collect())
     })
 }
 

@@ -1,24 +1,37 @@
 //! Answers about plugins, as text.
 //!
 //! Owns: the wording. Leaves to others: figures and tables (`words`).
+use crate::plugin::DRY_RUN_NEEDS;
 use crate::server::words;
 use crate::shard::desk::{
     ActivateReply, Binding, PluginDetail, PluginPsRow, PluginSummary, PluginVersion,
 };
 
-/// `registered by-airport@1.1.0 partitioner sha256:9f2c… 24 KiB  wit 0.1.0  reads: keys  …`
+/// What was installed, what its bindings must give, and what comes next; a fact a line.
 pub(super) fn installed(v: &PluginVersion) -> String {
+    let tried = match v.dry_run.as_deref() {
+        None => String::new(),
+        Some(remark) => match remark.strip_prefix(DRY_RUN_NEEDS) {
+            Some(why) => {
+                let why = words::plain(why);
+                format!("  each binding must give it settings (--set KEY=VALUE): {why}\n")
+            }
+            None => format!("  tried: {}\n", words::plain(remark)),
+        },
+    };
     format!(
-        "registered {}@{} {} {} {}  wit {}  reads: {}  compiled in {} ms  dry run: {}",
-        v.name,
-        v.version,
-        v.kind,
-        words::digest(&v.digest),
-        words::bytes(v.bytes),
-        v.wit,
-        reads(v),
-        v.compiled_ms.unwrap_or_default(),
-        words::plain(v.dry_run.as_deref().unwrap_or("-")),
+        "{name}@{version} is installed: {kind}, {size}, {digest}\n  \
+         reads: {reads}; interface {wit}; compiled in {ms} ms\n\
+         {tried}  \
+         next: logmill plugin activate {name}@{version}",
+        name = v.name,
+        version = v.version,
+        kind = v.kind,
+        size = words::bytes(v.bytes),
+        digest = words::digest(&v.digest),
+        reads = reads(v),
+        wit = v.wit,
+        ms = v.compiled_ms.unwrap_or_default(),
     )
 }
 
@@ -26,13 +39,13 @@ fn reads(version: &PluginVersion) -> String {
     if version.reads.is_empty() { "nothing".to_owned() } else { version.reads.join(", ") }
 }
 
-/// `generation 7 live on 2/2 shards in 3 ms; before: 1.0.3 (`logmill plugin rollback by-airport`)`
+/// `by-airport@1.1 is live on 2/2 shards after 3 ms (generation 7); before: 1.0 (`logmill …`)`
 pub(super) fn activated(reply: &ActivateReply) -> String {
     let before = match &reply.before {
         Some(before) => format!("before: {before} (`logmill plugin rollback {}`)", reply.name),
         None => "nothing was active before".to_owned(),
     };
-    format!("{}; {before}", live(reply))
+    format!("{}@{} is {}; {before}", reply.name, reply.version, live(reply))
 }
 
 pub(super) fn rolled_back(reply: &ActivateReply) -> String {
@@ -42,7 +55,9 @@ pub(super) fn rolled_back(reply: &ActivateReply) -> String {
 
 fn live(reply: &ActivateReply) -> String {
     let ActivateReply { generation, shards_ready, shards, elapsed_ms, .. } = reply;
-    format!("generation {generation} live on {shards_ready}/{shards} shards in {elapsed_ms} ms")
+    format!(
+        "live on {shards_ready}/{shards} shards after {elapsed_ms} ms (generation {generation})"
+    )
 }
 
 pub(super) fn list(all: &[PluginSummary]) -> String {
@@ -118,7 +133,7 @@ fn settings(binding: &Binding) -> String {
     shown.chain(more).collect::<Vec<_>>().join(" ")
 }
 
-/// `by-airport decides for topic flights (verify, closed): live with 1.0.0`
+/// `by-airport is bound to topic flights (verify, closed): live, version 1.0.0`
 pub(super) fn bound(binding: &Binding) -> String {
     let spec = &binding.spec;
     let mode = spec.mode.map(|mode| mode.name());
@@ -126,7 +141,7 @@ pub(super) fn bound(binding: &Binding) -> String {
     let terms: Vec<&str> = mode.into_iter().chain(policy).collect();
     let terms = if terms.is_empty() { String::new() } else { format!(" ({})", terms.join(", ")) };
     let version = match &binding.version {
-        Some(version) => format!("with {version}"),
+        Some(version) => format!("version {version}"),
         None => format!("no version is active (`logmill plugin activate {}@…`)", spec.plugin),
     };
     let (plugin, target, state) = (&spec.plugin, &spec.target, words::plain(&binding.state));

@@ -7,6 +7,7 @@ use expect_test::{Expect, expect};
 
 use crate::admin::{Admin, AdminLimits, AdminToken, Desk, serve};
 use crate::observe::Metrics;
+use crate::plugin::DRY_RUN_NEEDS;
 use crate::server::args::{Args, Command, Remote};
 use crate::server::cli::{
     self, CliError, componentize, group_text, plugin_text, topic_text, words,
@@ -14,7 +15,8 @@ use crate::server::cli::{
 use crate::shard::desk::{
     ActivateReply, AssignedPartitions, Binding, BindingMode, BindingPolicy, BindingSpec,
     BindingTarget, CompactPartition, CompactReport, DeskError, DeskReply, DeskRequest, GroupDetail,
-    GroupMember, GroupOffset, GroupSummary, PluginDetail, PluginPsRow, PluginVersion,
+    GroupMember, GroupOffset, GroupSummary, PartitionDetail, PluginDetail, PluginPsRow,
+    PluginVersion, TopicDetail, TopicSpec, TopicSummary,
 };
 
 fn parse(line: &str) -> Result<Command, String> {
@@ -105,9 +107,19 @@ fn plugin_answers_read_as_documented() {
     reads_in_parts(
         &plugin_text::installed(&by_airport()),
         expect![[r#"
-        registered by-airport@1.1.0 partitioner sha256:9f2c41aa… 24 KiB
-          wit 0.1.0  reads: keys  compiled in 11 ms  dry run: ok"#]],
+        by-airport@1.1.0 is installed: partitioner, 24 KiB, sha256:9f2c41aa…
+          reads: keys;
+        interface 0.1.0;
+        compiled in 11 ms
+          tried: ok
+          next: logmill plugin activate by-airport@1.1.0"#]],
     );
+    let mut waits = by_airport();
+    waits.dry_run = Some(format!("{DRY_RUN_NEEDS}no setting names an airport"));
+    let text = plugin_text::installed(&waits);
+    let line =
+        "  each binding must give it settings (--set KEY=VALUE): no setting names an airport";
+    assert!(text.lines().any(|shown| shown == line) && !text.contains("needs"), "{text}");
     let mut reply = ActivateReply {
         name: "by-airport".to_owned(),
         version: "1.1.0".to_owned(),
@@ -120,20 +132,20 @@ fn plugin_answers_read_as_documented() {
     reads_in_parts(
         &plugin_text::activated(&reply),
         expect![[r#"
-        generation 7 live on 2/2 shards in 3 ms;
+        by-airport@1.1.0 is live on 2/2 shards after 3 ms (generation 7);
         before: 1.0.3 (`logmill plugin rollback by-airport`)"#]],
     );
     reads_in_parts(
         &plugin_text::rolled_back(&reply),
         expect![[r#"
-        by-airport@1.1.0 is back: generation 7 live on 2/2 shards in 3 ms;
+        by-airport@1.1.0 is back: live on 2/2 shards after 3 ms (generation 7);
         before: 1.0.3"#]],
     );
     reply.before = None;
     reads_in_parts(
         &plugin_text::activated(&reply),
         expect![[r#"
-        generation 7 live on 2/2 shards in 3 ms;
+        by-airport@1.1.0 is live on 2/2 shards after 3 ms (generation 7);
         nothing was active before"#]],
     );
     let spec = BindingSpec {
@@ -147,7 +159,7 @@ fn plugin_answers_read_as_documented() {
     let (kind, version, state) = ("partitioner", Some("1.1.0".to_owned()), "live");
     let (kind, state) = (kind.to_owned(), state.to_owned());
     let binding = Binding { spec, kind, version, state };
-    let want = "by-airport is bound to topic flights (verify, closed): live, with 1.1.0";
+    let want = "by-airport is bound to topic flights (verify, closed): live, version 1.1.0";
     assert_eq!(plugin_text::bound(&binding), want);
     reads(
         &plugin_text::bindings(&[binding]),
@@ -274,6 +286,7 @@ fn a_group_shows_who_computed_its_assignment() {
         summary: GroupSummary {
             group: "planes".to_owned(),
             state: "Stable".to_owned(),
+            group_type: "Classic".to_owned(),
             protocol_type: "consumer".to_owned(),
             members: 2,
             generation: 4,
@@ -302,6 +315,33 @@ fn a_group_shows_who_computed_its_assignment() {
         flights  0          90         100  10
     "#]],
     );
+}
+
+#[test]
+fn topics_read_as_documented() {
+    let topic = TopicSummary { name: "flights".into(), partitions: 6, ..Default::default() };
+    let own = TopicSummary { internal: true, name: "__own".into(), ..Default::default() };
+    reads(
+        &topic_text::list(&[own, topic]),
+        expect![[r#"
+        NAME     PARTITIONS  SIZE  PLUGINS  INTERNAL
+        __own    0           0 B   -        yes
+        flights  6           0 B   -        -
+    "#]],
+    );
+    let partitions = vec![PartitionDetail::default(); 6];
+    let detail = TopicDetail { name: "flights".into(), partitions, ..Default::default() };
+    assert_eq!(topic_text::created(&detail), "Topic flights is created, with 6 partitions.");
+    refuses("logmill topic create flights --partitions many", "many");
+    refuses("logmill topic create flights --set retention.ms", "KEY=VALUE");
+    let spec = TopicSpec { name: "flights".into(), ..Default::default() };
+    assert_eq!(serde_json::to_string(&spec).unwrap(), r#"{"name":"flights","settings":{}}"#);
+}
+
+#[test]
+fn sentences_end() {
+    let ends = ["It is so.", "Is it?", "--set x: no value"].map(words::sentence);
+    assert_eq!(ends, ["It is so.", "Is it?", "--set x: no value."]);
 }
 
 #[test]
@@ -408,8 +448,10 @@ fn a_brokers_refusal_is_printed_as_it_came() {
     let address = listener.local_addr().unwrap();
     let token = AdminToken::load_or_create(dir.path()).unwrap();
     let desk = Desk::new(|request, callback| {
-        let DeskRequest::PluginInstall(install) = &request else {
-            return callback(Ok(DeskReply::Topics(Vec::new())));
+        let install = match request {
+            DeskRequest::PluginInstall(install) => install,
+            DeskRequest::ConfigShow => return callback(Ok(DeskReply::Config(Vec::new()))),
+            _ => return callback(Ok(DeskReply::Topics(Vec::new()))),
         };
         let len = install.bytes.len();
         callback(Err(DeskError::bad_request(format!("These {len} bytes are no component."))));
@@ -436,6 +478,11 @@ fn a_brokers_refusal_is_printed_as_it_came() {
     std::fs::File::create(&file).unwrap().set_len((32 << 20) + 1).unwrap();
     let said = sentence(&url, token.clone(), &line);
     assert!(said.contains("a component may have 32 MiB at most"), "{said}");
+    std::fs::write(&file, "").unwrap();
+    let want = format!("{} is empty; name a component (a .wasm file).", file.display());
+    assert_eq!(sentence(&url, token.clone(), &line), want);
+    let said = sentence(&url, token.clone(), "logmill config show zzz");
+    assert!(said.starts_with("No setting has \"zzz\" in its name;"), "{said}");
     let said = sentence(&url, token.clone(), "logmill plugin install /no/such.wasm --as a@1");
     assert!(said.starts_with("Cannot read /no/such.wasm"), "{said}");
 

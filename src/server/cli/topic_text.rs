@@ -17,10 +17,17 @@ pub(super) fn list(all: &[TopicSummary]) -> String {
             t.partitions.to_string(),
             words::bytes(t.bytes),
             words::or_dash(Some(&t.plugins.join(", "))),
-            if t.internal { "internal" } else { "" }.to_owned(),
+            if t.internal { "yes" } else { "-" }.to_owned(),
         ]
     };
-    words::table(&["NAME", "PARTITIONS", "SIZE", "PLUGINS", ""], all.iter().map(row).collect())
+    let headings = ["NAME", "PARTITIONS", "SIZE", "PLUGINS", "INTERNAL"];
+    words::table(&headings, all.iter().map(row).collect())
+}
+
+/// `Topic flights is created, with 6 partitions.`
+pub(super) fn created(topic: &TopicDetail) -> String {
+    let partitions = words::some(topic.partitions.len() as u64, "partition");
+    format!("Topic {} is created, with {partitions}.", topic.name)
 }
 
 pub(super) fn detail(topic: &TopicDetail) -> String {
