@@ -50,7 +50,7 @@ impl From<&AppendError> for ErrorCode {
             AppendError::SegmentTooSmall { .. } => Self::RecordListTooLarge,
             AppendError::Sequence(error) => error.into(),
             AppendError::Closed => Self::NotLeaderOrFollower,
-            AppendError::Offline(_) => Self::KafkaStorageError,
+            AppendError::Offline(error) => error.into(),
             AppendError::Busy { .. } => Self::NotEnoughReplicas,
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::base::Bytes;
 use crate::env::{Env, File, IoError, OpenHow};
+use crate::model::ErrorCode;
 
 /// A file operation failed; what it should have done is not certain any more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +20,16 @@ pub struct DiskError {
 impl DiskError {
     pub fn new(action: &'static str, path: &str, source: IoError) -> Self {
         Self { action, path: path.into(), source }
+    }
+}
+
+impl From<&DiskError> for ErrorCode {
+    /// A log that was deleted or stopped on purpose is no failed disk: nobody leads it here.
+    fn from(error: &DiskError) -> Self {
+        match error.source {
+            IoError::Stopped => Self::NotLeaderOrFollower,
+            _ => Self::KafkaStorageError,
+        }
     }
 }
 

@@ -51,7 +51,7 @@ impl From<&ReadError> for ErrorCode {
     fn from(error: &ReadError) -> Self {
         match error {
             ReadError::OutOfRange { .. } => Self::OffsetOutOfRange,
-            ReadError::Offline(_) | ReadError::Disk(_) => Self::KafkaStorageError,
+            ReadError::Offline(error) | ReadError::Disk(error) => error.into(),
             ReadError::Corrupt { .. } => Self::CorruptMessage,
         }
     }

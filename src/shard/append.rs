@@ -209,8 +209,11 @@ async fn acknowledged(partition: Rc<Partition>, put: Result<Appended, AppendTold
     match appended.ack.await {
         Ok(()) => told,
         Err(error) => {
-            tracing::error!(partition = %partition.name, %error, "append is not safe");
-            AppendTold::failed(ErrorCode::KafkaStorageError, error.to_string())
+            let code = ErrorCode::from(&error);
+            if code != ErrorCode::NotLeaderOrFollower {
+                tracing::error!(partition = %partition.name, %error, "append is not safe");
+            }
+            AppendTold::failed(code, error.to_string())
         }
     }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::base::Bytes;
 use crate::env::Instant;
-use crate::log::{FirstBatch, ReadError};
+use crate::log::FirstBatch;
 use crate::model::{ErrorCode, LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId};
 use crate::shard::Core;
 use crate::shard::ask::first_of;
@@ -156,10 +156,11 @@ async fn read(
             told
         }
         Err(error) => {
-            if !matches!(error, ReadError::OutOfRange { .. }) {
+            let code = ErrorCode::from(&error);
+            if ![ErrorCode::OffsetOutOfRange, ErrorCode::NotLeaderOrFollower].contains(&code) {
                 tracing::error!(partition = %partition.name, %error, "read failed");
             }
-            ReadTold::failed(ErrorCode::from(&error), leader)
+            ReadTold::failed(code, leader)
         }
     }
 }

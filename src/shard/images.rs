@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::cluster::{Image, TopicImage};
 use crate::config::TopicSettings;
 use crate::group::Changed;
-use crate::log::{Log, LogPlace, Start};
+use crate::log::{Log, LogError, LogPlace, Start};
 use crate::model::{NodeId, PartitionIndex, TopicPartition};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
@@ -148,7 +148,15 @@ impl Core {
             Opened::AfterCrash => Start::Unclean { recovery_point: None },
         };
         let config = log_config(&settings, &self.config);
-        let log = Log::open(&self.logs, place, config, epoch, start).await;
+        let mut log = Log::open(&self.logs, place.clone(), config.clone(), epoch, start).await;
+        // A topic of this name was deleted, a crash brought its directory back, and this one has
+        // written nothing yet. Its first append moves that directory away.
+        if let Err(LogError::ForeignTopic { found, .. }) = &log
+            && image.topic_by_id(*found).is_none()
+        {
+            tracing::warn!(partition = %name, topic_id = %found, "a deleted topic's directory");
+            log = Log::open(&self.logs, place, config, epoch, Start::New).await;
+        }
         let log = log.map_err(|error| {
             tracing::error!(partition = %name, %error, "partition is offline");
             error.to_string()

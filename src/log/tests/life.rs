@@ -285,7 +285,8 @@ fn a_deleted_log_leaves_nothing_and_tells_those_who_wait() {
         let waiting = log.append(&batch(1, &["v"]), Acks::All, 5).unwrap().ack;
         let watch = log.watch();
         log.delete().await.unwrap();
-        assert!(waiting.await.is_err());
+        let error = waiting.await.unwrap_err();
+        assert_eq!(ErrorCode::from(&error), ErrorCode::NotLeaderOrFollower, "no failed disk");
         watch.await;
         assert!(!env.exists("data/flights-3").await.unwrap());
         // The files go in the background.

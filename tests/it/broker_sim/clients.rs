@@ -30,6 +30,7 @@ use logmill::wire::generated::produce_response::ProduceResponse;
 
 use super::audit::committed;
 use super::model::{Found, Model, PARTITIONS, TOPIC, Writer};
+use super::passing::{NAMES, Passing, litter_for_ever, pass_for_ever};
 use super::workers::{WORKERS, Workers, work_for_ever};
 
 pub const GROUPS: usize = 2;
@@ -93,6 +94,7 @@ pub struct Memory {
     pub producers: Vec<Rc<RefCell<Producer>>>,
     pub positions: Vec<Rc<RefCell<[i64; PARTITIONS as usize]>>>,
     pub workers: Rc<RefCell<Workers>>,
+    pub passing: [Rc<RefCell<Passing>>; NAMES],
 }
 
 impl Memory {
@@ -111,7 +113,8 @@ impl Memory {
         ];
         let new = |(id, writer)| Rc::new(RefCell::new(Producer::new(id, writer)));
         let producers = writers.into_iter().enumerate().map(new).collect();
-        Self { producers, positions: vec![Rc::default(), Rc::default()], workers: Rc::default() }
+        let positions = vec![Rc::default(), Rc::default()];
+        Self { producers, positions, workers: Rc::default(), passing: Default::default() }
     }
 }
 
@@ -129,6 +132,10 @@ pub fn start(site: &Site, memory: &Memory) -> Vec<TaskId> {
     for at in 0..WORKERS {
         tasks.push(site.env.spawn(work_for_ever(site.clone(), memory.workers.clone(), at)));
     }
+    for (at, passing) in memory.passing.iter().enumerate() {
+        tasks.push(site.env.spawn(pass_for_ever(site.clone(), passing.clone(), at)));
+    }
+    tasks.push(site.env.spawn(litter_for_ever(site.clone())));
     tasks
 }
 

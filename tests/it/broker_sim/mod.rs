@@ -1,8 +1,8 @@
 //! The whole broker in simulated worlds: lives with faults, and what must be true after each.
 //!
 //! Every run boots a node of one to three shards several times, ends it by crash, power cut or in
-//! order, and lets producers, consumers and a group work in between. `SIM_SEEDS=n` says how many
-//! seeds to try, `SEED=n cargo test broker_sim` runs that one alone.
+//! order, and lets producers, consumers, a group and owners of passing topics work in between.
+//! `SIM_SEEDS=n` says how many seeds to try, `SEED=n cargo test broker_sim` runs that one alone.
 //! Start reading at: [`run`].
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -19,6 +19,7 @@ mod frames;
 mod hostile;
 mod line;
 mod model;
+mod passing;
 mod workers;
 
 use clients::{Memory, Site};
@@ -90,6 +91,7 @@ pub struct Outcome {
     pub lost_to_cuts: u64,
     /// Rebalances of the group of workers.
     pub generations: i32,
+    pub deletions: u64,
 }
 
 struct Run {
@@ -128,6 +130,7 @@ pub fn run(seed: u64, plan: &Plan) -> Outcome {
         counts: world.counts(),
         trace: world.trace(),
         lost_to_cuts: model.lost_to_cuts,
+        deletions: run.memory.passing.iter().map(|passing| passing.borrow().deletions).sum(),
         generations: run.memory.workers.borrow().generation(),
     }
 }
@@ -306,7 +309,7 @@ fn check_one(seed: u64, outcome: &Outcome) {
 fn check_seeds(count: u64, plan: &Plan) {
     let all = seeds(count);
     let next = std::sync::atomic::AtomicUsize::new(0);
-    let sums = std::sync::Mutex::new((0, 0, 0, 0));
+    let sums = std::sync::Mutex::new((0, 0, 0, 0, 0));
     let threads = std::thread::available_parallelism().map_or(2, usize::from).min(all.len());
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -325,13 +328,15 @@ fn check_seeds(count: u64, plan: &Plan) {
                     sums.1 += outcome.counts.total();
                     sums.2 += outcome.lost_to_cuts;
                     sums.3 += outcome.generations;
+                    sums.4 += outcome.deletions;
                 }
             });
         }
     });
-    let (ops, faults, lost, generations) = *sums.lock().unwrap();
+    let (ops, faults, lost, generations, deletions) = *sums.lock().unwrap();
     println!("{} seeds: {ops} operations, {faults} faults", all.len());
     println!("{lost} acks=1 taken by cuts, {generations} generations of a group");
+    println!("{deletions} topics deleted");
 }
 
 #[test]
