@@ -14,8 +14,11 @@ use crate::observe::Metrics;
 mod accept;
 mod body;
 mod desk_line;
+#[cfg(test)]
+mod docs;
 mod guard;
 mod routes;
+mod table;
 #[cfg(test)]
 mod tests;
 mod token;

@@ -1,6 +1,7 @@
 //! Routes of the admin port: a path and a method become one desk request.
 //!
-//! Owns: paths (API), parsing of bodies, HTTP statuses. Leaves to others: who may call (`guard`).
+//! Owns: parsing of bodies, HTTP statuses.
+//! Leaves to others: paths (`table`), who may call (`guard`).
 //! Invariant: an error is always `{"error": code, "message": sentence}`.
 //! Start reading at: [`router`].
 use std::collections::BTreeMap;
@@ -15,13 +16,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{delete, get, post, put};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
 use crate::admin::body::{self, BodyFault};
-use crate::admin::{Admin, guard};
+use crate::admin::{Admin, guard, table};
 use crate::base::Bytes;
 use crate::shard::desk::{
     BindingSpec, BindingTarget, CompactOptions, DeskAnswer, DeskCode, DeskError, DeskReply,
@@ -35,8 +35,9 @@ const NAME_CHARS_MAX: usize = 64;
 /// Names that would be mistaken for a built-in assignor or for a route.
 const NAMES_RESERVED: &[&str] = &["uniform", "range", "ps"];
 
+/// What a handler needs.
 #[derive(Clone)]
-struct Ports {
+pub(super) struct Ports {
     admin: Admin,
     uploads: Arc<Semaphore>,
 }
@@ -45,26 +46,7 @@ struct Ports {
 pub(super) fn router(admin: Admin) -> Router {
     let uploads = Arc::new(Semaphore::new(admin.limits.uploads_max));
     let ports = Ports { admin: admin.clone(), uploads };
-    Router::new()
-        .route("/health", get(health))
-        .route("/metrics", get(metrics))
-        .route("/v1/config", get(config))
-        .route("/v1/topics", get(topics).post(create_topic))
-        .route("/v1/topics/{topic}", get(topic))
-        .route("/v1/topics/{topic}/compact", post(compact))
-        .route("/v1/plugins", get(plugins))
-        .route("/v1/plugins/ps", get(plugin_ps))
-        .route("/v1/plugins/{name}", get(plugin))
-        .route("/v1/plugins/{name}/versions/{version}", put(install))
-        .route("/v1/plugins/{name}/versions/{version}", delete(remove))
-        .route("/v1/plugins/{name}/activate", post(activate))
-        .route("/v1/plugins/{name}/rollback", post(rollback))
-        .route("/v1/plugins/{name}/deactivate", post(deactivate))
-        .route("/v1/plugins/{name}/pause", post(pause))
-        .route("/v1/plugins/{name}/resume", post(resume))
-        .route("/v1/bindings", get(bindings).post(bind).delete(unbind))
-        .route("/v1/groups", get(groups))
-        .route("/v1/groups/{group}", get(group))
+    table::router()
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(admin, guard::check))
@@ -95,7 +77,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-type Answer = Result<Json<DeskReply>, Refusal>;
+pub(super) type Answer = Result<Json<DeskReply>, Refusal>;
 
 impl Ports {
     async fn ask(&self, request: DeskRequest) -> Answer {
@@ -138,7 +120,7 @@ impl Ports {
 }
 
 /// The names in a path; what cannot be one is refused in our own form.
-struct Named<T>(T);
+pub(super) struct Named<T>(T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T> {
     type Rejection = Refusal;
@@ -163,7 +145,7 @@ fn too_large(what: &str, limit: usize) -> Refusal {
 
 async fn no_route(request: Request) -> Refusal {
     let path = request.uri().path();
-    Refusal(DeskError::not_found(format!("There is nothing at {path}.")))
+    Refusal(DeskError::not_found(format!("There is nothing at {path}; / lists what there is.")))
 }
 
 async fn no_method(request: Request) -> Response {
@@ -172,7 +154,12 @@ async fn no_method(request: Request) -> Response {
     (StatusCode::METHOD_NOT_ALLOWED, Json(error)).into_response()
 }
 
-async fn health(State(ports): State<Ports>) -> Response {
+/// The list of all requests, as text.
+pub(super) async fn index() -> String {
+    table::index()
+}
+
+pub(super) async fn health(State(ports): State<Ports>) -> Response {
     let answer = ports.ask(DeskRequest::Health).await;
     let ready = match &answer {
         Ok(Json(DeskReply::Health(health))) => health.status == "ok",
@@ -185,45 +172,49 @@ async fn health(State(ports): State<Ports>) -> Response {
     response
 }
 
-async fn metrics(State(ports): State<Ports>) -> Response {
+pub(super) async fn metrics(State(ports): State<Ports>) -> Response {
     ([(header::CONTENT_TYPE, OPENMETRICS)], ports.admin.metrics.render()).into_response()
 }
 
-async fn config(State(ports): State<Ports>) -> Answer {
+pub(super) async fn config(State(ports): State<Ports>) -> Answer {
     ports.ask(DeskRequest::ConfigShow).await
 }
 
-async fn topics(State(ports): State<Ports>) -> Answer {
+pub(super) async fn topics(State(ports): State<Ports>) -> Answer {
     ports.ask(DeskRequest::TopicList).await
 }
 
-async fn create_topic(State(ports): State<Ports>, body: Body) -> Answer {
+pub(super) async fn create_topic(State(ports): State<Ports>, body: Body) -> Answer {
     let spec: TopicSpec = ports.json(body).await?;
     ports.order(DeskRequest::TopicCreate(spec)).await
 }
 
-async fn topic(State(ports): State<Ports>, Named(topic): Named<String>) -> Answer {
+pub(super) async fn topic(State(ports): State<Ports>, Named(topic): Named<String>) -> Answer {
     ports.ask(DeskRequest::TopicDescribe { topic }).await
 }
 
-async fn compact(State(ports): State<Ports>, Named(topic): Named<String>, body: Body) -> Answer {
+pub(super) async fn compact(
+    State(ports): State<Ports>,
+    Named(topic): Named<String>,
+    body: Body,
+) -> Answer {
     let options: CompactOptions = ports.json(body).await?;
     ports.order(DeskRequest::TopicCompact { topic, options }).await
 }
 
-async fn plugins(State(ports): State<Ports>) -> Answer {
+pub(super) async fn plugins(State(ports): State<Ports>) -> Answer {
     ports.ask(DeskRequest::PluginList).await
 }
 
-async fn plugin_ps(State(ports): State<Ports>) -> Answer {
+pub(super) async fn plugin_ps(State(ports): State<Ports>) -> Answer {
     ports.ask(DeskRequest::PluginPs).await
 }
 
-async fn plugin(State(ports): State<Ports>, Named(name): Named<String>) -> Answer {
+pub(super) async fn plugin(State(ports): State<Ports>, Named(name): Named<String>) -> Answer {
     ports.ask(DeskRequest::PluginShow { name }).await
 }
 
-async fn install(
+pub(super) async fn install(
     State(ports): State<Ports>,
     Named((name, version)): Named<(String, String)>,
     headers: HeaderMap,
@@ -275,7 +266,7 @@ fn check_name(what: &str, name: &str) -> Result<(), Refusal> {
     ))))
 }
 
-async fn remove(
+pub(super) async fn remove(
     State(ports): State<Ports>,
     Named((name, version)): Named<(String, String)>,
 ) -> Answer {
@@ -288,38 +279,42 @@ struct ActivateBody {
     version: String,
 }
 
-async fn activate(State(ports): State<Ports>, Named(name): Named<String>, body: Body) -> Answer {
+pub(super) async fn activate(
+    State(ports): State<Ports>,
+    Named(name): Named<String>,
+    body: Body,
+) -> Answer {
     let ActivateBody { version } = ports.json(body).await?;
     ports.order(DeskRequest::PluginActivate { name, version }).await
 }
 
-async fn rollback(State(ports): State<Ports>, Named(name): Named<String>) -> Answer {
+pub(super) async fn rollback(State(ports): State<Ports>, Named(name): Named<String>) -> Answer {
     ports.order(DeskRequest::PluginRollback { name }).await
 }
 
-async fn deactivate(State(ports): State<Ports>, Named(name): Named<String>) -> Answer {
+pub(super) async fn deactivate(State(ports): State<Ports>, Named(name): Named<String>) -> Answer {
     ports.order(DeskRequest::PluginDeactivate { name }).await
 }
 
-async fn pause(State(ports): State<Ports>, Named(name): Named<String>) -> Answer {
+pub(super) async fn pause(State(ports): State<Ports>, Named(name): Named<String>) -> Answer {
     ports.order(DeskRequest::PluginPause { name }).await
 }
 
-async fn resume(State(ports): State<Ports>, Named(name): Named<String>) -> Answer {
+pub(super) async fn resume(State(ports): State<Ports>, Named(name): Named<String>) -> Answer {
     ports.order(DeskRequest::PluginResume { name }).await
 }
 
-async fn bindings(State(ports): State<Ports>) -> Answer {
+pub(super) async fn bindings(State(ports): State<Ports>) -> Answer {
     ports.ask(DeskRequest::BindingList).await
 }
 
-async fn bind(State(ports): State<Ports>, body: Body) -> Answer {
+pub(super) async fn bind(State(ports): State<Ports>, body: Body) -> Answer {
     let spec: BindingSpec = ports.json(body).await?;
     ports.order(DeskRequest::Bind(spec)).await
 }
 
 /// `DELETE /v1/bindings?plugin=by-airport&topic=flights` (or `&group=…`).
-async fn unbind(
+pub(super) async fn unbind(
     State(ports): State<Ports>,
     query: Result<Query<BTreeMap<String, String>>, QueryRejection>,
 ) -> Answer {
@@ -339,10 +334,10 @@ async fn unbind(
     ports.order(DeskRequest::Unbind { plugin, target }).await
 }
 
-async fn groups(State(ports): State<Ports>) -> Answer {
+pub(super) async fn groups(State(ports): State<Ports>) -> Answer {
     ports.ask(DeskRequest::GroupList).await
 }
 
-async fn group(State(ports): State<Ports>, Named(group): Named<String>) -> Answer {
+pub(super) async fn group(State(ports): State<Ports>, Named(group): Named<String>) -> Answer {
     ports.ask(DeskRequest::GroupDescribe { group }).await
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::admin::table::ROUTES;
 use crate::admin::{Admin, AdminLimits, AdminToken, Desk, DeskCallback, TokenError, serve};
 use crate::observe::Metrics;
 use crate::shard::desk::{
@@ -230,7 +231,7 @@ fn bad_bodies_names_and_paths_get_one_sentence() {
         ("PUT /v1/plugins/a/versions/%22", "x", 400, "version must begin"),
         ("PUT /v1/plugins/a/versions/1", "", 400, "The body is empty"),
         ("GET /v1/groups/%ff", "", 400, "UTF-8"),
-        ("GET /v1/nothing", "", 404, "There is nothing at /v1/nothing."),
+        ("GET /v1/nothing", "", 404, "There is nothing at /v1/nothing; / lists"),
         ("POST /v1/topics", "", 400, "missing field `name`"),
         ("POST /v1/topics", r#"{"name":"t","parts":1}"#, 400, "unknown field `parts`"),
         ("POST /v1/topics/t", "", 405, "does not take POST"),
@@ -290,4 +291,21 @@ fn the_token_file_is_made_once_private_and_kept() {
     std::fs::write(&path, "short\n").unwrap();
     let error = AdminToken::load_or_create(dir.path()).unwrap_err();
     assert!(matches!(error, TokenError::Malformed { .. }), "{error}");
+}
+
+#[test]
+fn everything_in_the_table_is_served_and_listed() {
+    let port = Port::open(AdminLimits::default());
+    let index = port.send("GET /", "", "");
+    check(&index, 200, "ADMIN.md");
+    for route in ROUTES {
+        let path = route.path.replace(['{', '}'], "");
+        let body = if route.path.contains("versions") { "x" } else { route.body };
+        let answer = port.write(&format!("{} {path}", route.method), body);
+        let status = answer.split(' ').nth(1).unwrap_or_default();
+        let line = format!("{} {}", route.method, route.path);
+        assert!(!["404", "405"].contains(&status) || answer.contains("No such group"), "{line}");
+        assert!(!answer.contains("not understood"), "the example of {line}: {answer}");
+        assert!(index.contains(route.path) && index.contains(route.does), "{line}");
+    }
 }
