@@ -21,7 +21,7 @@ guests: ## the WebAssembly plugins of plugins/, compiled to components
 demo: setup guests ## the whole story: real clients, three plugins, one broker (warm: < 2 minutes)
 	demo/run
 
-run: ## a broker with its defaults: Kafka on port 9092, admin on 9644, data in ./data
+run: ## a broker with its defaults (builds with optimisation, once minutes): Kafka 9092, admin 9644
 	cargo run --release --bin logmill -- serve
 
 quick: guests ## before each commit (< 3 minutes): format, lints, unit tests, the shape of the code

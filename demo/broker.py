@@ -135,7 +135,7 @@ class Broker:
         """Runs the command line as a user would, and shows both sides."""
         say(f"$ logmill {' '.join(words)}".replace(f"{ROOT}/", ""))
         said = self.run(*words).replace(f"{ROOT}/", "")
-        say("".join(f"  {line}\n" for line in said.splitlines()).rstrip())
+        say("\n".join(f"  {line}".rstrip() for line in said.splitlines()))
         return said
 
     def ask(self, *words):

@@ -22,13 +22,13 @@ const CLEAN_TEXT: &str = "{\"version\":0,\"brokerEpoch\":-1}";
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     #[error(
-        "Cannot make the data directory {}: {source}; name one that this user can make with --set \
-         log.dirs=DIRECTORY.", dir.display()
+        "Cannot make the data directory {}: {}; name one that this user can make with --set \
+         log.dirs=DIRECTORY.", dir.display(), source.kind()
     )]
     Make { dir: PathBuf, source: std::io::Error },
     #[error(
-        "The data directory {} belongs to {owner}, and this user may not write in it; start the \
-         broker as {owner}, or name another directory with --set log.dirs=DIRECTORY.",
+        "The data directory {} belongs to {owner}, and this user may not write in it; run the \
+         broker as its owner, or name another directory with --set log.dirs=DIRECTORY.",
         dir.display()
     )]
     Foreign { dir: PathBuf, owner: String },

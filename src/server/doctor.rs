@@ -190,7 +190,11 @@ fn port(place: &Endpoint, setting: &str) -> Check {
             Check::ok(&name, format!("{place} is free"))
         }
         Err(ports::PortError::Taken { place, owner, .. }) => {
-            let cure = format!("it is fine if that is your broker; else choose another {key}.");
+            let cure = format!(
+                "it is fine if that is your broker; else choose another port with --set \
+                 {setting}{}:PORT.",
+                ports::host(&place),
+            );
             Check::new(&name, State::Note, format!("{place} is taken by {owner}"), cure)
         }
         Err(error) => Check::new(&name, State::Bad, error.to_string(), ""),

@@ -107,7 +107,7 @@ fn refused(address: SocketAddr, error: &std::io::Error, setting: &str) -> PortEr
 }
 
 /// `[::1]` of `[::1]:9092`.
-fn host(place: &str) -> &str {
+pub fn host(place: &str) -> &str {
     place.rsplit_once(':').map_or(place, |(host, _)| host)
 }
 

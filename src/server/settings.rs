@@ -11,6 +11,8 @@ use crate::server::args::ConfigArgs;
 pub enum SettingsError {
     #[error("Cannot read the configuration {path}: {source}.")]
     File { path: String, source: std::io::Error },
+    #[error("The configuration {path} is not text; name a TOML file.")]
+    NotText { path: String },
     #[error(transparent)]
     Content(#[from] LoadError),
 }
@@ -26,6 +28,9 @@ fn read(path: &Path) -> Result<(String, String), SettingsError> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
         Ok(text) => Ok((name, text)),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            Err(SettingsError::NotText { path: name })
+        }
         Err(source) => Err(SettingsError::File { path: name, source }),
     }
 }

@@ -100,7 +100,7 @@ fn a_directory_that_cannot_be_made_is_named() {
     assert!(error.ends_with("with --set log.dirs=DIRECTORY."), "{error}");
     let foreign = DataDirError::Foreign { dir: "/opt/x".into(), owner: "kafka".to_owned() };
     let want = "The data directory /opt/x belongs to kafka, and this user may not write in it; \
-                start the broker as kafka, or name another directory with --set \
+                run the broker as its owner, or name another directory with --set \
                 log.dirs=DIRECTORY.";
     assert_eq!(foreign.to_string(), want);
 }

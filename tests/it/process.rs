@@ -49,10 +49,14 @@ impl Process {
     }
 
     fn start_on(folder: &Path, kafka: u16, admin: u16) -> Self {
+        Self::start_with(folder, kafka, admin, &[])
+    }
+
+    fn start_with(folder: &Path, kafka: u16, admin: u16, more: &[&str]) -> Self {
         let (data, log) = (folder.join("data"), folder.join("log"));
         let out = File::options().create(true).append(true).open(&log).unwrap();
         let mut command = logmill(&["serve", "--set", "shards=2"]);
-        command.args(settings(kafka, admin, &data)).stdin(Stdio::null());
+        command.args(settings(kafka, admin, &data)).args(more).stdin(Stdio::null());
         command.stdout(out.try_clone().unwrap()).stderr(out);
         let child = command.spawn().unwrap();
         let mut process = Self { child, admin: format!("127.0.0.1:{admin}"), data, log };
@@ -126,6 +130,19 @@ fn a_stop_by_signal_is_orderly_and_a_kill_is_seen_as_a_crash() {
     assert!(last.contains("last_end=\"crash\""), "{last}");
     let first = starts.lines().find(|line| line.contains("logmill starts")).unwrap();
     assert!(first.contains("this is the first start"), "{first}");
+}
+
+#[test]
+fn an_admin_port_that_others_reach_is_warned_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let warned = |log: &str| log.contains("WARN") && log.contains("open to other machines");
+    let process = Process::start(folder.path());
+    assert!(!warned(&process.log()), "{}", process.log());
+    drop(process);
+    let (kafka, admin) = (free_port(), free_port());
+    let open = format!("admin.listener=0.0.0.0:{admin}");
+    let process = Process::start_with(folder.path(), kafka, admin, &["--set", &open]);
+    assert!(warned(&process.log()), "{}", process.log());
 }
 
 #[test]

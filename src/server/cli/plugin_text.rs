@@ -21,7 +21,8 @@ pub(super) fn installed(v: &PluginVersion) -> String {
     };
     format!(
         "{name}@{version} is installed: {kind}, {size}, {digest}\n  \
-         reads: {reads}; interface {wit}; compiled in {ms} ms\n\
+         reads: {reads}\n  \
+         built for interface {wit}; compiled in {ms} ms\n\
          {tried}  \
          next: logmill plugin activate {name}@{version}",
         name = v.name,

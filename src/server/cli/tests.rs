@@ -108,8 +108,8 @@ fn plugin_answers_read_as_documented() {
         &plugin_text::installed(&by_airport()),
         expect![[r#"
         by-airport@1.1.0 is installed: partitioner, 24 KiB, sha256:9f2c41aa…
-          reads: keys;
-        interface 0.1.0;
+          reads: keys
+          built for interface 0.1.0;
         compiled in 11 ms
           tried: ok
           next: logmill plugin activate by-airport@1.1.0"#]],
