@@ -20,7 +20,6 @@ use crate::env::local::Notify;
 use crate::env::net::Socket;
 use crate::env::{Spawner, TaskId};
 use crate::shard::Core;
-use crate::shard::budget::Permit;
 
 /// Requests of one connection that are read and not yet answered; then its socket is not read.
 const PENDING_MAX: usize = 32;
@@ -37,8 +36,6 @@ const SEND_MS_MAX: u64 = 60_000;
 struct Pending {
     answer: Answer,
     bytes: usize,
-    /// Held until the answer is written.
-    _permit: Option<Permit>,
 }
 
 /// Ends a task when dropped; one that has ended already is left alone.
@@ -69,11 +66,11 @@ impl Queue {
         PENDING_MAX <= self.count.get() || PENDING_BYTES_MAX <= self.bytes.get()
     }
 
-    fn push(&self, answer: Answer, bytes: usize, permit: Option<Permit>) {
+    fn push(&self, answer: Answer, bytes: usize) {
         self.count.set(self.count.get() + 1);
         self.bytes.set(self.bytes.get() + bytes);
         self.in_turn.set(self.in_turn.get() + usize::from(!answer.is_started()));
-        self.pending.borrow_mut().push_back(Pending { answer, bytes, _permit: permit });
+        self.pending.borrow_mut().push_back(Pending { answer, bytes });
         self.filled.notify_all();
     }
 
@@ -137,7 +134,7 @@ async fn read_requests(
             return Err(Close::Gone);
         }
         let (bytes, eager) = (frame.bytes.len(), queue.in_turn.get() == 0);
-        queue.push(dispatch(core, client, frame.bytes, eager), bytes, frame.permit);
+        queue.push(dispatch(core, client, frame, eager), bytes);
     }
 }
 
@@ -167,7 +164,7 @@ async fn next_frame(
 async fn write_answers(core: Rc<Core>, socket: Socket, queue: Rc<Queue>) {
     loop {
         let head = queue.pending.borrow_mut().pop_front();
-        let Some(Pending { mut answer, bytes, _permit }) = head else {
+        let Some(Pending { mut answer, bytes }) = head else {
             if queue.ended.get() {
                 return;
             }

@@ -25,6 +25,9 @@ const TOPIC_ID_VERSION: i16 = 13;
 /// Only this client may write to internal topics, as in Kafka.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
 
+/// Of the texts about single records in one response.
+const RECORD_TEXT_BYTES_MAX: usize = 1024 * 1024;
+
 /// Where the answer of one batch goes: topic and partition by their place in the request.
 type Place = (usize, usize);
 
@@ -47,11 +50,13 @@ pub fn start(mut request: Request) -> Result<Work, Close> {
         Some(acks) => ask(&request, body, acks, &mut response),
     };
     Ok(Box::pin(async move {
+        let mut texts_left = RECORD_TEXT_BYTES_MAX;
         for (places, answer) in asked {
             let told = answer.told().await.map_err(|_| Close::Shard)?;
             for ((topic, partition), told) in places.into_iter().zip(told) {
                 request.core.metrics.count_error(KEY, told.error);
-                fill(&mut response.responses[topic].partition_responses[partition], told);
+                let place = &mut response.responses[topic].partition_responses[partition];
+                fill(place, told, &mut texts_left);
             }
         }
         let nanos = request.core.env.now().0 - started.0;
@@ -173,13 +178,18 @@ fn batch(
     Ok((placed.shard, batch))
 }
 
-fn fill(place: &mut PartitionProduceResponse, told: AppendTold) {
+fn fill(place: &mut PartitionProduceResponse, told: AppendTold, texts_left: &mut usize) {
     place.error_code = told.error.code();
     place.base_offset = told.base_offset;
     place.log_append_time_ms = told.log_append_time_ms;
     place.log_start_offset = told.log_start_offset;
     place.error_message = told.message;
-    place.record_errors = (told.record_errors.into_iter())
+    let within = |(_, text): &(i32, String)| {
+        let fits = text.len() <= *texts_left;
+        *texts_left = texts_left.saturating_sub(text.len());
+        fits
+    };
+    place.record_errors = (told.record_errors.into_iter().take_while(within))
         .map(|(batch_index, text)| BatchIndexAndErrorMessage {
             batch_index,
             batch_index_error_message: Some(text),

@@ -13,8 +13,8 @@ use crate::cluster::TopicImage;
 use crate::env::Instant;
 use crate::model::{ErrorCode, ShardId};
 use crate::shard::Core;
-use crate::shard::ask::Asked;
-use crate::shard::ask::first_of;
+use crate::shard::ask::{Asked, first_of};
+use crate::shard::budget::Permit;
 use crate::shard::fetch::{Isolation, Read, ReadPartition, ReadTold, Watch, WatchPartition};
 use crate::wire::Records;
 use crate::wire::generated::fetch_request::{FetchRequest, FetchTopic};
@@ -30,6 +30,11 @@ const READ_COMMITTED: i8 = 1;
 const LEADER_HINT_VERSION: i16 = 16;
 /// Ends a session, or asks for none.
 const FINAL_EPOCH: i32 = -1;
+
+/// A first look at the partitions takes so much from each shard, or one batch; most find less.
+const LOOK_BYTES: usize = 64 * 1024;
+/// What a client gets in place of more while slow readers hold the account.
+const FALLBACK_BYTES: usize = 1024 * 1024;
 
 /// Then the partitions are looked at again.
 const WATCH_MS_MAX: u64 = 1_000;
@@ -50,51 +55,107 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
         return request.respond(&FetchResponse { error_code, ..Default::default() });
     }
     let core = request.core.clone();
-    let deadline = Instant(core.env.now().0 + body.max_wait_ms.max(0) as u64 * 1_000_000);
+    // A large request for which there is no room to wait is answered with what is there.
+    let wait_ms = if request.park() { body.max_wait_ms.max(0) as u64 } else { 0 };
+    let deadline = core.env.now().plus_ms(wait_ms);
     let bytes_max = body.max_bytes.clamp(0, core.config.fetch_bytes_max as i32) as usize;
     let bytes_min = (body.min_bytes.max(0) as usize).min(bytes_max);
     let isolation = match body.isolation_level {
         READ_COMMITTED => Isolation::Committed,
         _ => Isolation::Uncommitted,
     };
-    let mut granted = None;
-    let mut bytes_now_max = bytes_max;
     let mut response = loop {
-        let (mut response, wanted) = plan(&core, &body, version);
-        let failed = response.responses.iter().flat_map(|topic| &topic.partitions);
-        let mut answer_now = failed.clone().any(|partition| partition.error_code != 0);
-        let told = read(&core, &wanted, bytes_now_max, isolation).await?;
-        let mut bytes = 0;
-        for (wanted, told) in wanted.iter().zip(told) {
-            // More would not fit, so waiting for `min_bytes` helps nobody.
-            answer_now |= told.error.is_error() || told.diverging.is_some() || told.more;
-            core.metrics.count_error(KEY, told.error);
-            bytes += told.bytes;
-            let (topic, partition) = wanted.place;
-            fill(&mut response.responses[topic].partitions[partition], told, version);
-        }
+        let look = Look { core: &core, body: &body, version, isolation };
+        let small = look.read(bytes_max.min(LOOK_BYTES)).await?;
+        let found = match small.more && LOOK_BYTES < bytes_max {
+            true => look.read_more(bytes_max, small).await?,
+            false => small.charged(&core),
+        };
         let late = deadline <= core.env.now();
-        if !(answer_now || late || wanted.is_empty() || bytes_min <= bytes) {
-            granted = None;
-            wait(&core, &wanted, &response, deadline).await;
-            continue;
+        // More would not fit, so waiting for `min_bytes` helps nobody.
+        let enough = found.answer_now || found.more || bytes_min <= found.bytes;
+        if enough || late || found.wanted.is_empty() {
+            for error in &found.errors {
+                core.metrics.count_error(KEY, *error);
+            }
+            found.permit.into_iter().for_each(|permit| request.hold(permit));
+            break found.response;
         }
-        if bytes == 0 {
-            break response;
-        }
-        if let Some(permit) = granted.take().or_else(|| core.sending.try_take(bytes)) {
-            request.hold(permit);
-            break response;
-        }
-        // Slow readers hold too much: these records go back, and are read again when they fit.
-        drop(response);
-        bytes_now_max = bytes;
-        granted = Some(core.sending.take(bytes).await);
+        let Found { response, wanted, permit, .. } = found;
+        drop(permit);
+        wait(&core, &wanted, &response, deadline).await;
     };
     if LEADER_HINT_VERSION <= version {
         hint_leader(&core, &mut response);
     }
     request.respond(&response)
+}
+
+/// One Fetch, as often as it is looked at.
+struct Look<'a> {
+    core: &'a Rc<Core>,
+    body: &'a FetchRequest,
+    version: i16,
+    isolation: Isolation,
+}
+
+/// What one look found.
+struct Found {
+    response: FetchResponse,
+    wanted: Vec<Wanted>,
+    bytes: usize,
+    /// A limit cut it short.
+    more: bool,
+    /// Some partition has something else to say than records.
+    answer_now: bool,
+    errors: Vec<ErrorCode>,
+    permit: Option<Permit>,
+}
+
+impl Found {
+    /// With its records charged, whatever the account has: it is small.
+    fn charged(mut self, core: &Rc<Core>) -> Self {
+        self.permit = (0 < self.bytes).then(|| core.sending.charge(self.bytes));
+        self
+    }
+}
+
+impl Look<'_> {
+    async fn read(&self, bytes_max: usize) -> Result<Found, Close> {
+        let (mut response, wanted) = plan(self.core, self.body, self.version);
+        let planned = response.responses.iter().flat_map(|topic| &topic.partitions);
+        let mut answer_now = planned.clone().any(|partition| partition.error_code != 0);
+        let told = read(self.core, &wanted, bytes_max, self.isolation).await?;
+        let (mut bytes, mut more, mut errors) = (0, false, Vec::new());
+        for (wanted, told) in wanted.iter().zip(told) {
+            answer_now |= told.error.is_error() || told.diverging.is_some();
+            more |= told.more;
+            bytes += told.bytes;
+            errors.push(told.error);
+            let (topic, partition) = wanted.place;
+            fill(&mut response.responses[topic].partitions[partition], told, self.version);
+        }
+        Ok(Found { response, wanted, bytes, more, answer_now, errors, permit: None })
+    }
+
+    /// Reads again as much as the client takes, when its memory can be charged before; else less,
+    /// and at least what was found: so slow readers make others' answers small, not late.
+    async fn read_more(&self, bytes_max: usize, small: Found) -> Result<Found, Close> {
+        let mut by_shard: BTreeMap<ShardId, usize> = BTreeMap::new();
+        for wanted in &small.wanted {
+            let sum = by_shard.entry(wanted.shard).or_default();
+            *sum = sum.saturating_add(wanted.read.bytes_max);
+        }
+        for bytes_max in [bytes_max, bytes_max.min(FALLBACK_BYTES)] {
+            let need = by_shard.values().map(|sum| *sum.min(&bytes_max)).sum();
+            let Some(permit) = self.core.sending.try_take(need) else { continue };
+            drop(small);
+            let found = self.read(bytes_max).await?;
+            drop(permit);
+            return Ok(found.charged(self.core));
+        }
+        Ok(small.charged(self.core))
+    }
 }
 
 /// The response with a place for each partition, and the partitions that can be read.

@@ -18,6 +18,9 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
         Err(error) => return request.respond(&failed(&body, error)),
     };
     let client = crate::api::route::group_client(&request);
+    if !request.park() {
+        return request.respond(&failed(&body, ErrorCode::CoordinatorNotAvailable));
+    }
     let version = request.version;
     let told = coordinator
         .ask(|group, turn, token| group.handle_join_group(turn, &body, version, &client, token));

@@ -17,6 +17,9 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
         Ok(Coordinator::There(shard)) => return route::to(shard, request).await,
         Err(error) => return request.respond(&failed(&body, error)),
     };
+    if !request.park() {
+        return request.respond(&failed(&body, ErrorCode::CoordinatorNotAvailable));
+    }
     let version = request.version;
     let told =
         coordinator.ask(|group, turn, token| group.handle_sync_group(turn, &body, version, token));

@@ -46,6 +46,7 @@ mod route;
 mod versions;
 
 pub use connection::serve;
+use frames::Frame;
 pub use versions::ADVERTISED;
 
 /// Who asks.
@@ -85,6 +86,9 @@ pub enum Close {
 /// errors too.
 const COUNT_THEIR_ERRORS: [i16; 2] = [0, 1];
 
+/// A waiting request is charged with so many times its bytes.
+const PARKED_RATIO: usize = 4;
+
 type Work = Pin<Box<dyn Future<Output = Result<Option<Vec<Bytes>>, Close>>>>;
 
 /// What the memory of a response is charged to, until it is sent.
@@ -95,16 +99,18 @@ pub struct Answer {
     work: Work,
     started: bool,
     _held: Held,
+    /// Of a Produce that has started: given back when it is answered.
+    _frame_permit: Option<Permit>,
 }
 
 impl Answer {
     fn in_turn(work: impl Future<Output = Result<Option<Vec<Bytes>>, Close>> + 'static) -> Self {
-        Self { work: Box::pin(work), started: false, _held: Held::default() }
+        Self { work: Box::pin(work), started: false, _held: Held::default(), _frame_permit: None }
     }
 
     /// What had to happen in the order of arrival has happened; `work` only waits.
     fn started(work: impl Future<Output = Result<Option<Vec<Bytes>>, Close>> + 'static) -> Self {
-        Self { work: Box::pin(work), started: true, _held: Held::default() }
+        Self { work: Box::pin(work), started: true, _held: Held::default(), _frame_permit: None }
     }
 
     pub fn is_started(&self) -> bool {
@@ -131,6 +137,8 @@ pub struct Request {
     pub frame: Bytes,
     reader: Reader,
     held: Held,
+    /// Of a large frame: its part of the receive account.
+    frame_permit: Option<Permit>,
 }
 
 impl Request {
@@ -152,6 +160,7 @@ impl Request {
             frame,
             reader,
             held: Held::default(),
+            frame_permit: None,
         })
     }
 
@@ -160,6 +169,23 @@ impl Request {
         let body = M::decode(&mut self.reader, self.version)?;
         self.reader.finish()?;
         Ok(body)
+    }
+
+    /// Lets go of a large frame before its request waits for others, so that who waits takes
+    /// nothing from those who send. False: too much waits already, this one must not.
+    ///
+    /// What was decoded may be larger than its bytes, so these are charged several times.
+    pub fn park(&mut self) -> bool {
+        let Some(permit) = self.frame_permit.take() else { return true };
+        let bytes = self.frame.len().saturating_mul(PARKED_RATIO);
+        let Some(parked) = self.core.parking.try_take(bytes) else {
+            self.frame_permit = Some(permit);
+            return false;
+        };
+        self.frame_permit = Some(parked);
+        self.frame = Bytes::new();
+        self.reader = Reader::new(Bytes::new());
+        true
     }
 
     /// Keeps a permit until the response is sent.
@@ -200,12 +226,13 @@ impl Request {
 /// Starts a request, or only notes it when its turn comes later.
 ///
 /// `eager`: every request before it is a Produce at work, so a Produce may start too.
-pub fn dispatch(core: &Rc<Core>, client: &Client, frame: Bytes, eager: bool) -> Answer {
+pub fn dispatch(core: &Rc<Core>, client: &Client, frame: Frame, eager: bool) -> Answer {
+    let Frame { bytes: frame, permit } = frame;
     let is_produce = frame.starts_with(&k00_produce::KEY.to_be_bytes());
     let (core, client) = (core.clone(), client.clone());
     if is_produce && eager {
         return match Request::parse(&core, &client, frame).and_then(k00_produce::start) {
-            Ok(work) => Answer::started(work),
+            Ok(work) => Answer { _frame_permit: permit, ..Answer::started(work) },
             Err(close) => Answer::in_turn(async { Err(close) }),
         };
     }
@@ -214,6 +241,7 @@ pub fn dispatch(core: &Rc<Core>, client: &Client, frame: Bytes, eager: bool) -> 
     let answer = Answer::in_turn(async move {
         let mut request = Request::parse(&core, &client, frame)?;
         request.held = kept;
+        request.frame_permit = permit;
         let (key, start) = (request.key, core.env.now());
         let result = perform(request).await;
         core.metrics.count_request(key, ErrorCode::None, core.env.now().0 - start.0);

@@ -70,6 +70,9 @@ pub struct Appended {
     pub ack: Ack,
 }
 
+/// What internal topics may queue in addition: commits go on while a bulk producer waits.
+const QUEUE_RESERVE_BYTES: usize = 64 << 20;
+
 impl Log {
     /// Gives a batch its offsets and queues it; returns at once.
     ///
@@ -93,7 +96,8 @@ impl Log {
             return Err(AppendError::SegmentTooSmall { bytes, max: segment_max });
         }
         let queued = self.host.queued.get();
-        if self.host.queue_bytes_max < queued.saturating_add(bytes) {
+        let reserve = if self.place.is_internal() { QUEUE_RESERVE_BYTES } else { 0 };
+        if self.host.queue_bytes_max + reserve < queued.saturating_add(bytes) {
             return Err(AppendError::Busy { bytes: queued });
         }
         if batch.header().has_producer() && !batch.header().is_control() {

@@ -32,6 +32,11 @@ impl LogPlace {
         format!("{}/{}-{}", self.dir, self.topic, self.partition)
     }
 
+    /// Whether it belongs to the broker itself, as `__consumer_offsets` does.
+    pub fn is_internal(&self) -> bool {
+        self.topic.starts_with("__")
+    }
+
     /// Where the directory goes when the topic is deleted; `unique` tells generations apart.
     pub fn delete_path(&self, unique: u128) -> String {
         // Kafka cuts the topic so that the name fits the file system's 255 bytes.

@@ -68,6 +68,14 @@ pub(super) struct View {
     pub next: Option<Offset>,
 }
 
+/// A part of what was read; a small one does not keep all of it in memory.
+fn part(chunk: &Bytes, range: std::ops::Range<usize>) -> Bytes {
+    if range.len() * 2 < chunk.len() {
+        return Bytes::copy_from_slice(&chunk[range]);
+    }
+    chunk.slice(range)
+}
+
 /// Smallest read from a file: smaller ones cost the same.
 const READ_BYTES_MIN: usize = 16 << 10;
 /// Times that a segment may vanish (compaction replaced it) while it is looked up.
@@ -158,7 +166,7 @@ impl Log {
                         let alone = start.is_none() && first == FirstBatch::Always;
                         let above = upper <= header.last_offset();
                         if above || (wanted && too_much && !alone) {
-                            let found = start.map(|start| chunk.slice(start..end));
+                            let found = start.map(|start| part(&chunk, start..end));
                             let slices = found.into_iter().collect();
                             return Ok(Some(Found { slices, more: !above }));
                         }
@@ -174,7 +182,7 @@ impl Log {
                 }
             }
             if let Some(start) = start {
-                let slices = vec![chunk.slice(start..end)];
+                let slices = vec![part(&chunk, start..end)];
                 return Ok(Some(Found { slices, more: next < upper }));
             }
             at += end as u64;

@@ -153,6 +153,15 @@ impl CheckedBatch {
         self
     }
 
+    /// Copies a small batch out of a large frame, for one that stays longer than its request.
+    pub fn out_of_frame(mut self) -> Self {
+        if self.bytes.len() * 2 < self.frame_bytes {
+            self.bytes = Bytes::copy_from_slice(&self.bytes);
+            self.frame_bytes = self.bytes.len();
+        }
+        self
+    }
+
     /// Checks the header's timestamps against the topic's rule; -1 (none) always passes.
     ///
     /// On a CreateTime topic the log-append-time bit of a client is ignored, as Kafka does.

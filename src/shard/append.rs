@@ -33,6 +33,7 @@ pub struct Append {
     pub batches: Vec<AppendBatch>,
 }
 
+#[derive(Clone)]
 pub struct AppendBatch {
     pub topic_id: TopicId,
     pub partition: PartitionIndex,
@@ -110,6 +111,12 @@ fn append(
         let put = put(core, &partition, checked, acks);
         return Box::pin(acknowledged(partition, put));
     }
+    // In the line the batch outlives its request, and perhaps its connection.
+    let checked = checked.out_of_frame();
+    let Some(lined) = core.lining.try_take(checked.len_bytes()) else {
+        let text = "too many batches wait for partitioners and unpacking";
+        return ready(AppendTold::failed(ErrorCode::NotEnoughReplicas, text));
+    };
     let turn = partition.turnstile.enter();
     let (sender, receiver) = oneshot();
     let (held, client_id) = (core.clone(), client_id.clone());
@@ -120,6 +127,7 @@ fn append(
         let decided = held.decide(&partition, &checked, &client_id).await;
         let put = decided.and_then(|()| put(&held, &partition, checked, acks));
         drop(turn);
+        drop(lined);
         sender.send(acknowledged(partition, put).await);
     });
     Box::pin(async move {

@@ -19,9 +19,9 @@ use crate::group::{
     Binding, Coordinator, Effect, FailurePolicy, GroupConfig, Now, Record, Response, Token,
     TopicInfo, Turn, View, WriteId,
 };
-use crate::log::{Ack, Acks, FirstBatch};
+use crate::log::{Ack, Acks, FirstBatch, ReadError};
 use crate::model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
-use crate::record::{BatchBuilder, BatchSpec, CheckedBatch, Records};
+use crate::record::{BatchBuilder, BatchSpec, CheckedBatch, RecordError, Records};
 use crate::shard::Core;
 use crate::shard::partition::Partition;
 
@@ -52,6 +52,26 @@ pub struct GroupShard {
     writes: RefCell<VecDeque<(WriteId, Result<Ack, ErrorCode>)>>,
     /// Woken when the next deadline may have changed.
     rearm: Notify,
+}
+
+/// Why a coordinator has not its state.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error("the partition is offline")]
+    Offline,
+    #[error("no batch at offset {at}")]
+    Gap { at: Offset },
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+impl LoadError {
+    /// Whether the next try may fare better.
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Read(ReadError::Disk(_)))
+    }
 }
 
 /// The image, as a coordinator may ask it.
@@ -93,15 +113,18 @@ impl Groups {
 
     /// Opens the coordinator of a partition that was just opened, and loads it in the background.
     ///
-    /// Until it is loaded it answers 14, so that clients come again; a load that failed is tried
-    /// again from the start.
+    /// Until it is loaded it answers 14, so that clients come again. A load that the disk failed is
+    /// tried again from the start; one that no further try can help leaves no coordinator.
     pub fn open(&self, core: &Rc<Core>, partition: &Rc<Partition>) {
         let mut shard = self.begin(core, partition);
         let (core, partition) = (core.clone(), partition.clone());
         core.env.clone().spawn(async move {
             let mut pause_ms = RELOAD_MS_MIN;
             while let Err(error) = shard.load().await {
-                tracing::error!(partition = %partition.name, %error, pause_ms, "groups not loaded");
+                tracing::error!(partition = %partition.name, %error, "groups not loaded");
+                if !error.may_pass() {
+                    return core.groups.give_up(&shard);
+                }
                 core.env.sleep_ms(pause_ms).await;
                 pause_ms = (2 * pause_ms).min(RELOAD_MS_MAX);
                 if !core.groups.has(&shard) {
@@ -128,6 +151,13 @@ impl Groups {
         });
         self.shards.borrow_mut().insert(partition.index(), shard.clone());
         shard
+    }
+
+    /// Ends a coordinator for which there is no hope before the next start.
+    fn give_up(&self, shard: &Rc<GroupShard>) {
+        if self.has(shard) {
+            self.close_one(shard.partition.index());
+        }
     }
 
     fn has(&self, shard: &Rc<GroupShard>) -> bool {
@@ -259,16 +289,15 @@ impl GroupShard {
     }
 
     /// Replays the partition from its start.
-    async fn load(self: &Rc<Self>) -> Result<(), String> {
-        let log = self.partition.log().map_err(|error| error.to_string())?;
+    async fn load(self: &Rc<Self>) -> Result<(), LoadError> {
+        let log = self.partition.log().map_err(|_| LoadError::Offline)?;
         let ends = log.ends();
         let (mut at, end) = (ends.log_start, ends.log_end);
         while at < end {
             let batches = log.read(at, REPLAY_BYTES, FirstBatch::Always, end).await;
-            let batches = batches.map_err(|error| error.to_string())?;
-            let next = self.replay(&batches.slices)?;
+            let next = self.replay(&batches?.slices)?;
             if next <= at {
-                return Err(format!("no batch at offset {at}"));
+                return Err(LoadError::Gap { at });
             }
             at = next;
             crate::env::yield_now().await;
@@ -278,7 +307,7 @@ impl GroupShard {
     }
 
     /// Replays whole batches; says which offset comes next.
-    fn replay(&self, slices: &[Bytes]) -> Result<Offset, String> {
+    fn replay(&self, slices: &[Bytes]) -> Result<Offset, LoadError> {
         let bytes: Bytes = match slices {
             [one] => one.clone(),
             many => many.concat().into(),
@@ -291,7 +320,7 @@ impl GroupShard {
             if !header.is_control() {
                 let batch = bytes.slice(at..at + total);
                 let records = Records::decode(&batch, REPLAY_BATCH_BYTES_MAX);
-                let records = records.map_err(|error| error.to_string())?;
+                let records = records?;
                 let mut coordinator = self.coordinator.borrow_mut();
                 for row in &records.rows {
                     let Some(key) = records.key(row) else { continue };

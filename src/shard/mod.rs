@@ -56,6 +56,12 @@ use unpack::UNPACK_BYTES_MAX;
 /// Large requests of one shard in memory at one moment.
 const RECEIVE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// Large requests of one shard that wait for others.
+const PARKED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Batches of one shard that wait for their turn with a plugin or a worker.
+const LINED_BYTES_MAX: usize = 128 * 1024 * 1024;
+
 /// Records of one shard's Fetch responses that are not yet sent.
 const SEND_BYTES_MAX: usize = 256 * 1024 * 1024;
 
@@ -116,6 +122,10 @@ pub struct Core {
     pub verdicts: Verdicts,
     /// Requests above 16 KiB, from their length on until they are answered.
     pub receive: Rc<Budget>,
+    /// Large requests that wait for others, such as a Fetch for more records.
+    pub parking: Rc<Budget>,
+    /// Batches before a partition whose keys or partitioner are looked at.
+    pub lining: Rc<Budget>,
     /// Compressed batches that somebody looks into.
     pub unpacking: Rc<Budget>,
     /// Records in Fetch responses, from their reading on until they are sent.
@@ -132,6 +142,8 @@ impl Core {
         let logs = LogHost::new(env.clone(), TAIL_BYTES_MAX, QUEUE_BYTES_MAX);
         let budget = |bytes, account| Budget::new(bytes, common.metrics.memory(account));
         let receive = budget(RECEIVE_BYTES_MAX, "receive");
+        let parking = budget(PARKED_BYTES_MAX, "parked");
+        let lining = budget(LINED_BYTES_MAX, "line");
         let unpacking = budget(UNPACK_BYTES_MAX, "unpack");
         let sending = budget(SEND_BYTES_MAX, "send");
         Rc::new(Self {
@@ -153,6 +165,8 @@ impl Core {
             plugins,
             verdicts: Verdicts::default(),
             receive,
+            parking,
+            lining,
             unpacking,
             sending,
             producer_ids: ProducerIds::default(),

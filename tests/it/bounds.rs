@@ -10,15 +10,18 @@ use std::rc::Rc;
 
 use logmill::base::Bytes;
 use logmill::env::Env;
-use logmill::model::Offset;
+use logmill::model::{ErrorCode, Offset};
 use logmill::record::{BatchBuilder, BatchSpec, Codec, Header};
+use logmill::shard::append::{Acks, Append, AppendBatch};
 use logmill::sim::{ADDRESS, ClientError, Faults, KafkaClient, SimBroker, World};
 use logmill::wire::Records;
 use logmill::wire::generated::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use logmill::wire::generated::create_topics_response::CreateTopicsResponse;
-use logmill::wire::generated::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use logmill::wire::generated::fetch_request::{
+    FetchPartition, FetchRequest, FetchTopic, ForgottenTopic,
+};
 use logmill::wire::generated::fetch_response::{FetchResponse, PartitionData};
 use logmill::wire::generated::produce_request::{
     PartitionProduceData, ProduceRequest, TopicProduceData,
@@ -166,7 +169,7 @@ fn a_reader_that_takes_nothing_holds_a_charged_part_and_only_for_a_minute() {
 }
 
 #[test]
-fn readers_beyond_the_account_wait_and_then_get_everything() {
+fn readers_beyond_the_account_get_less_and_get_it_at_once() {
     run(&[], |env, look| async move {
         fill(&env, 50).await;
         let mut stalled = Vec::new();
@@ -179,15 +182,84 @@ fn readers_beyond_the_account_wait_and_then_get_everything() {
         env.sleep_ms(1_000).await;
         let held = look.used_bytes("send");
         assert!((200 * MIB..=256 * MIB).contains(&held), "{held}");
-        // Whoever reads gets all, also those that had to wait.
+        let mut counts = Vec::new();
         for mut client in stalled {
             let told: FetchResponse = client.receive().await.unwrap();
             let records = told.responses[0].partitions[0].records.as_ref().unwrap();
             let bytes: usize = records.0.iter().map(Bytes::len).sum();
-            assert_eq!(bytes / (900 * KIB), 50);
+            counts.push(bytes / (900 * KIB));
         }
+        counts.sort_unstable();
+        assert_eq!(counts, [1, 1, 1, 50, 50, 50, 50, 50]);
         env.sleep_ms(10).await;
         assert_eq!(look.used_bytes("send"), 0);
+    });
+}
+
+#[test]
+fn a_large_request_that_waits_leaves_the_account_of_those_who_send() {
+    run(&[], |env, look| async move {
+        let forgotten = vec![7; MIB];
+        let forgotten =
+            ForgottenTopic { topic: "gone".into(), partitions: forgotten, ..Default::default() };
+        let request =
+            FetchRequest { forgotten_topics_data: vec![forgotten], ..fetch_request(MIB, 1, MIB) };
+        let mut waiting = Vec::new();
+        // 4 MiB on the wire, so charged with 16; the account has 64.
+        for _ in 0..5 {
+            let mut client = connect(&env).await;
+            client.send(&request, 12).await.unwrap();
+            waiting.push(client);
+        }
+        env.sleep_ms(5_000).await;
+        assert_eq!((look.used_bytes("receive"), look.used_bytes("parked") / (16 * MIB)), (0, 3));
+        // Two found no room to wait: they were answered with nothing.
+        let before = env.now();
+        for client in &mut waiting[3..] {
+            client.receive::<FetchResponse>().await.unwrap();
+        }
+        assert!(env.now().0 - before.0 < 1_000_000, "the answers lie there");
+        fill(&env, 1).await;
+        for client in &mut waiting[..3] {
+            let told: FetchResponse = client.receive().await.unwrap();
+            assert_eq!(told.responses[0].partitions[0].high_watermark, 1);
+        }
+        assert_eq!(look.used_bytes("parked"), 0);
+    });
+}
+
+#[test]
+fn batches_in_line_are_bounded_and_the_rest_is_asked_to_come_again() {
+    run(&[("cleanup.policy", "compact")], |env, look| async move {
+        let noise: Vec<u8> = (0..900 * KIB).map(|_| env.random() as u8).collect();
+        let packed = batch(Codec::Lz4, &[(Some("k"), &noise)]);
+        let core = look.cores.borrow()[0].clone();
+        let topic_id = core.image().topic(TOPIC).unwrap().id;
+        let append = AppendBatch {
+            topic_id,
+            partition: 0,
+            records: packed.clone(),
+            version: 9,
+            frame_bytes: packed.len(),
+        };
+        let told = Rc::new(RefCell::new(None));
+        let (place, held) = (told.clone(), core.clone());
+        core.env.spawn(async move {
+            // As many connections would: all are there before the first is unpacked.
+            let batches = (0..180).map(|_| append.clone()).collect();
+            let asked = Append { acks: Acks::All, client_id: "it".into(), batches };
+            let asked = held.ask(held.shard, asked);
+            assert!((120 * MIB..=128 * MIB).contains(&look.used_bytes("line")));
+            place.replace(Some((asked.told().await.unwrap(), look)));
+        });
+        while told.borrow().is_none() {
+            env.sleep_ms(1).await;
+        }
+        let (told, look) = told.take().unwrap();
+        let errors = |code| told.iter().filter(|told| told.error == code).count();
+        let (stored, sent_away) = (errors(ErrorCode::None), errors(ErrorCode::NotEnoughReplicas));
+        assert_eq!((stored, sent_away), (128 * MIB / packed.len(), 180 - stored));
+        assert_eq!((look.used_bytes("line"), look.used_bytes("unpack")), (0, 0));
     });
 }
 
