@@ -377,6 +377,8 @@ mod tests {
             Endpoint { host: "127.0.0.1".to_owned(), port: socket.local_addr().unwrap().port() };
         let check = port(&taken, "listeners=PLAINTEXT://");
         assert_eq!(check.name, "port of listeners");
+        let cure = "another port with --set listeners=PLAINTEXT://127.0.0.1:PORT.";
+        assert!(check.cure.ends_with(cure), "{}", check.cure);
         assert_eq!(check.state, State::Note);
         let owner = format!("is taken by process {}", std::process::id());
         assert!(check.found.contains(&owner), "{}", check.found);

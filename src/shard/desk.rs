@@ -440,6 +440,9 @@ pub struct BindingSpec {
     pub settings: BTreeMap<String, String>,
 }
 
+/// How the state of a binding ends while the code that will decide is loaded.
+pub const BEING_LOADED: &str = "is being loaded";
+
 /// A binding as it is in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binding {

@@ -21,6 +21,7 @@ use crate::plugin::{
 };
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
+use crate::shard::desk::BEING_LOADED;
 
 /// How long a changed binding may take to be made ready while the one before still decides.
 const CHANGE_MS_MAX: u64 = 10_000;
@@ -210,7 +211,7 @@ impl Plugins {
         let is_guarded = before.as_ref().is_some_and(|state| state.version.is_some());
         // The one instance of a key makes way only when its successor is loaded.
         if before.is_none_or(|state| state.key != known.key || !is_guarded) {
-            let why = format!("{}@{} is being loaded", wanted.name, wanted.version);
+            let why = format!("{}@{} {BEING_LOADED}", wanted.name, wanted.version);
             self.residents.bind(known.key.clone(), Err(why));
         }
         if !is_guarded {

@@ -100,6 +100,11 @@ fn misbehaviours() -> Vec<(&'static str, Vec<u8>, Want)> {
             Want::Code(ErrorCode::UnsupportedVersion),
         ),
         (
+            "Metadata of all topics with three bytes too many, as librdkafka 2.16 sends it",
+            header(3, 13, &[0, 0, 0, 0, 0, 1, 0, 0]),
+            Want::Code(ErrorCode::None),
+        ),
+        (
             "words of another protocol",
             b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
             Want::Closed,

@@ -4,7 +4,7 @@
 use crate::plugin::DRY_RUN_NEEDS;
 use crate::server::words;
 use crate::shard::desk::{
-    ActivateReply, Binding, PluginDetail, PluginPsRow, PluginSummary, PluginVersion,
+    ActivateReply, BEING_LOADED, Binding, PluginDetail, PluginPsRow, PluginSummary, PluginVersion,
 };
 
 /// What was installed, what its bindings must give, and what comes next; a fact a line.
@@ -145,7 +145,11 @@ pub(super) fn bound(binding: &Binding) -> String {
         Some(version) => format!("version {version}"),
         None => format!("no version is active (`logmill plugin activate {}@…`)", spec.plugin),
     };
-    let (plugin, target, state) = (&spec.plugin, &spec.target, words::plain(&binding.state));
+    let state = match binding.state.ends_with(BEING_LOADED) {
+        true => "live in a moment".to_owned(),
+        false => words::plain(&binding.state),
+    };
+    let (plugin, target) = (&spec.plugin, &spec.target);
     format!("{plugin} is bound to {target}{terms}: {state}, {version}")
 }
 

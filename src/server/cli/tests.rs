@@ -13,10 +13,10 @@ use crate::server::cli::{
     self, CliError, componentize, group_text, plugin_text, topic_text, words,
 };
 use crate::shard::desk::{
-    ActivateReply, AssignedPartitions, Binding, BindingMode, BindingPolicy, BindingSpec,
-    BindingTarget, CompactPartition, CompactReport, DeskError, DeskReply, DeskRequest, GroupDetail,
-    GroupMember, GroupOffset, GroupSummary, PartitionDetail, PluginDetail, PluginPsRow,
-    PluginVersion, TopicDetail, TopicSpec, TopicSummary,
+    ActivateReply, AssignedPartitions, BEING_LOADED, Binding, BindingMode, BindingPolicy,
+    BindingSpec, BindingTarget, CompactPartition, CompactReport, DeskError, DeskReply, DeskRequest,
+    GroupDetail, GroupMember, GroupOffset, GroupSummary, PartitionDetail, PluginDetail,
+    PluginPsRow, PluginVersion, TopicDetail, TopicSpec, TopicSummary,
 };
 
 fn parse(line: &str) -> Result<Command, String> {
@@ -161,6 +161,9 @@ fn plugin_answers_read_as_documented() {
     let binding = Binding { spec, kind, version, state };
     let want = "by-airport is bound to topic flights (verify, closed): live, version 1.1.0";
     assert_eq!(plugin_text::bound(&binding), want);
+    let state = format!("unready: by-airport@1.1.0 {BEING_LOADED}");
+    let text = plugin_text::bound(&Binding { state, ..binding.clone() });
+    assert!(text.ends_with(": live in a moment, version 1.1.0"), "{text}");
     reads(
         &plugin_text::bindings(&[binding]),
         expect![[r#"

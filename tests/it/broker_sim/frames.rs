@@ -25,7 +25,7 @@ use logmill::wire::generated::produce_request::{
     PartitionProduceData, ProduceRequest, TopicProduceData,
 };
 use logmill::wire::protocol::{decode_request_header, encode_whole};
-use logmill::wire::{Api, Codec, Message, Writer};
+use logmill::wire::{Api, Codec, Message, Reader, WireError, Writer};
 
 use crate::goldens::file::{Damage, Golden, load};
 
@@ -94,8 +94,10 @@ pub fn due(all: &[Served], frame: &Bytes) -> Due {
         return if key == API_VERSIONS { answer } else { closed };
     }
     let body = reader.rest();
-    if of.request.recode(&body, version).is_err() {
-        return Due::Closed { reached: Some(served) };
+    match of.request.recode(&body, version) {
+        // What is left over behind the body is passed over.
+        Ok(_) | Err(WireError::Trailing { .. }) => (),
+        Err(_) => return Due::Closed { reached: Some(served) },
     }
     if key == PRODUCE && wants_no_answer(&body, version) {
         return Due::Silence { served };
@@ -104,7 +106,7 @@ pub fn due(all: &[Served], frame: &Bytes) -> Due {
 }
 
 fn wants_no_answer(body: &Bytes, version: i16) -> bool {
-    let read = logmill::wire::protocol::decode_whole::<ProduceRequest>(body, version);
+    let read = ProduceRequest::decode(&mut Reader::new(body.clone()), version);
     read.is_ok_and(|request| request.acks == 0)
 }
 
