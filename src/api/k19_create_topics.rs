@@ -16,7 +16,6 @@ use crate::model::{ErrorCode, NodeId, ShardId};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::controller::{CommitError, Controller};
-use crate::shard::trial::try_bindings;
 use crate::wire::generated::create_topics_request::{CreatableTopic, CreateTopicsRequest};
 use crate::wire::generated::create_topics_response::{
     CreatableTopicConfigs, CreatableTopicResult, CreateTopicsResponse,
@@ -71,14 +70,8 @@ async fn create(
     let new = new_topic(asked);
     let id = new_id(core.env.random(), core.env.random());
     if validate_only {
-        let planned = controller.planned(|planner| planner.create_topic(&new, id));
-        let tried = match &planned {
-            Ok(command) => try_bindings(core, command).await,
-            Err(_) => Ok(()),
-        };
-        return match tried.and(planned) {
-            Ok(Command::CreateTopic(seed)) => would_be(request, &core.image(), &seed),
-            Ok(_) => refused(asked, Refusal::new(ErrorCode::UnknownServerError, "")),
+        return match controller.try_topic(&new, id).await {
+            Ok(seed) => would_be(request, &core.image(), &seed),
             Err(refusal) => refused(asked, refusal),
         };
     }
@@ -197,7 +190,8 @@ async fn create_by_name(core: &Core, controller: &Rc<Controller>, name: &str) {
     let id = new_id(core.env.random(), core.env.random());
     let created = controller.commit(|planner| {
         let new = planner.internal_topic(name);
-        planner.create_topic(&new.unwrap_or_else(|| NewTopic::with_defaults(name)), id).map(Some)
+        let new = new.unwrap_or_else(|| NewTopic::with_defaults(name));
+        planner.create_topic(&new, id).map(Command::CreateTopic).map(Some)
     });
     match created.await {
         Ok(_) => tracing::info!(topic = name, "created because a client asked for it"),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::env::{IoError, OpenHow};
 use crate::log::names::{LOG, file_path};
-use crate::log::scan::{Check, Found, Scanner};
+use crate::log::scan::{Check, Scanner, Walked};
 use crate::log::segment::Closed;
 use crate::log::{DiskError, Life, Log};
 use crate::model::Offset;
@@ -529,9 +529,9 @@ struct Walk {
 impl Walk {
     async fn next(&mut self) -> Result<Option<(Header, crate::base::Bytes)>, CompactError> {
         match self.scan.next().await? {
-            Found::End => Ok(None),
-            Found::Batch { header, bytes, .. } => Ok(Some((header, bytes))),
-            Found::Bad { position, why } => {
+            Walked::End => Ok(None),
+            Walked::Batch { header, bytes, .. } => Ok(Some((header, bytes))),
+            Walked::Bad { position, why } => {
                 let (path, why) = (self.path.clone(), why.to_owned());
                 Err(CompactError::Corrupt { path, position, why })
             }

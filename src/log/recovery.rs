@@ -17,7 +17,7 @@ use crate::log::names::{
     DELETED, EPOCHS, INDEX, LOG, LogPlace, METADATA, SNAPSHOT, TIME_INDEX, file_path, parse,
 };
 use crate::log::producers::Producers;
-use crate::log::scan::{Check, Found, Scanner};
+use crate::log::scan::{Check, Scanner, Walked};
 use crate::log::segment::{Active, Closed};
 use crate::log::{DiskError, EpochCache, LogConfig, LogError, Recovered, Start, snapshot};
 use crate::model::Offset;
@@ -266,9 +266,9 @@ impl Recovery<'_> {
         let mut end = base;
         let bad = loop {
             match scan.next().await? {
-                Found::End => break None,
-                Found::Bad { position, why } => break Some((position, why)),
-                Found::Batch { header, bytes, position } => {
+                Walked::End => break None,
+                Walked::Bad { position, why } => break Some((position, why)),
+                Walked::Batch { header, bytes, position } => {
                     if i64::from(i32::MAX) <= header.last_offset().0 - base.0
                         || i32::MAX as u64 <= position
                     {
@@ -388,12 +388,12 @@ impl Recovery<'_> {
         let mut scan = Scanner::new(self.files, file, &path, range, base, Check::Shape);
         loop {
             match scan.next().await? {
-                Found::End => return Ok(()),
-                Found::Bad { position, why } => {
+                Walked::End => return Ok(()),
+                Walked::Bad { position, why } => {
                     let recovery_point = self.loaded.end;
                     return Err(LogError::Corrupt { path, position, why, recovery_point });
                 }
-                Found::Batch { header, bytes, .. } => {
+                Walked::Batch { header, bytes, .. } => {
                     if from <= header.base_offset && header.has_producer() {
                         let mark = mark_of(&header, &bytes);
                         self.loaded.producers.replay(&header, mark, self.now_ms);

@@ -20,7 +20,8 @@ pub enum Check {
     Shape,
 }
 
-pub enum Found {
+/// What a step of the walk came to.
+pub enum Walked {
     Batch { header: Header, position: u64, bytes: Bytes },
     End,
     Bad { position: u64, why: &'static str },
@@ -53,10 +54,10 @@ impl Scanner {
         Self { files, file, path, check, at, end, chunk: Bytes::new(), floor }
     }
 
-    pub async fn next(&mut self) -> Result<Found, DiskError> {
+    pub async fn next(&mut self) -> Result<Walked, DiskError> {
         loop {
             if self.end <= self.at {
-                return Ok(Found::End);
+                return Ok(Walked::End);
             }
             let left = self.end - self.at;
             match next_batch(&self.chunk) {
@@ -84,14 +85,14 @@ impl Scanner {
                     let position = self.at;
                     self.at += total as u64;
                     self.chunk = self.chunk.slice(total..);
-                    return Ok(Found::Batch { header, position, bytes });
+                    return Ok(Walked::Batch { header, position, bytes });
                 }
             }
         }
     }
 
-    fn bad(&self, why: &'static str) -> Found {
-        Found::Bad { position: self.at, why }
+    fn bad(&self, why: &'static str) -> Walked {
+        Walked::Bad { position: self.at, why }
     }
 }
 

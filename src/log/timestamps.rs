@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::base::Bytes;
 use crate::log::index::TimeIndex;
 use crate::log::names::{TIME_INDEX, file_path};
-use crate::log::scan::{Check, Found, Scanner};
+use crate::log::scan::{Check, Scanner, Walked};
 use crate::log::segment::MaxTimestamp;
 use crate::log::{DiskError, Life, Log};
 use crate::model::{ErrorCode, LeaderEpoch, Offset};
@@ -143,11 +143,11 @@ impl Log {
         let mut next = view.base;
         while next < upper {
             match scan.next().await? {
-                Found::End => break,
-                Found::Bad { position, why } => {
+                Walked::End => break,
+                Walked::Bad { position, why } => {
                     return Err(TimestampError::Corrupt { path: view.path.clone(), position, why });
                 }
-                Found::Batch { header, bytes, .. } => {
+                Walked::Batch { header, bytes, .. } => {
                     next = header.next_offset();
                     let reaches = timestamp <= header.max_timestamp && log_start < next;
                     if !reaches || header.is_control() || upper < next {

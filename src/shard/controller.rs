@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::cluster::{Command, Draft, Image, NewTopic, Planner, Refusal};
+use crate::cluster::{Command, Draft, Image, NewTopic, Planner, Refusal, TopicSeed};
 use crate::env::local::oneshot;
 use crate::model::{ErrorCode, ProducerId, TopicId};
 use crate::shard::Core;
@@ -90,10 +90,16 @@ impl Controller {
         new: &NewTopic,
         id: TopicId,
     ) -> Result<Arc<Image>, CommitError<Refusal>> {
-        let planned = self.planned(|planner| planner.create_topic(new, id));
-        let command = planned.map_err(CommitError::Refused)?;
-        try_bindings(&self.core, &command).await.map_err(CommitError::Refused)?;
-        self.commit(|planner| planner.create_topic(new, id).map(Some)).await
+        self.try_topic(new, id).await.map_err(CommitError::Refused)?;
+        self.commit(|planner| planner.create_topic(new, id).map(Command::CreateTopic).map(Some))
+            .await
+    }
+
+    /// What [`Controller::create_topic`] would make now; its plugins are tried, nothing changes.
+    pub async fn try_topic(&self, new: &NewTopic, id: TopicId) -> Result<TopicSeed, Refusal> {
+        let seed = self.planned(|planner| planner.create_topic(new, id))?;
+        try_bindings(&self.core, &Command::CreateTopic(seed.clone())).await?;
+        Ok(seed)
     }
 
     /// What a plan for the newest image says; nothing changes.

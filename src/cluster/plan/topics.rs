@@ -64,17 +64,17 @@ pub fn topic_name_fault(name: &str) -> Option<String> {
 }
 
 impl Planner<'_> {
-    /// The command that creates a topic under this new id.
+    /// What a new topic will be, under this new id; [`Command::CreateTopic`] makes it so.
     ///
     /// Errors: as Kafka's, in its order: name, existence, settings, numbers.
-    pub fn create_topic(&self, new: &NewTopic, id: TopicId) -> Result<Command, Refusal> {
+    pub fn create_topic(&self, new: &NewTopic, id: TopicId) -> Result<TopicSeed, Refusal> {
         self.check_new_name(&new.name)?;
         let configs = non_null(&new.configs)?;
         let settings = check_topic(&self.values, &configs)?;
         self.check_topic_plugins(&new.name, &settings)?;
         let replicas = self.replicas_of(new)?;
         let partitions = self.seeds(replicas, 0);
-        Ok(Command::CreateTopic(TopicSeed { name: new.name.clone(), id, partitions, configs }))
+        Ok(TopicSeed { name: new.name.clone(), id, partitions, configs })
     }
 
     /// One of the broker's own topics with the settings that it is made with.

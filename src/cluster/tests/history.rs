@@ -24,7 +24,8 @@ fn random_command(world: &World, rng: &mut Rng) -> Option<Command> {
         0..=2 => {
             let partitions = i32::try_from(rng.below(6)).unwrap();
             let new = NewTopic { configs: random_configs(rng), ..topic(name, partitions) };
-            plan.create_topic(&new, new_id(rng.next_u64(), rng.next_u64())).ok()
+            let seed = plan.create_topic(&new, new_id(rng.next_u64(), rng.next_u64()));
+            seed.map(Command::CreateTopic).ok()
         }
         3 => plan.delete_topic(TopicRef::Name(name)).ok(),
         4 => plan.create_partitions(name, i32::try_from(rng.below(9)).unwrap(), None).ok(),

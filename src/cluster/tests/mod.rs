@@ -61,8 +61,8 @@ impl World {
     #[track_caller]
     pub fn create(&mut self, new: &NewTopic) -> TopicId {
         let id = new_id(7, self.image.version());
-        let command = self.plan().create_topic(new, id).unwrap();
-        self.run(command);
+        let seed = self.plan().create_topic(new, id).unwrap();
+        self.run(Command::CreateTopic(seed));
         id
     }
 

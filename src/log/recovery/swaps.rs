@@ -8,7 +8,7 @@ use crate::env::OpenHow;
 use crate::log::LogError;
 use crate::log::names::{CLEANED, INDEX, LOG, SWAP, TIME_INDEX, file_path, parse};
 use crate::log::recovery::Recovery;
-use crate::log::scan::{Check, Found, Scanner};
+use crate::log::scan::{Check, Scanner, Walked};
 use crate::model::Offset;
 
 impl Recovery<'_> {
@@ -50,9 +50,9 @@ impl Recovery<'_> {
         let mut end = base;
         loop {
             match scan.next().await? {
-                Found::End => break,
-                Found::Batch { header, .. } => end = header.next_offset(),
-                Found::Bad { position, why } => {
+                Walked::End => break,
+                Walked::Batch { header, .. } => end = header.next_offset(),
+                Walked::Bad { position, why } => {
                     // It was durable before it got its name; the originals may be gone.
                     let recovery_point = end;
                     return Err(LogError::Corrupt { path: swap, position, why, recovery_point });

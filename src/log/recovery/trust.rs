@@ -10,7 +10,7 @@ use crate::env::{File, OpenHow};
 use crate::log::index::{OFFSET_ENTRY_BYTES, OffsetIndex, TIME_ENTRY_BYTES, TimeIndex};
 use crate::log::names::{INDEX, LOG, TIME_INDEX, file_path};
 use crate::log::recovery::Recovery;
-use crate::log::scan::{Check, Found, Scanner};
+use crate::log::scan::{Check, Scanner, Walked};
 use crate::log::segment::{Active, Closed, MaxTimestamp};
 use crate::log::{DiskError, LogError, Start};
 use crate::model::Offset;
@@ -74,9 +74,9 @@ impl Recovery<'_> {
             let mut end = base;
             loop {
                 match scan.next().await? {
-                    Found::End => break,
-                    Found::Bad { .. } => return Ok(false),
-                    Found::Batch { header, .. } => end = header.next_offset(),
+                    Walked::End => break,
+                    Walked::Bad { .. } => return Ok(false),
+                    Walked::Batch { header, .. } => end = header.next_offset(),
                 }
             }
             if next < end {
@@ -135,9 +135,9 @@ impl Recovery<'_> {
         let mut end = base;
         loop {
             match scan.next().await? {
-                Found::End => break,
-                Found::Bad { .. } => return Ok(false),
-                Found::Batch { header, bytes, .. } => {
+                Walked::End => break,
+                Walked::Bad { .. } => return Ok(false),
+                Walked::Batch { header, bytes, .. } => {
                     let last = header.last_offset().0 - base.0;
                     if i64::from(i32::MAX) <= last {
                         return Ok(false);
