@@ -54,7 +54,6 @@ pub fn start(mut request: Request) -> Result<Work, Close> {
         for (places, answer) in asked {
             let told = answer.told().await.map_err(|_| Close::Shard)?;
             for ((topic, partition), told) in places.into_iter().zip(told) {
-                request.core.metrics.count_error(KEY, told.error);
                 let place = &mut response.responses[topic].partition_responses[partition];
                 fill(place, told, &mut texts_left);
             }
@@ -65,7 +64,11 @@ pub fn start(mut request: Request) -> Result<Work, Close> {
             return request.respond(&response);
         }
         match first_error(&response) {
-            Some(error) => Err(Close::Unacknowledged(error)),
+            Some(error) => {
+                // Nobody gets it; its errors are counted as those of every answer.
+                request.respond(&response)?;
+                Err(Close::Unacknowledged(error))
+            }
             None => Ok(None),
         }
     }))

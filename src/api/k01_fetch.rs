@@ -23,7 +23,6 @@ use crate::wire::generated::fetch_response::{
     PartitionData,
 };
 
-const KEY: i16 = 1;
 const TOPIC_ID_VERSION: i16 = 13;
 /// `isolation_level` of a consumer that reads committed transactions only.
 const READ_COMMITTED: i8 = 1;
@@ -75,9 +74,6 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
         // More would not fit, so waiting for `min_bytes` helps nobody.
         let enough = found.answer_now || found.more || bytes_min <= found.bytes;
         if enough || late || found.wanted.is_empty() {
-            for error in &found.errors {
-                core.metrics.count_error(KEY, *error);
-            }
             found.permit.into_iter().for_each(|permit| request.hold(permit));
             break found.response;
         }
@@ -108,7 +104,6 @@ struct Found {
     more: bool,
     /// Some partition has something else to say than records.
     answer_now: bool,
-    errors: Vec<ErrorCode>,
     permit: Option<Permit>,
 }
 
@@ -126,16 +121,15 @@ impl Look<'_> {
         let planned = response.responses.iter().flat_map(|topic| &topic.partitions);
         let mut answer_now = planned.clone().any(|partition| partition.error_code != 0);
         let told = read(self.core, &wanted, bytes_max, self.isolation).await?;
-        let (mut bytes, mut more, mut errors) = (0, false, Vec::new());
+        let (mut bytes, mut more) = (0, false);
         for (wanted, told) in wanted.iter().zip(told) {
             answer_now |= told.error.is_error() || told.diverging.is_some();
             more |= told.more;
             bytes += told.bytes;
-            errors.push(told.error);
             let (topic, partition) = wanted.place;
             fill(&mut response.responses[topic].partitions[partition], told, self.version);
         }
-        Ok(Found { response, wanted, bytes, more, answer_now, errors, permit: None })
+        Ok(Found { response, wanted, bytes, more, answer_now, permit: None })
     }
 
     /// Reads again as much as the client takes, when its memory can be charged before; else less,

@@ -82,10 +82,6 @@ pub enum Close {
     Gone,
 }
 
-/// Produce and Fetch count theirs where they come to be: an answer that nobody wants (acks=0) has
-/// errors too.
-const COUNT_THEIR_ERRORS: [i16; 2] = [0, 1];
-
 /// A waiting request is charged with so many times its bytes.
 const PARKED_RATIO: usize = 4;
 
@@ -212,11 +208,9 @@ impl Request {
             tracing::error!(api, version, peer = %self.client.peer, %error, "no answer");
             Close::Unanswerable(error)
         })?;
-        if !COUNT_THEIR_ERRORS.contains(&self.key) {
-            for (code, times) in errors {
-                let error = ErrorCode::from_code(code).unwrap_or(ErrorCode::UnknownServerError);
-                self.core.metrics.count_errors(self.key, error, times);
-            }
+        for (code, times) in errors {
+            let error = ErrorCode::from_code(code).unwrap_or(ErrorCode::UnknownServerError);
+            self.core.metrics.count_errors(self.key, error, times);
         }
         Ok(Some(slices))
     }

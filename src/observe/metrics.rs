@@ -363,15 +363,11 @@ impl Metrics {
         let api = self.api(key);
         api.requests_total.inc();
         api.request_seconds.observe_ns(nanos);
-        self.count_error(key, error);
-    }
-
-    /// Counts one error inside an answer (a partition's, a topic's); `None` counts nothing.
-    pub fn count_error(&self, key: i16, error: ErrorCode) {
         self.count_errors(key, error, 1);
     }
 
-    /// As [`Metrics::count_error`], of an error that occurs so many times.
+    /// Counts an error that is so many times in an answer (its own, partitions'); `None` counts
+    /// nothing.
     pub fn count_errors(&self, key: i16, error: ErrorCode, times: u64) {
         if error.is_error() {
             let labels = ApiErrorLabels { api: api_name(key), error: error.kafka_name() };

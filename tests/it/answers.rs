@@ -6,6 +6,7 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use logmill::base::Bytes;
 use logmill::model::{ErrorCode, Offset, ProducerEpoch, ProducerId};
 use logmill::record::{BatchBuilder, BatchSpec};
 use logmill::wire::generated::create_topics_request::{
@@ -26,6 +27,8 @@ use logmill::wire::generated::describe_topic_partitions_request::{
     Cursor, DescribeTopicPartitionsRequest, TopicRequest,
 };
 use logmill::wire::generated::describe_topic_partitions_response::DescribeTopicPartitionsResponse;
+use logmill::wire::generated::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use logmill::wire::generated::fetch_response::FetchResponse;
 use logmill::wire::generated::find_coordinator_request::FindCoordinatorRequest;
 use logmill::wire::generated::find_coordinator_response::FindCoordinatorResponse;
 use logmill::wire::generated::heartbeat_request::HeartbeatRequest;
@@ -36,6 +39,10 @@ use logmill::wire::generated::list_offsets_request::{
 use logmill::wire::generated::list_offsets_response::ListOffsetsResponse;
 use logmill::wire::generated::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use logmill::wire::generated::metadata_response::MetadataResponse;
+use logmill::wire::generated::produce_request::{
+    PartitionProduceData, ProduceRequest, TopicProduceData,
+};
+use logmill::wire::generated::produce_response::ProduceResponse;
 
 use crate::client::{Kafka, TYPE_TOPIC, batch};
 use crate::harness::broker::Broker;
@@ -341,11 +348,7 @@ fn errors_of_every_api_are_counted_with_those_of_their_parts() {
     let stage = Stage::start(2, &[]);
     let mut kafka = stage.kafka("answers");
     kafka.create_topic("seen", 1, &[]);
-    let errors = |api: &str, error: &str| {
-        let parts = [format!("api=\"{api}\""), format!("error=\"{error}\"")];
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        stage.metric("logmill_request_errors_total", &parts)
-    };
+    let errors = |api: &str, error: &str| stage.errors(api, error);
     assert_eq!(offsets(&mut kafka, 10, &[(1, -1), (2, -1), (0, -1), (0, -1)]).len(), 3);
     assert_eq!(errors("ListOffsets", "UNKNOWN_TOPIC_OR_PARTITION"), 2.0);
     assert_eq!(errors("ListOffsets", "INVALID_REQUEST"), 1.0);
@@ -356,9 +359,76 @@ fn errors_of_every_api_are_counted_with_those_of_their_parts() {
     let answer: HeartbeatResponse = kafka.ask(&heartbeat, 4);
     let error = ErrorCode::from_code(answer.error_code).expect("one of Kafka's");
     assert_eq!(errors("Heartbeat", error.kafka_name()), 1.0, "{error}");
-    // Produce counts its own, and none twice.
-    let mut torn = batch(&[(None, "a")]).to_vec();
+}
+
+/// A Produce of one batch for this partition of `name`; from version 13 it names no topic that is.
+fn produce_of(name: &str, index: i32, acks: i16, records: Bytes) -> ProduceRequest {
+    let partition_data = vec![PartitionProduceData { index, records: Some(records.into()) }];
+    let topic = TopicProduceData { name: name.into(), partition_data, ..Default::default() };
+    ProduceRequest { acks, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() }
+}
+
+#[test]
+fn every_error_of_produce_is_counted_once() {
+    let stage = Stage::start(2, &[]);
+    let mut kafka = stage.kafka("answers");
+    kafka.create_topic("seen", 1, &[]);
+    let good = batch(&[(None, "a")]);
+    let mut torn = good.to_vec();
     *torn.last_mut().expect("a batch") ^= 1;
-    assert_eq!(kafka.put("seen", 0, torn.into()).error_code, ErrorCode::CorruptMessage.code());
-    assert_eq!(errors("Produce", "CORRUPT_MESSAGE"), 1.0);
+    let of = |name, index, acks| produce_of(name, index, acks, good.clone());
+    let transactional = ProduceRequest { transactional_id: Some("t".into()), ..of("seen", 0, -1) };
+    kafka.create_topic("__consumer_offsets", 1, &[]);
+    for (request, version, error) in [
+        (of("seen", 7, -1), 9, ErrorCode::UnknownTopicOrPartition),
+        (of("seen", 0, -1), 13, ErrorCode::UnknownTopicId),
+        (of("seen", 0, 5), 9, ErrorCode::InvalidRequiredAcks),
+        (of("__consumer_offsets", 0, -1), 9, ErrorCode::InvalidTopicException),
+        (transactional, 9, ErrorCode::InvalidTxnState),
+        (produce_of("seen", 0, -1, torn.clone().into()), 9, ErrorCode::CorruptMessage),
+    ] {
+        let told: ProduceResponse = kafka.ask(&request, version);
+        assert_eq!(told.responses[0].partition_responses[0].error_code, error.code(), "{error}");
+        assert_eq!(stage.errors("Produce", error.kafka_name()), 1.0, "{error}");
+    }
+    // No answer is wanted: the connection ends instead, and by then it is counted.
+    let unasked = produce_of("seen", 0, 0, torn.into());
+    kafka.try_ask::<_, ProduceResponse>(&unasked, 9).expect_err("no answer");
+    assert_eq!(stage.errors("Produce", ErrorCode::CorruptMessage.kafka_name()), 2.0);
+}
+
+#[test]
+fn every_error_of_fetch_is_counted_once() {
+    let stage = Stage::start(2, &[]);
+    let mut kafka = stage.kafka("answers");
+    kafka.create_topic("seen", 1, &[]);
+    let of = |partition, fetch_offset| {
+        let partition = FetchPartition {
+            partition,
+            fetch_offset,
+            current_leader_epoch: -1,
+            partition_max_bytes: 1 << 20,
+            ..Default::default()
+        };
+        let topics = vec![FetchTopic {
+            topic: "seen".into(),
+            partitions: vec![partition],
+            ..Default::default()
+        }];
+        FetchRequest { max_wait_ms: 10_000, min_bytes: 1, topics, ..Default::default() }
+    };
+    for (request, version, error) in [
+        (of(7, 0), 12, ErrorCode::UnknownTopicOrPartition),
+        (of(0, 0), 13, ErrorCode::UnknownTopicId),
+        (of(0, 99), 12, ErrorCode::OffsetOutOfRange),
+    ] {
+        let told: FetchResponse = kafka.ask(&request, version);
+        assert_eq!(told.responses[0].partitions[0].error_code, error.code(), "{error}");
+        assert_eq!(stage.errors("Fetch", error.kafka_name()), 1.0, "{error}");
+    }
+    let error = ErrorCode::FetchSessionIdNotFound;
+    let request = FetchRequest { session_id: 77, session_epoch: 1, ..of(0, 0) };
+    let told: FetchResponse = kafka.ask(&request, 12);
+    assert_eq!(told.error_code, error.code());
+    assert_eq!(stage.errors("Fetch", error.kafka_name()), 1.0);
 }

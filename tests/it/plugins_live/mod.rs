@@ -179,6 +179,12 @@ impl Stage {
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
+    /// How often an error was in the answers of an API.
+    pub fn errors(&self, api: &str, error: &str) -> f64 {
+        let parts = [format!("api=\"{api}\""), format!("error=\"{error}\"")];
+        self.metric("logmill_request_errors_total", &parts.each_ref().map(String::as_str))
+    }
+
     /// Resident memory of the broker.
     pub fn rss_bytes(&self) -> u64 {
         let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.broker.pid()));
