@@ -9,6 +9,7 @@ use std::task::Waker;
 
 use crate::env::{IoError, OpenHow};
 use crate::log::names::{INDEX, LOG, SNAPSHOT, TIME_INDEX, file_path};
+use crate::log::owner::move_away;
 use crate::log::segment::Active;
 use crate::log::writer::Unfinished;
 use crate::log::{DiskError, Life, Log};
@@ -160,24 +161,8 @@ impl Log {
             }
         }
         if self.files.exists(&self.dir).await? {
-            self.move_away().await?;
+            move_away(&self.host.env, &self.place).await?;
         }
-        Ok(())
-    }
-
-    /// Renames the directory to `<topic>-<p>.<unique>-delete`, durably; that is removed later: by
-    /// a task of its own, or by the next start.
-    pub(super) async fn move_away(&self) -> Result<(), DiskError> {
-        let (high, low) = (self.host.env.random(), self.host.env.random());
-        let gone = self.place.delete_path(u128::from(high) << 64 | u128::from(low));
-        self.files.rename(&self.dir, &gone).await?;
-        self.files.sync_dir(&self.place.dir).await?;
-        let env = self.host.env.clone();
-        self.host.env.spawn(async move {
-            if let Err(error) = env.remove_dir_all(&gone).await {
-                tracing::warn!(%error, "{gone} cannot be removed; the next start tries again");
-            }
-        });
         Ok(())
     }
 }

@@ -11,11 +11,12 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use crate::env::OpenHow;
-use crate::log::checkpoint::{decode_metadata, encode_metadata};
+use crate::log::checkpoint::encode_metadata;
 use crate::log::disk::Files;
 use crate::log::names::{
     DELETED, EPOCHS, INDEX, LOG, LogPlace, METADATA, SNAPSHOT, TIME_INDEX, file_path, parse,
 };
+use crate::log::owner::owner_of;
 use crate::log::producers::Producers;
 use crate::log::scan::{Check, Scanner, Walked};
 use crate::log::segment::{Active, Closed};
@@ -90,16 +91,16 @@ pub async fn load(
 
 /// Refuses a directory of another topic; repairs a missing or torn `partition.metadata`.
 async fn check_owner(files: &Files, place: &LogPlace, dir: &str) -> Result<(), LogError> {
-    let path = format!("{dir}/{METADATA}");
-    let content = files.read_whole(&path).await?;
-    let text = content.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
-    match text.and_then(decode_metadata) {
+    match owner_of(files, dir).await? {
         Some(found) if found == place.topic_id => Ok(()),
         Some(found) => {
             let expected = place.topic_id;
             Err(LogError::ForeignTopic { path: dir.to_owned(), found, expected })
         }
-        None => Ok(files.replace(&path, encode_metadata(place.topic_id).into_bytes()).await?),
+        None => {
+            let text = encode_metadata(place.topic_id).into_bytes();
+            Ok(files.replace(&format!("{dir}/{METADATA}"), text).await?)
+        }
     }
 }
 

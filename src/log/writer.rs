@@ -10,8 +10,9 @@ use std::task::Waker;
 use crate::base::Bytes;
 use crate::env::{File, IoError, OpenHow};
 use crate::log::append::Ack;
-use crate::log::checkpoint::{decode_metadata, encode_metadata};
+use crate::log::checkpoint::encode_metadata;
 use crate::log::names::{EPOCHS, LOG, METADATA, file_path};
+use crate::log::owner::{move_away, owner_of};
 use crate::log::segment::Active;
 use crate::log::{DiskError, Life, Log, LogEvent, State, add};
 use crate::model::Offset;
@@ -214,15 +215,13 @@ impl Log {
     ///
     /// A directory that may be this partition's own is never touched.
     async fn clear_place(&self) -> Result<(), DiskError> {
-        let content = self.files.read_whole(&format!("{}/{METADATA}", self.dir)).await?;
-        let text = content.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
-        let owner = text.and_then(decode_metadata);
+        let owner = owner_of(&self.files, &self.dir).await?;
         let names = self.files.names(&self.dir).await?;
         let has_data = names.iter().any(|name| name.ends_with(LOG));
         if owner == Some(self.place.topic_id) || (owner.is_none() && has_data) {
             return Err(DiskError::new("create directory", &self.dir, IoError::AlreadyExists));
         }
-        self.move_away().await
+        move_away(&self.host.env, &self.place).await
     }
 
     async fn active_file(&self, path: &str) -> Result<File, DiskError> {

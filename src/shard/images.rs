@@ -10,8 +10,8 @@ use std::sync::Arc;
 use crate::cluster::{Image, TopicImage};
 use crate::config::TopicSettings;
 use crate::group::Changed;
-use crate::log::{Log, LogError, LogPlace, Start};
-use crate::model::{NodeId, PartitionIndex, TopicPartition};
+use crate::log::{DiskError, Log, LogError, LogPlace, Start, evict};
+use crate::model::{NodeId, PartitionIndex, TopicId, TopicPartition};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::groups::OFFSETS_TOPIC;
@@ -136,12 +136,7 @@ impl Core {
         let name = TopicPartition { topic: topic.name.clone(), partition: index };
         let settings = self.settings_of(topic, image);
         let epoch = topic.partitions[index as usize].leader_epoch;
-        let place = LogPlace {
-            dir: self.identity.data_dir.to_string(),
-            topic: topic.name.to_string(),
-            topic_id: topic.id,
-            partition: index,
-        };
+        let place = self.place_of(topic.id, &name);
         let start = match opened {
             Opened::New => Start::New,
             Opened::AfterStop => Start::Clean,
@@ -164,6 +159,24 @@ impl Core {
         Partition::new(topic.id, name, epoch, topic.configs.clone(), settings, log)
     }
 
+    fn place_of(&self, topic_id: TopicId, name: &TopicPartition) -> LogPlace {
+        LogPlace {
+            dir: self.identity.data_dir.to_string(),
+            topic: name.topic.to_string(),
+            topic_id,
+            partition: name.partition,
+        }
+    }
+
+    /// Deletes the files of a partition, also those of one that is offline.
+    async fn delete_files(&self, partition: &Partition) -> Result<(), DiskError> {
+        if let Ok(log) = partition.log() {
+            return log.delete().await;
+        }
+        let (place, image) = (self.place_of(partition.topic_id, &partition.name), self.image());
+        evict(&self.env, &place, |owner| image.topic_by_id(owner).is_some()).await
+    }
+
     async fn drop_deleted(&self, gone: &[Arc<TopicImage>]) {
         let partitions = |topic: &Arc<TopicImage>| {
             let (id, count) = (topic.id, topic.partitions.len() as PartitionIndex);
@@ -175,8 +188,8 @@ impl Core {
             if *partition.name.topic == *OFFSETS_TOPIC {
                 self.groups.close_one(partition.index());
             }
-            let (Ok(log), name) = (partition.log(), &partition.name) else { continue };
-            if let Err(error) = log.delete().await {
+            if let Err(error) = self.delete_files(&partition).await {
+                let name = &partition.name;
                 tracing::error!(partition = %name, %error, "deleted topic left files behind");
             }
         }

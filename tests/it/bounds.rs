@@ -28,7 +28,7 @@ use logmill::wire::generated::produce_request::{
 };
 use logmill::wire::generated::produce_response::{PartitionProduceResponse, ProduceResponse};
 
-const TOPIC: &str = "flights";
+pub const TOPIC: &str = "flights";
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 /// What a broker gives a peer that makes no progress, and a little more.
@@ -69,11 +69,11 @@ impl Look {
     }
 }
 
-async fn connect(env: &Env) -> KafkaClient {
+pub async fn connect(env: &Env) -> KafkaClient {
     KafkaClient::connect(env, ADDRESS, "it").await.unwrap()
 }
 
-async fn create(env: &Env, configs: &[(&str, &str)]) {
+pub async fn create(env: &Env, configs: &[(&str, &str)]) {
     let configs = configs.iter().map(|(name, value)| CreatableTopicConfig {
         name: (*name).to_owned(),
         value: Some((*value).to_owned()),
@@ -92,7 +92,7 @@ async fn create(env: &Env, configs: &[(&str, &str)]) {
 }
 
 /// One batch of these keys and values.
-fn batch(codec: Codec, records: &[(Option<&str>, &[u8])]) -> Bytes {
+pub fn batch(codec: Codec, records: &[(Option<&str>, &[u8])]) -> Bytes {
     let mut builder = BatchBuilder::new(&BatchSpec { codec, ..BatchSpec::default() });
     for (at, (key, value)) in records.iter().enumerate() {
         let key = key.map(str::as_bytes);
@@ -101,7 +101,7 @@ fn batch(codec: Codec, records: &[(Option<&str>, &[u8])]) -> Bytes {
     builder.finish().unwrap()
 }
 
-fn produce_request(records: Bytes) -> ProduceRequest {
+pub fn produce_request(records: Bytes) -> ProduceRequest {
     let partition = PartitionProduceData { index: 0, records: Some(Records(vec![records])) };
     let topic = TopicProduceData {
         name: TOPIC.to_owned(),
@@ -111,7 +111,7 @@ fn produce_request(records: Bytes) -> ProduceRequest {
     ProduceRequest { acks: -1, timeout_ms: 5_000, topic_data: vec![topic], ..Default::default() }
 }
 
-async fn produce(client: &mut KafkaClient, records: Bytes) -> PartitionProduceResponse {
+pub async fn produce(client: &mut KafkaClient, records: Bytes) -> PartitionProduceResponse {
     let told: Result<ProduceResponse, ClientError> = client.ask(&produce_request(records), 9).await;
     told.unwrap().responses.remove(0).partition_responses.remove(0)
 }

@@ -20,6 +20,7 @@ mod plugin_host;
 mod plugins_live;
 mod process;
 mod readme;
+mod recreated;
 mod ring;
 mod shards;
 mod tidy;

@@ -1,0 +1,150 @@
+//! Topics that are deleted and created again under the same name, through crashes and damage.
+//!
+//! Owns: what lies on the simulated disk when a deletion stops half way, or meets a partition that
+//! is offline.
+//! Leaves to others: one log (`log`'s own tests), data of topics that stay (`broker_sim`).
+//! Start reading at: [`Life`].
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+
+use logmill::base::Bytes;
+use logmill::env::{Env, OpenHow};
+use logmill::model::ErrorCode;
+use logmill::record::Codec;
+use logmill::sim::{DATA_DIR, Death, Faults, SimBroker, World};
+use logmill::wire::generated::delete_topics_request::DeleteTopicsRequest;
+use logmill::wire::generated::delete_topics_response::DeleteTopicsResponse;
+
+use crate::bounds::{TOPIC, batch, connect, create, produce};
+
+const HANGS_MS: u64 = 60_000;
+
+/// A node of one shard, and what clients and the disk do to it.
+struct Life {
+    broker: SimBroker,
+}
+
+impl Life {
+    fn start() -> Self {
+        let mut life = Self { broker: SimBroker::new(World::new(1, Faults::NONE), &[]) };
+        life.boot();
+        life
+    }
+
+    fn boot(&mut self) {
+        self.broker.start(1);
+        self.broker.served(HANGS_MS).expect("it serves");
+    }
+
+    /// Runs a future to its end while the node lives.
+    fn run<T: 'static>(&mut self, env: &Env, work: impl Future<Output = T> + 'static) -> T {
+        let place = Rc::new(RefCell::new(None));
+        let told = place.clone();
+        env.spawn(async move { drop(told.replace(Some(work.await))) });
+        assert!(self.broker.run_until(HANGS_MS, || place.borrow().is_some()), "it hangs");
+        place.take().expect("just seen")
+    }
+
+    fn create(&mut self) {
+        let env = self.broker.clients();
+        self.run(&env.clone(), async move { create(&env, &[]).await });
+    }
+
+    fn delete(&mut self) {
+        let env = self.broker.clients();
+        let told: DeleteTopicsResponse = self.run(&env.clone(), async move {
+            let request = DeleteTopicsRequest {
+                topic_names: vec![TOPIC.to_owned()],
+                timeout_ms: 5_000,
+                ..Default::default()
+            };
+            connect(&env).await.ask(&request, 5).await.expect("an answer")
+        });
+        assert_eq!(told.responses[0].error_code, 0, "{told:?}");
+    }
+
+    /// One record with acks=all: error code and offset.
+    fn produce(&mut self) -> (i16, i64) {
+        let env = self.broker.clients();
+        self.run(&env.clone(), async move {
+            let records = batch(Codec::None, &[(None, b"a record")]);
+            let told = produce(&mut connect(&env).await, records).await;
+            (told.error_code, told.base_offset)
+        })
+    }
+
+    /// What the node's disk is made to do.
+    fn disk<T: 'static, F: Future<Output = T> + 'static>(
+        &mut self,
+        work: impl FnOnce(Env) -> F,
+    ) -> T {
+        let env = self.broker.cores().borrow()[0].env.clone();
+        self.run(&env.clone(), work(env))
+    }
+
+    fn has_directory(&mut self) -> bool {
+        self.disk(|env| async move { env.exists(&directory()).await.expect("a disk that works") })
+    }
+}
+
+fn directory() -> String {
+    format!("{DATA_DIR}/{TOPIC}-0")
+}
+
+/// A node that was killed when a deletion was committed and nothing was renamed, and lives again.
+fn deleted_and_killed() -> Life {
+    let mut life = Life::start();
+    life.create();
+    assert_eq!(life.produce(), (0, 0));
+    let aside = || format!("{DATA_DIR}/aside");
+    life.disk(|env| async move { env.rename(&directory(), &aside()).await.expect("a rename") });
+    life.delete();
+    life.disk(|env| async move { env.rename(&aside(), &directory()).await.expect("a rename") });
+    life.broker.die(Death::Crash);
+    life.boot();
+    assert!(life.has_directory(), "a stranger is left alone");
+    life
+}
+
+#[test]
+fn a_topic_whose_namesake_left_a_directory_serves_after_a_crash_and_after_a_stop() {
+    for ends_in_order in [false, true] {
+        let mut life = deleted_and_killed();
+        life.create();
+        if ends_in_order {
+            assert!(life.broker.stop(HANGS_MS).expect("it stops"), "every log is closed");
+        } else {
+            life.broker.die(Death::Crash);
+        }
+        life.boot();
+        assert_eq!(life.produce(), (0, 0), "in order: {ends_in_order}");
+        life.broker.die(Death::Crash);
+        life.boot();
+        assert_eq!(life.produce(), (0, 1), "the topic's own directory stays");
+    }
+}
+
+#[test]
+fn a_topic_whose_partition_is_offline_is_deleted_with_its_files() {
+    let mut life = Life::start();
+    life.create();
+    assert_eq!(life.produce(), (0, 0));
+    life.disk(|env| async move {
+        let path = format!("{}/{:020}.log", directory(), 0);
+        let file = env.open(&path, OpenHow::ReadWrite).await.expect("the segment");
+        let damage = vec![Bytes::from_static(&[0xff; 4])];
+        env.write_all_at(&file, 62, damage).await.expect("a write");
+    });
+    // The stop leaves a snapshot at the end, below which nothing is cut.
+    assert!(life.broker.stop(HANGS_MS).expect("it stops"));
+    life.broker.set_last_end(logmill::api::node::LastEnd::Crashed);
+    life.boot();
+    assert_eq!(life.produce().0, ErrorCode::KafkaStorageError.code());
+    life.delete();
+    assert!(!life.has_directory());
+    life.create();
+    life.broker.die(Death::Crash);
+    life.boot();
+    assert_eq!(life.produce(), (0, 0));
+}
