@@ -16,6 +16,7 @@ mod layering;
 mod log_files;
 mod members;
 mod operators;
+mod packed;
 mod plugin_host;
 mod plugins_live;
 mod process;

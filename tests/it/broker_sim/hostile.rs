@@ -14,10 +14,12 @@ use std::sync::atomic::Ordering;
 use logmill::base::{Bytes, Rng};
 use logmill::env::Env;
 use logmill::model::{Offset, TopicId};
-use logmill::observe::Metrics;
+use logmill::observe::MemoryMetrics;
 use logmill::record::{BatchBuilder, BatchSpec};
 use logmill::sim::{ADDRESS, ClientError, Faults, KafkaClient, SimBroker, World, each_seed};
-use logmill::wire::generated::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use logmill::wire::generated::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
 use logmill::wire::generated::create_topics_response::CreateTopicsResponse;
 use logmill::wire::generated::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use logmill::wire::generated::fetch_response::FetchResponse;
@@ -46,6 +48,8 @@ const ATTACKERS: u64 = 4;
 const BURST_MAX: usize = 12;
 /// One record of the honest client for so many hostile frames.
 const HONEST_EVERY: u64 = 40;
+/// What peers decide about is charged to one of these.
+const ACCOUNTS: [&str; 3] = ["receive", "unpack", "send"];
 const KEPT: &str = "kept";
 /// Requests that may wait: Fetch, JoinGroup, SyncGroup; and how long we wait with them.
 const WAITING_KEYS: [i16; 3] = [1, 11, 14];
@@ -86,8 +90,8 @@ struct Tally {
     origins: BTreeMap<Origin, u64>,
     streams: u64,
     kept: u64,
-    /// Most that large requests held at a time.
-    receive_bytes_peak: i64,
+    /// Most that each account held at a time.
+    bytes_peak: [i64; ACCOUNTS.len()],
     broken: Vec<String>,
 }
 
@@ -110,7 +114,9 @@ impl Tally {
         self.headless += other.headless;
         self.streams += other.streams;
         self.kept += other.kept;
-        self.receive_bytes_peak = self.receive_bytes_peak.max(other.receive_bytes_peak);
+        for (peak, other) in self.bytes_peak.iter_mut().zip(other.bytes_peak) {
+            *peak = (*peak).max(other);
+        }
     }
 }
 
@@ -124,8 +130,8 @@ struct Sent {
 struct Siege {
     env: Env,
     all: Arc<Vec<Served>>,
-    /// Of the node.
-    metrics: Arc<Metrics>,
+    /// Of the node, by [`ACCOUNTS`].
+    accounts: [MemoryMetrics; ACCOUNTS.len()],
     tally: RefCell<Tally>,
     goal: u64,
     target: Cell<TopicId>,
@@ -145,11 +151,12 @@ impl Siege {
 
     /// No account goes above its bound.
     fn look_at_memory(&self) {
-        let account = self.metrics.memory("receive");
-        let (used, bound) = (account.used_bytes.get(), account.bound_bytes.get());
-        let peak = &mut self.tally.borrow_mut().receive_bytes_peak;
-        *peak = (*peak).max(used);
-        assert!(used <= bound, "large requests hold {used} bytes, the bound is {bound}");
+        let peaks = &mut self.tally.borrow_mut().bytes_peak;
+        for ((name, account), peak) in ACCOUNTS.iter().zip(&self.accounts).zip(peaks) {
+            let (used, bound) = (account.used_bytes.get(), account.bound_bytes.get());
+            *peak = (*peak).max(used);
+            assert!(0 <= used && used <= bound, "{name} holds {used} bytes, the bound is {bound}");
+        }
     }
 
     fn fail_at(&self, sent: &Sent, what: &str) {
@@ -297,11 +304,21 @@ impl Honest {
         Ok(Self { client, kept: Default::default() })
     }
 
-    async fn create(&mut self, name: &str, num_partitions: i32) -> Result<TopicId, ClientError> {
+    async fn create(
+        &mut self,
+        name: &str,
+        num_partitions: i32,
+        policy: &str,
+    ) -> Result<TopicId, ClientError> {
+        let policy = CreatableTopicConfig {
+            name: "cleanup.policy".to_owned(),
+            value: Some(policy.to_owned()),
+        };
         let topic = CreatableTopic {
             name: name.to_owned(),
             num_partitions,
             replication_factor: 1,
+            configs: vec![policy],
             ..Default::default()
         };
         let request =
@@ -368,7 +385,6 @@ async fn stay_honest(siege: Rc<Siege>, place: Rc<Cell<Option<[Vec<String>; 2]>>>
     let mut honest = Honest::connect(&siege.env).await.expect("the node serves");
     let mut number = 0;
     while !siege.is_over() {
-        siege.look_at_memory();
         if siege.tally.borrow().frames() < number * HONEST_EVERY {
             siege.env.sleep_ms(1).await;
             continue;
@@ -395,10 +411,11 @@ fn one_world(seed: u64, all: &Arc<Vec<Served>>, goldens: &Arc<Vec<(usize, Golden
     let mut broker = SimBroker::new(World::new(seed, faults), &[]);
     broker.start(1 + (seed % 3) as u16);
     broker.served(HANGS_MS).expect("it starts");
+    let metrics = broker.cores().borrow()[0].metrics.clone();
     let siege = Rc::new(Siege {
         env: broker.clients(),
         all: all.clone(),
-        metrics: broker.cores().borrow()[0].metrics.clone(),
+        accounts: ACCOUNTS.map(|account| metrics.memory(account)),
         tally: RefCell::default(),
         goal: WORLD_FRAMES,
         target: Cell::new(TopicId::ZERO),
@@ -416,7 +433,10 @@ fn one_world(seed: u64, all: &Arc<Vec<Served>>, goldens: &Arc<Vec<(usize, Golden
     let kept = Rc::new(Cell::new(None));
     siege.env.spawn(stay_honest(siege.clone(), kept.clone()));
     let (flag, end) = (siege.clone(), 1_000 * HANGS_MS);
-    let over = broker.run_until(end, || flag.working.get() == 0);
+    let over = broker.run_until(end, || {
+        flag.look_at_memory();
+        flag.working.get() == 0
+    });
     let broken = siege.tally.borrow().broken.clone();
     assert!(broken.is_empty(), "{broken:#?}");
     assert!(over, "stuck at {} frames", siege.tally.borrow().frames());
@@ -454,7 +474,8 @@ struct Resources {
     connections: i64,
     /// As the acceptor counts them, per shard.
     loads: Vec<u32>,
-    receive_bytes: i64,
+    /// Of each account.
+    bytes: [i64; ACCOUNTS.len()],
     chunks: usize,
     tasks: usize,
 }
@@ -468,7 +489,7 @@ impl Resources {
         Self {
             loads: loads.collect(),
             connections: metrics.connections.open_connections.get(),
-            receive_bytes: metrics.memory("receive").used_bytes.get(),
+            bytes: ACCOUNTS.map(|account| metrics.memory(account).used_bytes.get()),
             chunks: cores.iter().map(|core| core.env.chunks_held()).sum(),
             tasks: cores.iter().map(|core| core.env.spawner().live()).sum(),
         }
@@ -490,8 +511,10 @@ fn prepare(broker: &mut SimBroker, siege: &Rc<Siege>) {
     let held = siege.clone();
     run_client(broker, &siege.env, async move {
         let mut honest = Honest::connect(&held.env).await.expect("the node serves");
-        honest.create(KEPT, 2).await.expect("an answer");
-        held.target.set(honest.create(TARGET, TARGET_PARTITIONS).await.expect("an answer"));
+        honest.create(KEPT, 2, "delete").await.expect("an answer");
+        // Compressed batches for it are unpacked.
+        let target = honest.create(TARGET, TARGET_PARTITIONS, "compact").await;
+        held.target.set(target.expect("an answer"));
         let coordinator_keys = vec!["group-0".to_owned()];
         let request = FindCoordinatorRequest { coordinator_keys, ..Default::default() };
         let _: FindCoordinatorResponse = honest.client.ask(&request, 4).await.expect("an answer");
@@ -530,8 +553,8 @@ fn report(all: &[Served], sum: &Tally) {
         let share = reached as f64 * 100.0 / frames as f64;
         println!("{name}: {reached} frames ({share:.1} %) reach its decoder, {fate:?}");
     }
-    let Tally { headless, streams, kept, receive_bytes_peak, origins, .. } = sum;
+    let Tally { headless, streams, kept, bytes_peak, origins, .. } = sum;
     println!("{frames} frames: {origins:?}; {headless} without a header of ours");
-    println!("{streams} broken streams; large requests held {receive_bytes_peak} bytes at most");
+    println!("{streams} broken streams; {ACCOUNTS:?} held {bytes_peak:?} bytes at most");
     println!("{kept} records of the honest client");
 }
