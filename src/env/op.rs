@@ -63,6 +63,15 @@ pub struct DirEntry {
 /// A closure for a worker thread; what it returns comes back as [`Memory::Any`].
 pub type Job = Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>;
 
+/// Which threads do a job: what others wait for must not stand behind what takes seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Work in proportion to bytes in memory: milliseconds.
+    Short,
+    /// Guests and the compilation of their code: seconds.
+    Long,
+}
+
 pub enum Op {
     Many(Many),
     Listen {
@@ -111,6 +120,7 @@ pub enum Op {
     Path(PathOp),
     Work {
         job: Job,
+        lane: Lane,
     },
     /// Drops the thing on a worker thread; nobody waits.
     Discard {

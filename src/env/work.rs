@@ -4,7 +4,7 @@
 //! closure at a later moment of its choice, on the one thread it has.
 use std::any::Any;
 
-use crate::env::op::{Memory, Op};
+use crate::env::op::{Lane, Memory, Op};
 use crate::env::{Env, IoError};
 
 type Outcome<T> = Result<T, Box<dyn Any + Send>>;
@@ -18,12 +18,20 @@ impl Env {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, IoError> {
+        self.work_in(Lane::Short, work).await
+    }
+
+    async fn work_in<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, IoError> {
         let job = Box::new(move || -> Box<dyn Any + Send> {
             let run = std::panic::AssertUnwindSafe(work);
             let outcome: Outcome<T> = std::panic::catch_unwind(run);
             Box::new(outcome)
         });
-        let done = self.submit(Op::Work { job }).await;
+        let done = self.submit(Op::Work { job, lane }).await;
         done.result?;
         let Memory::Any(outcome) = done.memory else { panic!("work has a result") };
         let outcome = outcome.downcast::<Outcome<T>>().expect("the type that went in");
@@ -33,6 +41,15 @@ impl Env {
     /// [`Env::try_work`] for code that runs only while the node does.
     pub async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         self.try_work(work).await.expect("workers stop after the shards")
+    }
+
+    /// As [`Env::work`], for what may take seconds: guests and the compilation of their code. It
+    /// waits behind its like only, and nothing short waits behind it.
+    pub async fn long_work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        self.work_in(Lane::Long, work).await.expect("workers stop after the shards")
     }
 
     /// Drops `thing` on a worker thread: freeing much memory takes milliseconds.

@@ -9,7 +9,7 @@ use io_uring::{opcode, squeue, types};
 
 use crate::base::Bytes;
 use crate::env::Fd;
-use crate::env::op::{Done, IoError, Job, Many, Memory, Op, PathOp};
+use crate::env::op::{Done, IoError, Job, Lane, Many, Memory, Op, PathOp};
 use crate::io::chunks::GROUP;
 use crate::io::features::{Feature, Features};
 use crate::io::{Settings, plain};
@@ -43,7 +43,7 @@ pub enum Start {
     Finished(Done),
     Queue(Held, squeue::Entry),
     /// For a worker thread, whose answer is the operation's.
-    Work(Job),
+    Work(Job, Lane),
     /// A removal, which may free gigabytes.
     Remove(PathOp),
     Discard(Box<dyn std::any::Any + Send>),
@@ -120,7 +120,7 @@ pub fn start(op: Op, settings: &Settings, features: Features) -> Start {
             return Start::Remove(op);
         }
         Op::Path(op) => return Start::Finished(plain::perform(&op)),
-        Op::Work { job } => return Start::Work(job),
+        Op::Work { job, lane } => return Start::Work(job, lane),
         Op::Discard { thing } => return Start::Discard(thing),
         Op::Many(Many::Mail) => unreachable!("mail has no entry of its own"),
     };

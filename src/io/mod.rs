@@ -47,7 +47,7 @@ pub struct Settings {
     pub inline_read_bytes_max: usize,
     /// Freed frame buffers that a shard keeps for the next frames.
     pub recycled_bytes_max: usize,
-    /// Threads for long computations, of the whole node.
+    /// Threads for short jobs, and as many for long ones, of the whole node.
     pub workers: usize,
     /// Optional ring features that may be used; those that the kernel lacks are left out.
     pub features: Features,
@@ -71,7 +71,10 @@ impl Default for Settings {
 /// What all shards of this process share below the seam.
 pub struct Node {
     pub(crate) office: Arc<Office>,
+    /// Short jobs, that clients wait for.
     pub(crate) workers: Workers,
+    /// Guests, and the compilation of their code: nothing short waits behind them.
+    pub(crate) long_workers: Workers,
     /// Removes files: must not wait behind a long computation.
     pub(crate) remover: Workers,
     pub(crate) settings: Settings,
@@ -89,9 +92,10 @@ impl Node {
         let office = Office::new(shards).map_err(RingError::from_io)?;
         let threads = |name, count| Workers::start(name, count).map_err(RingError::from_io);
         let workers = threads("logmill-work", settings.workers)?;
+        let long_workers = threads("logmill-long", settings.workers)?;
         let remover = threads("logmill-rm", 1)?;
         let started = std::time::Instant::now();
-        Ok(Arc::new(Self { office, workers, remover, settings, features, started }))
+        Ok(Arc::new(Self { office, workers, long_workers, remover, settings, features, started }))
     }
 
     /// Builds one shard. Call it on the thread that will run the shard, once per id.

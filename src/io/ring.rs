@@ -13,7 +13,7 @@ use std::time::Duration;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
 use crate::env::driver::{Driver, Wait};
-use crate::env::op::{Done, Instant, IoError, Letter, Memory, Op, PathOp, Token};
+use crate::env::op::{Done, Instant, IoError, Lane, Letter, Memory, Op, PathOp, Token};
 use crate::env::pool::Pool;
 use crate::env::seam::{Seam, Work};
 use crate::io::chunks::{ChunkRing, Chunks};
@@ -169,9 +169,13 @@ impl Uring {
             Start::Finished(done) => {
                 return seam.deliver(token, done, false);
             }
-            Start::Work(job) => {
+            Start::Work(job, lane) => {
                 let answer = move || (Ok(0), Some(job()));
-                return self.on_thread(&self.node.workers, token, answer);
+                let threads = match lane {
+                    Lane::Short => &self.node.workers,
+                    Lane::Long => &self.node.long_workers,
+                };
+                return self.on_thread(threads, token, answer);
             }
             Start::Remove(op) => {
                 return self.on_thread(&self.node.remover, token, move || (remove(&op), None));

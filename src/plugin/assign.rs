@@ -166,15 +166,27 @@ pub struct Assigned {
     pub used_ns: u64,
 }
 
-/// Asks the assignor; blocks for up to `budget_ns` of run time: only for workers.
-///
-/// One instance serves one run, and is dropped here.
+/// As [`run_timed_assignor`], for callers who want to know what a good answer took.
 pub fn run_assignor(
     live: &Live,
     settings: &Settings,
     input: Arc<AssignInput>,
     budget_ns: u64,
 ) -> Result<Assigned, CallError> {
+    let (owners, used_ns) = run_timed_assignor(live, settings, input, budget_ns);
+    Ok(Assigned { owners: owners?, used_ns })
+}
+
+/// Asks the assignor; blocks for up to `budget_ns` of run time: only for workers.
+///
+/// One instance serves one run, and is dropped here. Gives a member for each slot × copy, and the
+/// run time in the guest, whatever came of it.
+pub fn run_timed_assignor(
+    live: &Live,
+    settings: &Settings,
+    input: Arc<AssignInput>,
+    budget_ns: u64,
+) -> (Result<Vec<u32>, CallError>, u64) {
     let mut used_ns = 0;
     let answer = match &live.code {
         PluginCode::Native(Native::Assignor(assign)) => {
@@ -194,7 +206,7 @@ pub fn run_assignor(
     };
     let answer = answer.and_then(|owners| input.check(&owners).map(|()| owners));
     live.label.count(input.slot_count(), used_ns, answer.as_ref().err());
-    answer.map(|owners| Assigned { owners, used_ns })
+    (answer, used_ns)
 }
 
 pub(super) fn refused(message: &str) -> CallError {

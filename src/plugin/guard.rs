@@ -4,10 +4,10 @@
 //! assignors and policies, whose instances live for one run only.
 //! Leaves to others: when a breaker opens (`breaker`), instances of partitioners (`slot`).
 //! Invariant: what one version did says nothing about another: each has a guard of its own.
-//! Start reading at: [`Guard::enter`], then [`RunGuards::of`].
+//! Start reading at: [`Guard::enter`], then [`RunGuards::enter`].
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -29,7 +29,6 @@ pub struct Guard {
     /// Whose breaker the gauge counts as open.
     counted_open: RefCell<Option<Arc<Label>>>,
     last_failure: RefCell<String>,
-    failed_total: Cell<u64>,
 }
 
 impl Guard {
@@ -40,7 +39,6 @@ impl Guard {
             breaker: RefCell::default(),
             counted_open: RefCell::default(),
             last_failure: RefCell::default(),
-            failed_total: Cell::new(0),
         })
     }
 
@@ -48,10 +46,7 @@ impl Guard {
     pub fn enter(self: &Rc<Self>) -> Result<Passage, CallError> {
         match self.breaker.borrow_mut().ask(self.now_ms()) {
             Gate::Refuse { wait_ms } => Err(CallError::BreakerOpen { wait_ms }),
-            gate => {
-                let (guard, since) = (self.clone(), self.env.now());
-                Ok(Passage { guard, is_probe: gate == Gate::Probe, since })
-            }
+            gate => Ok(Passage { guard: self.clone(), is_probe: gate == Gate::Probe }),
         }
     }
 
@@ -63,7 +58,6 @@ impl Guard {
             self.count_open(label);
             return;
         };
-        self.failed_total.set(self.failed_total.get() + 1);
         self.last_failure.replace(error.to_string());
         let jitter_ms = self.env.random() % JITTER_MS;
         let opened = self.breaker.borrow_mut().failed(self.now_ms(), ran_ms, jitter_ms);
@@ -79,10 +73,6 @@ impl Guard {
         let ms = self.breaker.borrow().open_for_ms(self.now_ms())?;
         let failure = self.last_failure.borrow();
         Some(format!("breaker: probe in {} s ({failure})", ms.div_ceil(1_000)))
-    }
-
-    pub fn failed_total(&self) -> u64 {
-        self.failed_total.get()
     }
 
     fn count_open(&self, label: &Arc<Label>) {
@@ -118,18 +108,11 @@ impl Drop for Guard {
 pub struct Passage {
     guard: Rc<Guard>,
     is_probe: bool,
-    since: Instant,
 }
 
 impl Passage {
-    /// The call is over; for calls whose time is all the plugin's.
-    pub fn end(self, label: &Arc<Label>, error: Option<&CallError>) {
-        let ran_ms = self.guard.env.now().0.saturating_sub(self.since.0) / 1_000_000;
-        self.end_after(label, ran_ms, error);
-    }
-
     /// The call is over after `ran_ms` in the plugin.
-    pub fn end_after(mut self, label: &Arc<Label>, ran_ms: u64, error: Option<&CallError>) {
+    pub fn end(mut self, label: &Arc<Label>, ran_ms: u64, error: Option<&CallError>) {
         self.is_probe = false;
         self.guard.outcome(label, ran_ms, error);
     }
@@ -144,39 +127,95 @@ impl Drop for Passage {
     }
 }
 
+/// A run of an assignor or a policy that was let through. Dropped without an end, as [`Passage`].
+pub struct RunPassage {
+    passage: Passage,
+    account: Rc<RunAccount>,
+    since: Instant,
+}
+
+impl RunPassage {
+    /// The run is over. `spent_ns`: run time in the guest.
+    ///
+    /// The breaker leaves out the whole run, in which a policy also waits for the log: failures add
+    /// up by the time between runs.
+    pub fn end(self, label: &Arc<Label>, spent_ns: u64, error: Option<&CallError>) {
+        let account = &self.account;
+        let failed = u64::from(error.is_some_and(CallError::is_failure));
+        account.runs_total.set(account.runs_total.get() + 1);
+        account.failed_total.set(account.failed_total.get() + failed);
+        account.spent_ns.set(account.spent_ns.get() + spent_ns);
+        let now = self.passage.guard.env.now();
+        self.passage.end(label, now.0.saturating_sub(self.since.0) / 1_000_000, error);
+    }
+}
+
+/// What the runs of one version came to.
+#[derive(Default)]
+struct RunAccount {
+    runs_total: Cell<u64>,
+    failed_total: Cell<u64>,
+    spent_ns: Cell<u64>,
+}
+
 /// The guards of one shard's assignors and compaction policies, by binding.
 pub struct RunGuards {
     env: Env,
+    bound: RefCell<BTreeSet<BindingKey>>,
     by_binding: RefCell<BTreeMap<BindingKey, Guarded>>,
 }
 
+/// One version for one binding. It holds no code: nothing of a run stays in memory.
 struct Guarded {
-    live: Live,
+    generation: u64,
+    label: Arc<Label>,
     guard: Rc<Guard>,
-    runs_total: u64,
+    account: Rc<RunAccount>,
+}
+
+impl Guarded {
+    fn new(env: &Env, target: &Arc<str>, live: &Live) -> Self {
+        let (guard, account) = (Guard::new(env, target), Rc::default());
+        Self { generation: live.generation, label: live.label.clone(), guard, account }
+    }
+
+    fn is_of(&self, live: &Live) -> bool {
+        self.generation == live.generation && self.label.digest == live.label.digest
+    }
+
+    fn enter(&self) -> Result<RunPassage, CallError> {
+        let (passage, account) = (self.guard.enter()?, self.account.clone());
+        Ok(RunPassage { since: passage.guard.env.now(), passage, account })
+    }
 }
 
 impl RunGuards {
     pub fn new(env: &Env) -> Self {
-        Self { env: env.clone(), by_binding: RefCell::default() }
+        let (bound, by_binding) = Default::default();
+        Self { env: env.clone(), bound, by_binding }
     }
 
-    /// The guard of one more run of `live` for that binding; another version starts with a new
-    /// one.
-    pub fn of(&self, key: &BindingKey, live: &Live) -> Rc<Guard> {
-        let mut all = self.by_binding.borrow_mut();
-        if all.get(key).is_none_or(|known| !known.live.is_same(live)) {
-            let (live, guard) = (live.clone(), Guard::new(&self.env, &key.target));
-            all.insert(key.clone(), Guarded { live, guard, runs_total: 0 });
+    /// Lets one more run of `live` for that binding through; another version starts with a new
+    /// guard.
+    ///
+    /// A binding that went while the code was loaded is not remembered by its last run.
+    pub fn enter(&self, key: &BindingKey, live: &Live) -> Result<RunPassage, CallError> {
+        let make = || Guarded::new(&self.env, &key.target, live);
+        if !self.bound.borrow().contains(key) {
+            return make().enter();
         }
-        let guarded = all.get_mut(key).expect("just made");
-        guarded.runs_total += 1;
-        guarded.guard.clone()
+        let mut all = self.by_binding.borrow_mut();
+        let guarded = all.entry(key.clone()).or_insert_with(make);
+        if !guarded.is_of(live) {
+            *guarded = make();
+        }
+        guarded.enter()
     }
 
     /// Forgets bindings that are gone.
-    pub fn retain(&self, is_bound: impl Fn(&BindingKey) -> bool) {
-        self.by_binding.borrow_mut().retain(|key, _| is_bound(key));
+    pub fn follow(&self, bound: BTreeSet<BindingKey>) {
+        self.by_binding.borrow_mut().retain(|key, _| bound.contains(key));
+        self.bound.replace(bound);
     }
 
     /// All bindings that had a run here.
@@ -184,14 +223,15 @@ impl RunGuards {
         let all = self.by_binding.borrow();
         let state = |(key, guarded): (&BindingKey, &Guarded)| SlotState {
             key: key.clone(),
-            version: Some(guarded.live.label.version.clone()),
-            generation: guarded.live.generation,
+            version: Some(guarded.label.version.clone()),
+            digest: Some(guarded.label.digest),
+            generation: guarded.generation,
             state: guarded.guard.trouble().unwrap_or_else(|| "live".into()),
             has_instance: false,
             waiting: 0,
-            calls_total: guarded.runs_total,
-            failed_total: guarded.guard.failed_total(),
-            spent_ns: 0,
+            calls_total: guarded.account.runs_total.get(),
+            failed_total: guarded.account.failed_total.get(),
+            spent_ns: guarded.account.spent_ns.get(),
             throttled_ns: 0,
         };
         all.iter().map(state).collect()

@@ -34,12 +34,13 @@ mod world;
 
 pub use assign::{
     ASSIGN_BUDGET_NS, AssignInput, AssignMember, AssignTopic, Assigned, run_assignor,
+    run_timed_assignor,
 };
 pub use cache::Compiler;
 pub use code::{Compiled, Label, Live, Native, NativePartitioner, PluginCode, Settings, settings};
 pub use early::early_main;
 pub use error::{CallError, Fault};
-pub use guard::{Passage, RunGuards};
+pub use guard::{RunGuards, RunPassage};
 pub use guest::{Guest, INIT_BUDGET_NS};
 pub use host::{DRY_RUN_NEEDS, Host, HostError, Installed, LoadError, Look, dry_run};
 pub use inspect::{COMPONENT_BYTES_MAX, Digest, InstallError, PluginInfo, PluginKind, inspect};

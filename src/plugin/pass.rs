@@ -21,6 +21,7 @@ pub struct PluginPolicy {
     /// `None` while a worker has it, and after a failure.
     run: Option<PolicyRun>,
     failure: Option<CallError>,
+    spent_ns: u64,
 }
 
 impl PluginPolicy {
@@ -33,18 +34,24 @@ impl PluginPolicy {
     ) -> Result<Self, CallError> {
         let label = live.label.clone();
         let open = move || PolicyRun::open(live, &settings, Arc::new(pass));
-        let run = env.work(open).await?;
+        let run = env.long_work(open).await?;
         let scope = match run.scope() {
             Scope::Nothing => LogScope::Nothing,
             Scope::Dirty => LogScope::Dirty,
             Scope::All => LogScope::All,
         };
-        Ok(Self { env: env.clone(), label, scope, run: Some(run), failure: None })
+        let (env, spent_ns) = (env.clone(), run.spent_ns());
+        Ok(Self { env, label, scope, run: Some(run), failure: None, spent_ns })
     }
 
     /// The version that decides, for the report.
     pub fn label(&self) -> &Arc<Label> {
         &self.label
+    }
+
+    /// Run time of all calls in the guest so far.
+    pub fn spent_ns(&self) -> u64 {
+        self.spent_ns
     }
 
     /// Why the pass ended early, when the plugin is to blame.
@@ -63,11 +70,12 @@ impl PluginPolicy {
         };
         let job = move || {
             let answer = call(&mut run);
+            let spent_ns = run.spent_ns();
             // A failed instance is dropped here, on the worker.
-            (answer.is_ok().then_some(run), answer)
+            (answer.is_ok().then_some(run), answer, spent_ns)
         };
-        let (run, answer) = self.env.work(job).await;
-        self.run = run;
+        let (run, answer, spent_ns) = self.env.long_work(job).await;
+        (self.run, self.spent_ns) = (run, spent_ns);
         answer.map_err(|error| {
             let message = failed(error.to_string());
             self.failure = Some(error);

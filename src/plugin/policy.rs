@@ -52,11 +52,23 @@ enum Runner {
     Native(Box<dyn NativePolicy>),
 }
 
+impl Runner {
+    /// Run time of the last call in the guest.
+    fn used_ns(&self) -> u64 {
+        match self {
+            Self::Native(_) => 0,
+            Self::Wasm { guest, .. } => guest.used_ns(),
+        }
+    }
+}
+
 /// One pass in progress. `Send`: it travels between the jobs of a pass; each call blocks.
 pub struct PolicyRun {
     live: Live,
     runner: Runner,
     scope: Scope,
+    /// Run time of all calls.
+    spent_ns: u64,
 }
 
 const _: fn() = || {
@@ -81,12 +93,18 @@ impl PolicyRun {
         };
         live.label.count(0, 0, opened.as_ref().err());
         let (scope, runner) = opened?;
-        Ok(Self { live, runner, scope })
+        let spent_ns = runner.used_ns();
+        Ok(Self { live, runner, scope, spent_ns })
     }
 
     /// What the first round must show.
     pub fn scope(&self) -> Scope {
         self.scope
+    }
+
+    /// Run time of all calls in the guest so far.
+    pub fn spent_ns(&self) -> u64 {
+        self.spent_ns
     }
 
     /// Shows one batch. `false`: memory is full, the round ends before this batch.
@@ -153,11 +171,9 @@ impl PolicyRun {
         View::parts(records, columns)
     }
 
-    fn count(&self, records: usize, error: Option<&CallError>) {
-        let used_ns = match &self.runner {
-            Runner::Native(_) => 0,
-            Runner::Wasm { guest, .. } => guest.used_ns(),
-        };
+    fn count(&mut self, records: usize, error: Option<&CallError>) {
+        let used_ns = self.runner.used_ns();
+        self.spent_ns += used_ns;
         self.live.label.count(records, used_ns, error);
     }
 }

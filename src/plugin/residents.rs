@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crate::env::{Env, Instant};
 use crate::plugin::code::{Label, Live, Settings};
 use crate::plugin::error::CallError;
+use crate::plugin::inspect::Digest;
 use crate::plugin::instance::Batch;
 use crate::plugin::slot::Slot;
 use crate::plugin::ticker;
@@ -69,6 +70,8 @@ pub struct Decision {
 pub struct SlotState {
     pub key: BindingKey,
     pub version: Option<Arc<str>>,
+    pub digest: Option<Digest>,
+    /// Of the activation; 0 for a pinned version, which no activation changes.
     pub generation: u64,
     /// `live`, `unready: …`, `breaker: …`.
     pub state: String,

@@ -115,7 +115,7 @@ impl Slot {
         // What an older version did says nothing about the one in force.
         if is_current {
             self.count_failed(error);
-            passage.end_after(&label, used_ns / 1_000_000, error);
+            passage.end(&label, used_ns / 1_000_000, error);
         }
         answer.map(|targets| Decision { targets, generation, label })
     }
@@ -154,7 +154,7 @@ impl Slot {
         let (slot, settings) = (self.clone(), self.key.settings.clone());
         let serial = self.serial.get();
         self.env.spawn(async move {
-            let made = slot.env.work(move || Instance::make(&live, &settings)).await;
+            let made = slot.env.long_work(move || Instance::make(&live, &settings)).await;
             slot.is_making.set(false);
             if serial == slot.serial.get() && slot.instance.borrow().is_none() {
                 slot.made(made);
@@ -189,7 +189,7 @@ impl Slot {
     pub async fn prepare(self: &Rc<Self>, live: Live) -> Result<(), CallError> {
         let (ours, settings) = (live.clone(), self.key.settings.clone());
         let serial = self.serial.get();
-        let made = self.env.work(move || Instance::make(&ours, &settings)).await?;
+        let made = self.env.long_work(move || Instance::make(&ours, &settings)).await?;
         if serial != self.serial.get() {
             self.env.discard(made);
             return Err(CallError::NotReady("its binding changed meanwhile".into()));
@@ -298,6 +298,7 @@ impl Slot {
         SlotState {
             key: self.key.clone(),
             version: live.map(|live| live.label.version.clone()),
+            digest: live.map(|live| live.label.digest),
             generation: live.map_or(0, |live| live.generation),
             state,
             has_instance: self.is_in_use(),

@@ -34,13 +34,12 @@ impl Core {
         let passage = entered.map_err(|error| not_live(error.to_string()))?;
         let label = live.label.clone();
         let (settings, seen) = (plugin_settings(&binding.settings), Arc::new(shown(input)));
-        let work =
-            self.env.work(move || plugin::run_assignor(&live, &settings, seen, ASSIGN_BUDGET_NS));
-        let done = work.await;
-        passage.end(&label, done.as_ref().err());
+        let run = move || plugin::run_timed_assignor(&live, &settings, seen, ASSIGN_BUDGET_NS);
+        let (done, spent_ns) = self.env.long_work(run).await;
+        passage.end(&label, spent_ns, done.as_ref().err());
         match done {
-            Ok(assigned) => Ok(Answer {
-                owners: assigned.owners,
+            Ok(owners) => Ok(Answer {
+                owners,
                 version: wanted.version.as_str().into(),
                 digest: wanted.digest.as_str().into(),
             }),

@@ -10,7 +10,7 @@ use crate::config::CompactionBinding;
 use crate::log::{CompactionJob, CompactionPolicy, CompactionReport, PassMode, PassRange};
 use crate::model::{PartitionIndex, TopicId};
 use crate::observe::CompactionOutcome;
-use crate::plugin::{PassInfo, Passage, PluginPolicy};
+use crate::plugin::{PassInfo, PluginPolicy, RunPassage};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::partition::Partition;
@@ -78,7 +78,7 @@ async fn compact(core: &Rc<Core>, partition: &Rc<Partition>, order: &Compact) ->
             let decides: &mut dyn CompactionPolicy = &mut policy;
             let done = log.compact(&job, Some(decides)).await;
             if done.is_ok() || policy.failure().is_some() {
-                passage.end(&label, policy.failure());
+                passage.end(&label, policy.spent_ns(), policy.failure());
             }
             done.map(|report| (report, label.to_string()))
         }
@@ -96,7 +96,7 @@ async fn open(
     binding: &CompactionBinding,
     range: PassRange,
     now_ms: i64,
-) -> Result<(PluginPolicy, Passage), String> {
+) -> Result<(PluginPolicy, RunPassage), String> {
     let plugin = &binding.plugin;
     let failed = |why: String| format!("policy {plugin}: {why}");
     let wanted = wanted(&core.image(), core.config.plugin_enabled, plugin).map_err(failed)?;
@@ -117,7 +117,7 @@ async fn open(
     match PluginPolicy::open(&core.env, live, settings, pass).await {
         Ok(policy) => Ok((policy, passage)),
         Err(error) => {
-            passage.end(&label, Some(&error));
+            passage.end(&label, 0, Some(&error));
             Err(failed(error.to_string()))
         }
     }

@@ -49,7 +49,7 @@ pub async fn install(core: &Rc<Core>, order: PluginInstall) -> DeskAnswer {
     // Names first: a component that cannot be registered is not kept.
     let (named, of) = (name.clone(), version.clone());
     let size = bytes.len() as u64;
-    let installed = core.env.work(move || host.install(&named, &of, &bytes)).await;
+    let installed = core.env.long_work(move || host.install(&named, &of, &bytes)).await;
     let installed = installed.map_err(|error| DeskError::bad_request(error.to_string()))?;
     let kind = PluginKind::from_name(installed.info.kind.name());
     let kind = kind.ok_or_else(|| DeskError::internal("The component's kind has no name."))?;
@@ -93,7 +93,7 @@ async fn forget_unused(core: &Rc<Core>, digest: &str) {
         return;
     }
     let (Some(host), Ok(digest)) = (core.plugins.host(), digest.parse()) else { return };
-    if let Err(error) = core.env.work(move || host.remove(digest)).await {
+    if let Err(error) = core.env.long_work(move || host.remove(digest)).await {
         tracing::warn!(%error, "an unused component stays on disk");
     }
 }
@@ -170,7 +170,7 @@ async fn prepare(
             continue;
         }
         let (settings, live) = (plugin_settings(&pairs), live.clone());
-        let outcome = core.env.work(move || dry_run(&live, &settings)).await;
+        let outcome = core.env.long_work(move || dry_run(&live, &settings)).await;
         outcome.map_err(|error| failed(format!("{error} (bound to {})", bound.target)))?;
     }
     if plugin.kind == PluginKind::Partitioner {
@@ -422,7 +422,7 @@ async fn looks(core: &Rc<Core>, plugin: &PluginImage) -> Vec<Result<Look, String
         let digest = digest.parse().map_err(|_| "its digest is damaged".to_owned())?;
         host.look(digest).map_err(|error| error.to_string())
     };
-    core.env.work(move || digests.iter().map(look).collect()).await
+    core.env.long_work(move || digests.iter().map(look).collect()).await
 }
 
 fn known(

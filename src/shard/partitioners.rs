@@ -3,7 +3,8 @@
 //! Owns: the table of what a client sees when the plugin is not live, fails or says no; counting
 //! how often each client's choice differs.
 //! Leaves to others: calling guests (`plugin`), the order of batches (`append`).
-//! Invariant: a batch is decided by one generation; a retry of what is in the log already is not
+//! Invariant: a batch is decided by one generation, of the binding that is in force when the batch
+//! gets its offsets, and in that binding's mode; a retry of what is in the log already is not
 //! asked about again.
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,16 +12,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::cluster::PluginKind;
-use crate::config::{PartitionerBinding, PartitionerMode};
+use crate::config::PartitionerMode;
 use crate::model::{ErrorCode, PartitionIndex, TopicId};
 use crate::plugin::{Batch, CallError, Decision, NOBODY, Produced};
 use crate::record::{CheckedBatch, Records};
 use crate::shard::Core;
-use crate::shard::append::{AppendTold, RECORD_ERRORS_MAX, looks_inside, packs_keys};
+use crate::shard::append::{AppendTold, RECORD_ERRORS_MAX, looks_inside};
 use crate::shard::ask::{Ask, Work};
 use crate::shard::desk::ClientDisagreement;
 use crate::shard::partition::Partition;
-use crate::shard::unpack::{Unpacked, check_keys};
+use crate::shard::plugins::Bound;
+use crate::shard::unpack::{Unpacked, check_keys, check_plain, is_too_large, unreadable};
 
 /// Clients that are counted apart, per shard; all others count together.
 const CLIENTS_MAX: usize = 1_000;
@@ -73,27 +75,76 @@ impl Ask for LookAtVerdicts {
 impl Core {
     /// Looks at keys that are compressed and asks the topic's partitioner; `Err` is what the client
     /// is told instead of an append.
+    ///
+    /// While this waits, the topic's settings may change. Then those judge the batch that are in
+    /// force when it gets its offsets.
     pub async fn decide(
         self: &Rc<Self>,
         partition: &Partition,
         batch: &CheckedBatch,
         client_id: &Arc<str>,
     ) -> Result<(), AppendTold> {
-        let settings = partition.settings();
-        let known = || partition.log().is_ok_and(|log| log.is_duplicate(batch.header()));
-        if !looks_inside(&settings, batch) || known() {
+        if partition.log().is_ok_and(|log| log.is_duplicate(batch.header())) {
             return Ok(());
         }
-        let Unpacked { records, permit: _permit } = self.unpack(batch).await?;
-        if packs_keys(&settings, batch) {
-            check_keys(&records)?;
+        let settings = partition.settings();
+        if !looks_inside(&settings, batch) {
+            // It was checked as it came, and the topic may be compacted since.
+            return if settings.cleanup.compact { check_plain(batch, true) } else { Ok(()) };
         }
-        let Some(binding) = &settings.partitioner else { return Ok(()) };
-        let count = records.rows.len();
-        let asked = self.ask_partitioner(partition, binding, records, client_id).await;
-        let advise = binding.mode == PartitionerMode::Advise;
+        let unpacked = self.unpack(batch).await;
+        loop {
+            let asked = self.decider(partition);
+            let answer = match (&asked, &unpacked) {
+                (Some(asked), Ok(Unpacked { records, .. })) => {
+                    Some(self.ask_partitioner(partition, asked, records, client_id).await)
+                }
+                _ => None,
+            };
+            // From here on nothing waits. An answer counts while the one who gave it decides.
+            let now = self.decider(partition);
+            if now.as_ref().map(|now| &now.key) != asked.as_ref().map(|asked| &asked.key) {
+                continue;
+            }
+            if partition.settings().cleanup.compact {
+                check_keys(&unpacked.as_ref().map_err(unreadable)?.records)?;
+            }
+            return match (now, answer, &unpacked) {
+                (None, ..) => Ok(()),
+                (Some(bound), Some(answer), Ok(Unpacked { records, .. })) => {
+                    self.judge(partition, &bound, answer, records.rows.len(), client_id)
+                }
+                (Some(bound), _, Err(error))
+                    if is_too_large(error) && bound.mode == PartitionerMode::Advise =>
+                {
+                    self.count_fallback(&bound.plugin, PluginKind::Partitioner);
+                    Ok(())
+                }
+                (_, _, Err(error)) => Err(unreadable(error)),
+                (Some(_), None, Ok(_)) => unreachable!("who decides was asked"),
+            };
+        }
+    }
+
+    /// Who decides for this topic now.
+    fn decider(&self, partition: &Partition) -> Option<Bound> {
+        let settings = partition.settings();
+        let binding = settings.partitioner.as_ref()?;
+        Some(self.plugins.decider(&partition.name.topic, binding))
+    }
+
+    /// What follows from an answer, or from none, about a batch of `count` records.
+    fn judge(
+        &self,
+        partition: &Partition,
+        bound: &Bound,
+        answer: Result<Decision, CallError>,
+        count: usize,
+        client_id: &Arc<str>,
+    ) -> Result<(), AppendTold> {
+        let advise = bound.mode == PartitionerMode::Advise;
         let texts_max = if advise { 0 } else { RECORD_ERRORS_MAX };
-        let (disagreed, record_errors) = match asked {
+        let (disagreed, record_errors) = match answer {
             Ok(decision) => wrong_rows(&decision, partition.index(), texts_max),
             Err(CallError::Refused(fault)) if fault.rows.is_empty() => {
                 (count, refused_rows(0..count, &fault.message, texts_max))
@@ -103,8 +154,8 @@ impl Core {
                 (fault.rows.len(), refused_rows(rows, &fault.message, texts_max))
             }
             Err(error) => {
-                self.count_fallback(&binding.plugin, PluginKind::Partitioner);
-                return not_answered(partition, binding, &error);
+                self.count_fallback(&bound.plugin, PluginKind::Partitioner);
+                return not_answered(partition, bound, &error);
             }
         };
         let disagreed = disagreed as u64;
@@ -118,7 +169,7 @@ impl Core {
         let text = format!(
             "{disagreed} of {count} records do not belong in partition {} by partitioner {}",
             partition.index(),
-            binding.plugin
+            bound.plugin
         );
         Err(AppendTold { record_errors, ..AppendTold::failed(ErrorCode::InvalidRecord, text) })
     }
@@ -126,8 +177,8 @@ impl Core {
     async fn ask_partitioner(
         &self,
         partition: &Partition,
-        binding: &PartitionerBinding,
-        records: Records,
+        bound: &Bound,
+        records: &Arc<Records>,
         client_id: &Arc<str>,
     ) -> Result<Decision, CallError> {
         let produced = Produced {
@@ -141,18 +192,10 @@ impl Core {
             image.topic_by_id(partition.topic_id).map_or(0, |topic| topic.partitions.len() as u32)
         };
         let mut batch =
-            Batch { records: Arc::new(records), produced: Arc::new(produced), partitions: 0 };
+            Batch { records: records.clone(), produced: Arc::new(produced), partitions: 0 };
         loop {
             batch.partitions = partitions(self);
-            let key = self.plugins.key(&partition.name.topic, binding);
-            let answer = self.plugins.residents().partition(&key, &batch).await;
-            // Another binding may have come while this batch waited: then that one decides.
-            if matches!(answer, Err(CallError::NotReady(_)))
-                && key != self.plugins.key(&partition.name.topic, binding)
-            {
-                continue;
-            }
-            let decision = answer?;
+            let decision = self.plugins.residents().partition(&bound.key, &batch).await?;
             // The topic may have grown while the plugin thought: then it thinks again.
             if batch.partitions == partitions(self) {
                 return Ok(decision);
@@ -182,15 +225,11 @@ fn refused_rows(rows: impl Iterator<Item = usize>, message: &str, texts_max: usi
 
 /// The plugin is not live, or broke its promise: `advise` lets the batch pass, `verify` with
 /// failure policy `closed` asks the client to come again.
-fn not_answered(
-    partition: &Partition,
-    binding: &PartitionerBinding,
-    error: &CallError,
-) -> Result<(), AppendTold> {
-    if binding.mode == PartitionerMode::Advise {
+fn not_answered(partition: &Partition, bound: &Bound, error: &CallError) -> Result<(), AppendTold> {
+    if bound.mode == PartitionerMode::Advise {
         return Ok(());
     }
-    tracing::debug!(partition = %partition.name, plugin = %binding.plugin, %error, "not decided");
-    let text = format!("partitioner {} gave no answer: {error}", binding.plugin);
+    tracing::debug!(partition = %partition.name, plugin = %bound.plugin, %error, "not decided");
+    let text = format!("partitioner {} gave no answer: {error}", bound.plugin);
     Err(AppendTold::failed(ErrorCode::NotEnoughReplicas, text))
 }

@@ -13,11 +13,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::cluster::{Image, PluginImage, PluginKind, PluginVersion, Target};
-use crate::config::{GroupSettings, PartitionerBinding, PluginRef, PluginSettings, TopicSettings};
+use crate::config::{
+    GroupSettings, PartitionerBinding, PartitionerMode, PluginRef, PluginSettings, TopicSettings,
+};
 use crate::env::Env;
 use crate::plugin::{
-    BindingKey, CallError, Digest, Host, Limits, Live, Passage, RunGuards, Settings, ShardPlugins,
-    SlotState, settings,
+    BindingKey, CallError, Digest, Host, Limits, Live, RunGuards, RunPassage, Settings,
+    ShardPlugins, SlotState, settings,
 };
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
@@ -36,13 +38,28 @@ pub struct Plugins {
     /// What the last image binds, by topic.
     known: RefCell<BTreeMap<Arc<str>, Known>>,
     /// Which binding decides, by topic: what is known, or what was until that is ready.
-    deciding: RefCell<BTreeMap<Arc<str>, BindingKey>>,
+    deciding: RefCell<BTreeMap<Arc<str>, Bound>>,
+}
+
+/// A topic's partitioner: who is asked, and what becomes of the answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bound {
+    pub key: BindingKey,
+    pub plugin: PluginRef,
+    pub mode: PartitionerMode,
+}
+
+impl Bound {
+    fn new(topic: &Arc<str>, binding: &PartitionerBinding) -> Self {
+        let PartitionerBinding { plugin, mode, settings } = binding;
+        Self { key: key_of(topic, plugin, settings), plugin: plugin.clone(), mode: *mode }
+    }
 }
 
 /// The partitioner that an image binds to a topic.
 #[derive(Clone, Debug, PartialEq)]
 struct Known {
-    key: BindingKey,
+    bound: Bound,
     wanted: Result<Wanted, String>,
 }
 
@@ -72,7 +89,9 @@ pub fn wanted(image: &Image, enabled: bool, plugin: &PluginRef) -> Result<Wanted
         return Err("it is paused".to_owned());
     }
     let version = image.version_for(plugin).ok_or("no version of it is active")?;
-    Ok(Wanted::of(found, version, found.generation))
+    // No activation changes what a pin means.
+    let generation = if plugin.pinned.is_some() { 0 } else { found.generation };
+    Ok(Wanted::of(found, version, generation))
 }
 
 impl Core {
@@ -110,9 +129,9 @@ impl Plugins {
     }
 
     /// The binding that decides for a topic; while a changed one is made ready, the one before.
-    pub fn key(&self, topic: &Arc<str>, binding: &PartitionerBinding) -> BindingKey {
+    pub fn decider(&self, topic: &Arc<str>, binding: &PartitionerBinding) -> Bound {
         let deciding = self.deciding.borrow().get(topic).cloned();
-        deciding.unwrap_or_else(|| key_of(topic, &binding.plugin, &binding.settings))
+        deciding.unwrap_or_else(|| Bound::new(topic, binding))
     }
 
     pub fn host(&self) -> Option<Arc<Host>> {
@@ -133,15 +152,15 @@ impl Plugins {
         plugin: &PluginRef,
         pairs: &PluginSettings,
         live: &Live,
-    ) -> Result<Passage, CallError> {
-        self.runs.of(&key_of(target, plugin, pairs), live).enter()
+    ) -> Result<RunPassage, CallError> {
+        self.runs.enter(&key_of(target, plugin, pairs), live)
     }
 
     /// Loads a version on a worker.
     pub async fn load(&self, env: &Env, wanted: &Wanted) -> Result<Live, String> {
         let host = self.host.clone().ok_or("this broker runs without plugins")?;
         let wanted = wanted.clone();
-        let loaded = env.work(move || {
+        let loaded = env.long_work(move || {
             let digest: Digest = wanted.digest.parse().map_err(|_| "its digest is damaged")?;
             let live = host.live(&wanted.name, &wanted.version, digest, wanted.generation);
             live.map_err(|error| error.to_string())
@@ -156,13 +175,16 @@ impl Plugins {
         for plugin in image.plugins() {
             self.residents.commit(&plugin.name, plugin.generation);
         }
-        self.runs.retain(|key| runs.contains(key));
+        self.runs.follow(runs);
         let before = std::mem::replace(&mut *self.known.borrow_mut(), bound.clone());
         for (topic, known) in &before {
             match bound.get(topic) {
-                None => self.forget(topic, &known.key),
-                Some(now) if now.key != known.key && !self.is_deciding(topic, &known.key) => {
-                    self.residents.unbind(&known.key);
+                None => self.forget(topic, &known.bound.key),
+                Some(now)
+                    if now.bound.key != known.bound.key
+                        && !self.is_deciding(topic, &known.bound.key) =>
+                {
+                    self.residents.unbind(&known.bound.key);
                 }
                 Some(_) => {}
             }
@@ -172,50 +194,72 @@ impl Plugins {
                 self.bind(core, &topic, known);
             }
         }
+        self.leave_stopped(image, core.config.plugin_enabled);
+    }
+
+    /// What decides for a binding that changed, until the new one is ready, must still be allowed
+    /// to: a pause or a removal ends that at once.
+    fn leave_stopped(&self, image: &Image, enabled: bool) {
+        let is_stopped = |bound: &Bound| wanted(image, enabled, &bound.plugin).is_err();
+        let deciding = self.deciding.borrow();
+        let stopped = deciding.iter().filter(|(_, bound)| is_stopped(bound));
+        let topics: Vec<Arc<str>> = stopped.map(|(topic, _)| topic.clone()).collect();
+        drop(deciding);
+        for topic in topics {
+            let now = self.known.borrow().get(&topic).map(|known| known.bound.clone());
+            if let Some(now) = now {
+                self.hand_over(&topic, &now);
+            }
+        }
     }
 
     /// A topic without a partitioner.
     fn forget(&self, topic: &Arc<str>, key: &BindingKey) {
         self.residents.unbind(key);
         if let Some(deciding) = self.deciding.borrow_mut().remove(topic) {
-            self.residents.unbind(&deciding);
+            self.residents.unbind(&deciding.key);
         }
     }
 
     fn is_deciding(&self, topic: &Arc<str>, key: &BindingKey) -> bool {
-        self.deciding.borrow().get(topic) == Some(key)
+        self.deciding.borrow().get(topic).is_some_and(|bound| bound.key == *key)
     }
 
     /// From now on this binding decides, and the one before is forgotten.
-    fn hand_over(&self, topic: &Arc<str>, key: &BindingKey) {
-        let before = self.deciding.borrow_mut().insert(topic.clone(), key.clone());
-        if let Some(before) = before.filter(|before| before != key) {
-            self.residents.unbind(&before);
+    fn hand_over(&self, topic: &Arc<str>, bound: &Bound) {
+        let before = self.deciding.borrow_mut().insert(topic.clone(), bound.clone());
+        if let Some(before) = before.filter(|before| before.key != bound.key) {
+            self.residents.unbind(&before.key);
         }
     }
 
     fn bind(&self, core: &Rc<Core>, topic: &Arc<str>, known: Known) {
-        let wanted = match known.wanted.clone() {
+        let Known { bound, wanted } = &known;
+        let wanted = match wanted.clone() {
             Ok(wanted) => wanted,
             Err(why) => {
-                self.residents.bind(known.key.clone(), Err(why));
-                return self.hand_over(topic, &known.key);
+                self.residents.bind(bound.key.clone(), Err(why));
+                return self.hand_over(topic, bound);
             }
         };
         // After a commit the slot decides by this generation already; nothing else changed then.
-        if self.decides(&known.key, &wanted) {
-            return self.hand_over(topic, &known.key);
+        if self.decides(&bound.key, &wanted) {
+            return self.hand_over(topic, bound);
+        }
+        if self.is_deciding(topic, &bound.key) {
+            // Another mode waits for no code.
+            self.hand_over(topic, bound);
         }
         let before = self.deciding.borrow().get(topic).cloned();
-        let before = before.and_then(|key| self.residents.state(&key));
+        let before = before.and_then(|bound| self.residents.state(&bound.key));
         let is_guarded = before.as_ref().is_some_and(|state| state.version.is_some());
         // The one instance of a key makes way only when its successor is loaded.
-        if before.is_none_or(|state| state.key != known.key || !is_guarded) {
+        if before.is_none_or(|state| state.key != bound.key || !is_guarded) {
             let why = format!("{}@{} {BEING_LOADED}", wanted.name, wanted.version);
-            self.residents.bind(known.key.clone(), Err(why));
+            self.residents.bind(bound.key.clone(), Err(why));
         }
         if !is_guarded {
-            self.hand_over(topic, &known.key);
+            self.hand_over(topic, bound);
         }
         let (core, topic) = (core.clone(), topic.clone());
         core.env.clone().spawn(async move {
@@ -227,16 +271,17 @@ impl Plugins {
     /// for [`CHANGE_MS_MAX`] at the longest.
     async fn make_ready(&self, core: &Rc<Core>, topic: &Arc<str>, known: &Known, wanted: &Wanted) {
         // What is bound may have changed while the code was loaded.
+        let key = &known.bound.key;
         let is_wanted = || self.known.borrow().get(topic) == Some(known);
         let mut ready = std::pin::pin!(async {
             let live = self.load(&core.env, wanted).await;
             if is_wanted() {
-                self.residents.bind(known.key.clone(), live);
+                self.residents.bind(key.clone(), live);
                 let before = self.deciding.borrow().get(topic).cloned();
-                let before = before.filter(|before| *before != known.key);
-                let state = before.and_then(|before| self.residents.state(&before));
+                let before = before.filter(|before| before.key != *key);
+                let state = before.and_then(|before| self.residents.state(&before.key));
                 if state.is_some_and(|state| state.has_instance)
-                    && let Err(error) = self.residents.warm(&known.key).await
+                    && let Err(error) = self.residents.warm(key).await
                 {
                     let (plugin, version) = (&*wanted.name, wanted.version.as_str());
                     tracing::warn!(plugin, version, topic = &**topic, %error, "no instance yet");
@@ -246,7 +291,7 @@ impl Plugins {
         let end = core.env.now().plus_ms(CHANGE_MS_MAX);
         let in_time = core.env.until(end, ready.as_mut()).await.is_some();
         if is_wanted() {
-            self.hand_over(topic, &known.key);
+            self.hand_over(topic, &known.bound);
         }
         if !in_time {
             ready.await;
@@ -256,6 +301,7 @@ impl Plugins {
     fn decides(&self, key: &BindingKey, wanted: &Wanted) -> bool {
         self.residents.state(key).is_some_and(|state: SlotState| {
             state.generation == wanted.generation
+                && state.digest.is_some_and(|digest| digest.to_string() == wanted.digest)
                 && state.version.as_deref() == Some(wanted.version.as_str())
         })
     }
@@ -275,9 +321,9 @@ fn bound_by(core: &Core, image: &Image) -> (BTreeMap<Arc<str>, Known>, BTreeSet<
                     runs.insert(key_of(&topic.name, &policy.plugin, &policy.settings));
                 }
                 let Some(partitioner) = settings.partitioner else { continue };
-                let key = key_of(&topic.name, &partitioner.plugin, &partitioner.settings);
                 let wanted = wanted(image, enabled, &partitioner.plugin);
-                bound.insert(topic.name.clone(), Known { key, wanted });
+                let partitioner = Bound::new(&topic.name, &partitioner);
+                bound.insert(topic.name.clone(), Known { bound: partitioner, wanted });
             }
             Target::Group(group) => {
                 let Some(configs) = image.group_configs(group) else { continue };
@@ -318,5 +364,66 @@ impl Ask for Abandon {
     fn start(self, core: &Rc<Core>) -> Work<()> {
         core.plugins.residents.abandon(&self.0.name, self.0.generation);
         Box::pin(std::future::ready(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{Command, Entry, PluginSeed};
+    use crate::sim::{Faults, MachineId, World};
+
+    fn image_after(commands: Vec<Command>) -> Image {
+        let entry = |(at, command)| Entry { index: at as u64 + 1, term: 1, at_ms: 0, command };
+        let entries = commands.into_iter().enumerate().map(entry);
+        entries.fold(Image::empty(), |image, entry| image.apply(&entry).unwrap())
+    }
+
+    fn binding(plugin: &str, settings: &[(&str, &str)]) -> Bound {
+        let text = |text: &&str| (*text).to_owned();
+        let settings = settings.iter().map(|(name, value)| (text(name), text(value)));
+        let plugin = PluginRef { name: plugin.to_owned(), pinned: None };
+        let mode = PartitionerMode::Verify;
+        let settings = PluginSettings::from_iter(settings);
+        Bound::new(&"flights".into(), &PartitionerBinding { plugin, mode, settings })
+    }
+
+    /// It decided until the plugin of the changed binding is ready, which takes long.
+    #[test]
+    fn a_paused_plugin_stops_deciding_for_a_binding_that_changed() {
+        let (name, version) = ("before".to_owned(), "1".to_owned());
+        let seed = PluginSeed {
+            name: name.clone(),
+            version: version.clone(),
+            kind: PluginKind::Partitioner,
+            digest: "00".repeat(32),
+            wit: "0.1.0-dev".into(),
+            bytes: 1,
+            who: "test".into(),
+        };
+        let mut commands = vec![
+            Command::RegisterPluginVersion(seed),
+            Command::ActivatePlugin { name: name.clone(), version, generation: 1 },
+        ];
+        let active = image_after(commands.clone());
+        commands.push(Command::PausePlugin { name, paused: true });
+        let paused = image_after(commands);
+
+        let world = World::new(1, Faults::NONE);
+        let shards = world.boot(MachineId::FIRST, 1);
+        let plugins = Plugins::new(&shards[0].env(), None);
+        let (before, now) = (binding("before", &[]), binding("now", &[("a", "b")]));
+        let topic: Arc<str> = "flights".into();
+        plugins.hand_over(&topic, &before);
+        let wanted = Err("it is being loaded".to_owned());
+        plugins.known.borrow_mut().insert(topic.clone(), Known { bound: now.clone(), wanted });
+        let decides = |key: &Bound| plugins.is_deciding(&topic, &key.key);
+        plugins.leave_stopped(&active, true);
+        assert!(decides(&before));
+        plugins.leave_stopped(&paused, true);
+        assert!(decides(&now));
+        plugins.hand_over(&topic, &before);
+        plugins.leave_stopped(&active, false);
+        assert!(decides(&now), "plugins are switched off");
     }
 }

@@ -31,7 +31,7 @@ pub async fn try_bindings(core: &Rc<Core>, command: &Command) -> Result<(), Refu
         };
         let live = core.plugins.load(&core.env, &wanted).await.map_err(failed)?;
         let settings = plugin_settings(&pairs);
-        let tried = core.env.work(move || dry_run(&live, &settings)).await;
+        let tried = core.env.long_work(move || dry_run(&live, &settings)).await;
         tried.map_err(|error| failed(error.to_string()))?;
     }
     Ok(())

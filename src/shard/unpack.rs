@@ -4,6 +4,7 @@
 //! Leaves to others: codecs and the table over records (`record`), what a plugin says of them.
 //! Invariant: a batch is unpacked on a worker, after its memory has been charged.
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::model::ErrorCode;
 use crate::record::{CheckedBatch, Codec, CodecError, RecordError, Records, Walker};
@@ -21,29 +22,27 @@ const USUAL_BYTES: usize = 64 * 1024;
 
 /// The records of a batch, and what their memory is charged to while they are needed.
 pub struct Unpacked {
-    pub records: Records,
+    pub records: Arc<Records>,
     pub permit: Option<Permit>,
 }
 
 impl Core {
     /// The records of a batch; on a worker, and within the shard's budget, when compressed.
-    pub async fn unpack(self: &Rc<Self>, batch: &CheckedBatch) -> Result<Unpacked, AppendTold> {
-        let refused =
-            |error: RecordError| AppendTold::failed(ErrorCode::InvalidRecord, error.to_string());
+    ///
+    /// Errors: the batch is damaged, or too large for us: [`is_too_large`].
+    pub async fn unpack(self: &Rc<Self>, batch: &CheckedBatch) -> Result<Unpacked, RecordError> {
         if batch.header().codec() == Some(Codec::None) {
-            let records = Records::decode(batch.bytes(), BATCH_BYTES_MAX).map_err(refused)?;
+            let records = Arc::new(Records::decode(batch.bytes(), BATCH_BYTES_MAX)?);
             return Ok(Unpacked { records, permit: None });
         }
         let usual = batch.len_bytes().saturating_mul(USUAL_RATIO).saturating_add(USUAL_BYTES);
         let first = self.unpack_to(batch, usual.min(BATCH_BYTES_MAX)).await;
-        let unpacked =
-            match first {
-                Err(
-                    RecordError::Codec(CodecError::TooLarge { .. }) | RecordError::TooMany { .. },
-                ) if usual < BATCH_BYTES_MAX => self.unpack_to(batch, BATCH_BYTES_MAX).await,
-                first => first,
-            };
-        unpacked.map_err(refused)
+        match first {
+            Err(error) if is_too_large(&error) && usual < BATCH_BYTES_MAX => {
+                self.unpack_to(batch, BATCH_BYTES_MAX).await
+            }
+            first => first,
+        }
     }
 
     async fn unpack_to(
@@ -52,11 +51,23 @@ impl Core {
         bytes_max: usize,
     ) -> Result<Unpacked, RecordError> {
         // The records, and at most as much again for their table.
-        let permit = self.unpacking.take(2 * bytes_max).await;
+        let mut permit = self.unpacking.take(2 * bytes_max).await;
         let bytes = batch.bytes().clone();
         let records = self.env.work(move || Records::decode(&bytes, bytes_max)).await?;
-        Ok(Unpacked { records, permit: Some(permit) })
+        // A partitioner may take its time over them: others need what these did not.
+        permit.shrink(records.held_bytes());
+        Ok(Unpacked { records: Arc::new(records), permit: Some(permit) })
     }
+}
+
+/// Whether a batch that may be whole unpacks to more than we hold.
+pub fn is_too_large(error: &RecordError) -> bool {
+    matches!(error, RecordError::Codec(CodecError::TooLarge { .. }) | RecordError::TooMany { .. })
+}
+
+/// What the client is told about records that cannot be read.
+pub fn unreadable(error: &RecordError) -> AppendTold {
+    AppendTold::failed(ErrorCode::InvalidRecord, error.to_string())
 }
 
 /// Walks the records of an uncompressed batch: they fill it exactly, are numbered from 0 on, and

@@ -353,7 +353,7 @@ impl Core {
     fn attempt(&mut self, process: usize, shard: usize, op: Op, object: Option<Object>) -> Outcome {
         match (op, object) {
             (Op::Path(op), object) => Outcome::Last(self.path_op(process, op, object)),
-            (Op::Work { job }, _) => {
+            (Op::Work { job, .. }, _) => {
                 Outcome::Last(Done { result: Ok(0), memory: Memory::Any(job()) })
             }
             (Op::Discard { thing }, _) => {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use logmill::base::Bytes;
 use logmill::model::{Offset, ProducerEpoch, ProducerId};
-use logmill::record::{BatchBuilder, BatchSpec, Records as Decoded};
+use logmill::record::{BatchBuilder, BatchSpec, Codec, Records as Decoded};
 use logmill::wire::generated::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
@@ -287,6 +287,16 @@ pub fn batch_by(producer: Option<(i64, i16, i32)>, records: &[(Option<&str>, &st
         pushed.expect("a small record");
     }
     builder.finish().expect("at least one record")
+}
+
+/// A batch of one record whose value is long, gzipped.
+pub fn packed_batch(key: Option<&str>, value: &[u8]) -> Bytes {
+    let spec = BatchSpec { codec: Codec::Gzip, level: Some(1), ..BatchSpec::default() };
+    let mut builder = BatchBuilder::new(&spec);
+    let key = key.map(str::as_bytes);
+    let pushed = builder.push(Offset(0), now_ms(), key, Some(value), std::iter::empty());
+    pushed.expect("one record");
+    builder.finish().expect("one record")
 }
 
 fn now_ms() -> i64 {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use logmill::observe::Metrics;
 use logmill::plugin::{
-    Digest, Fault, Label, Limits, Live, Native, NativePartitioner, PluginCode, PluginKind,
-    ShardPlugins, View, settings,
+    CallError, Digest, Fault, Label, Limits, Live, Native, NativePartitioner, PluginCode,
+    PluginKind, RunGuards, ShardPlugins, View, settings,
 };
 use logmill::sim;
 
@@ -63,4 +63,34 @@ fn a_native_partitioner_is_bound_asked_and_replaced_in_every_world() {
         assert!(world.run(&mut shards, || done.borrow().len() == 3));
         assert_eq!(*seen.borrow(), [1, 1, 2]);
     });
+}
+
+/// Runs of assignors and policies, as `plugin ps` counts them.
+#[test]
+fn runs_are_counted_when_they_end_and_leave_no_code_behind() {
+    let metrics = Metrics::new();
+    let world = sim::World::new(1, sim::Faults::NONE);
+    let shards = world.boot(sim::MachineId::FIRST, 1);
+    let guards = RunGuards::new(&shards[0].env());
+    let (bound, gone) = (key_with(settings([("to", "1")])), key_with(settings([("to", "2")])));
+    guards.follow([bound.clone()].into());
+    let live = constant(&metrics, "1", 1);
+    let (label, failure) = (live.label.clone(), CallError::Trap("as asked".into()));
+    guards.enter(&bound, &live).expect("let through").end(&label, 7, None);
+    for _ in 0..3 {
+        guards.enter(&bound, &live).expect("let through").end(&label, 5, Some(&failure));
+    }
+    assert!(guards.enter(&bound, &live).is_err_and(|error| error.word() == "breaker_open"));
+    // It was loading when it was unbound.
+    guards.enter(&gone, &live).expect("let through").end(&label, 9, None);
+    let states = guards.states();
+    let [state] = &states[..] else { panic!("{states:?}") };
+    assert_eq!(state.key, bound);
+    assert_eq!((state.calls_total, state.failed_total, state.spent_ns), (4, 3, 22));
+    let PluginCode::Native(Native::Partitioner(code)) = &live.code else { panic!("native") };
+    let code = Arc::downgrade(code);
+    drop(live);
+    assert!(code.upgrade().is_none(), "the code outlives its runs");
+    guards.follow(Default::default());
+    assert!(guards.states().is_empty());
 }

@@ -97,6 +97,31 @@ fn an_assignor_that_loops_holds_its_group_three_times() {
     members.into_iter().for_each(Members::stop);
 }
 
+/// What an activation does not change goes on as it was: its instance, its breaker.
+#[test]
+fn an_activation_leaves_pinned_bindings_alone() {
+    let stage = Stage::start(1, &[]);
+    stage.live("bad@1", "hostile");
+    stage.install("bad@2", "identity");
+    let mut kafka = stage.kafka("setup");
+    for topic in ["pinned", "follows"] {
+        kafka.create_topic(topic, 1, &[]);
+    }
+    stage.bind("bad@1", &["--topic", "pinned"], &["mode=trap", "spare=dry-run"]);
+    stage.wait_binding("pinned", |state| state == "live");
+    for _ in 0..3 {
+        assert_eq!(kafka.put("pinned", 0, batch(&[(None, "x")])).error_code, 19);
+    }
+    assert_eq!(open_breakers(&stage), 1.0);
+    stage.cli(&["plugin", "activate", "bad@2"]);
+    // What comes later to this shard is done.
+    stage.bind("bad", &["--topic", "follows"], &[]);
+    wait_for("bad@2 decides", || {
+        (kafka.put("follows", 0, batch(&[(None, "x")])).error_code == 0).then_some(())
+    });
+    assert_eq!(open_breakers(&stage), 1.0);
+}
+
 #[test]
 fn a_policy_that_keeps_failing_is_left_alone_and_everything_is_kept() {
     let stage = Stage::start(1, &[]);

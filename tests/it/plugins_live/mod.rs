@@ -6,12 +6,14 @@
 //! Start reading at: [`Stage`].
 mod breakers;
 mod change;
+mod clogged;
 mod input;
 mod insist;
 mod mischief;
 mod restart;
 mod swap;
 mod verify;
+mod waiting;
 mod weights;
 
 use std::io::{Read, Write};
