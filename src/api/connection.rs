@@ -14,7 +14,7 @@ use std::task::Poll;
 use tracing::{debug, info};
 
 use crate::api::frames::{Frame, FrameReader};
-use crate::api::{Answer, Client, Close, dispatch};
+use crate::api::{Answer, Client, Close, PACE_BYTES, PACE_MS, dispatch};
 use crate::base::Bytes;
 use crate::env::local::Notify;
 use crate::env::net::Socket;
@@ -28,10 +28,6 @@ const PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How long answers go on after the peer's end of stream.
 const HALF_CLOSED_MS_MAX: u64 = 10_000;
-
-/// Bytes of an answer that are sent at once, and how long the other end may take for them.
-const SEND_BYTES: usize = 1024 * 1024;
-const SEND_MS_MAX: u64 = 60_000;
 
 struct Pending {
     answer: Answer,
@@ -197,13 +193,13 @@ async fn write_answers(core: Rc<Core>, socket: Socket, queue: Rc<Queue>) {
 /// Sends an answer piece by piece; false when the other end is gone or takes nothing any more.
 async fn send(core: &Core, socket: &Socket, mut rest: Vec<Bytes>) -> bool {
     while !rest.is_empty() {
-        let piece = take_front(&mut rest, SEND_BYTES);
-        let at = core.env.now().plus_ms(SEND_MS_MAX);
+        let piece = take_front(&mut rest, PACE_BYTES);
+        let at = core.env.now().plus_ms(PACE_MS);
         match core.env.until(at, core.env.send_all(socket, piece)).await {
             Some(Ok(())) => {}
             Some(Err(_)) => return false,
             None => {
-                info!(ms = SEND_MS_MAX, "connection closed: its end takes no answer");
+                info!(ms = PACE_MS, "connection closed: its end takes no answer");
                 return false;
             }
         }

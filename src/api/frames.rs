@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use bytes::{Buf, BytesMut};
 
+use crate::api::{PACE_BYTES, PACE_MS};
 use crate::base::Bytes;
 use crate::env::net::{Receiving, Socket};
 use crate::env::{Env, IoError};
@@ -17,9 +18,6 @@ use crate::shard::budget::{Budget, Permit};
 const HEADER_BYTES: usize = 4;
 /// Frames above this get a buffer of their own.
 const EXACT_ABOVE_BYTES: usize = 16 * 1024;
-/// Of a large frame, so much must come within that time.
-const STEP_BYTES: usize = 1024 * 1024;
-const STEP_MS_MAX: u64 = 60_000;
 /// Chunks without a large frame after which multishot is worth its cancel again.
 const SMALL_CHUNKS_MIN: u32 = 16;
 
@@ -132,13 +130,13 @@ impl FrameReader {
 
     /// The next part of a large frame: who holds a part of the budget has to make progress.
     async fn receive(&self, buf: Vec<u8>, frame_bytes: usize) -> Result<Vec<u8>, FrameError> {
-        let want = frame_bytes.min(buf.len().saturating_add(STEP_BYTES));
-        let at = self.env.now().plus_ms(STEP_MS_MAX);
+        let want = frame_bytes.min(buf.len().saturating_add(PACE_BYTES));
+        let at = self.env.now().plus_ms(PACE_MS);
         match self.env.until(at, self.env.receive_exact(&self.socket, buf, want)).await {
             Some(Ok(buf)) => Ok(buf),
             Some(Err(IoError::Truncated)) => Err(FrameError::Truncated),
             Some(Err(error)) => Err(FrameError::Io(error)),
-            None => Err(FrameError::Slow { bytes: STEP_BYTES, ms: STEP_MS_MAX }),
+            None => Err(FrameError::Slow { bytes: PACE_BYTES, ms: PACE_MS }),
         }
     }
 }

@@ -82,6 +82,10 @@ pub enum Close {
     Gone,
 }
 
+/// Who makes the broker hold memory moves so much within that time, or loses the connection.
+const PACE_BYTES: usize = 1024 * 1024;
+const PACE_MS: u64 = 60_000;
+
 /// A waiting request is charged with so many times its bytes.
 const PARKED_RATIO: usize = 4;
 

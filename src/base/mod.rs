@@ -8,6 +8,12 @@ pub mod waker;
 
 pub use bytes::Bytes;
 
+/// Whether a slice of `bytes` is better copied than kept: it would keep `whole_bytes` in memory,
+/// of which it is less than half.
+pub fn pins_much(bytes: usize, whole_bytes: usize) -> bool {
+    bytes * 2 < whole_bytes
+}
+
 /// CRC-32C (Castagnoli), as record batches and our own files carry it.
 pub fn crc32c(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use crate::base::Bytes;
+use crate::base::{Bytes, pins_much};
 use crate::env::{File, IoError, OpenHow};
 use crate::log::index::OffsetIndex;
 use crate::log::names::{INDEX, LOG, file_path};
@@ -70,7 +70,7 @@ pub(super) struct View {
 
 /// A part of what was read; a small one does not keep all of it in memory.
 fn part(chunk: &Bytes, range: std::ops::Range<usize>) -> Bytes {
-    if range.len() * 2 < chunk.len() {
+    if pins_much(range.len(), chunk.len()) {
         return Bytes::copy_from_slice(&chunk[range]);
     }
     chunk.slice(range)

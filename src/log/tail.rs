@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use crate::base::Bytes;
+use crate::base::{Bytes, pins_much};
 use crate::log::{FirstBatch, Found};
 use crate::model::Offset;
 use crate::record::{Header, StoredBatch};
@@ -101,7 +101,7 @@ impl Tail {
             return;
         }
         // A small batch must not pin a large frame.
-        let body = if bytes * 2 < frame_bytes {
+        let body = if pins_much(bytes, frame_bytes) {
             Bytes::copy_from_slice(&stored.body)
         } else {
             stored.body.clone()

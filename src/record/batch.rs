@@ -5,7 +5,7 @@
 //! Invariant: the body of a batch is never copied and never changed; the CRC was true when checked.
 //! Start reading at: [`CheckedBatch::parse`].
 //! Source: protocol notes on Produce, check order.
-use crate::base::{Bytes, crc32c};
+use crate::base::{Bytes, crc32c, pins_much};
 use crate::model::{ErrorCode, LeaderEpoch, Offset};
 use crate::record::header::{CRC_FROM, HEADER_BYTES, Header, MAGIC, PREFIX_BYTES};
 use crate::record::{Codec, TimestampType};
@@ -155,7 +155,7 @@ impl CheckedBatch {
 
     /// Copies a small batch out of a large frame, for one that stays longer than its request.
     pub fn out_of_frame(mut self) -> Self {
-        if self.bytes.len() * 2 < self.frame_bytes {
+        if pins_much(self.bytes.len(), self.frame_bytes) {
             self.bytes = Bytes::copy_from_slice(&self.bytes);
             self.frame_bytes = self.bytes.len();
         }

@@ -10,25 +10,18 @@ use std::rc::Rc;
 
 use logmill::base::Bytes;
 use logmill::env::Env;
-use logmill::model::{ErrorCode, Offset};
-use logmill::record::{BatchBuilder, BatchSpec, Codec, Header};
+use logmill::model::ErrorCode;
+use logmill::record::{Codec, Header};
 use logmill::shard::append::{Acks, Append, AppendBatch};
-use logmill::sim::{ADDRESS, ClientError, Faults, KafkaClient, SimBroker, World};
-use logmill::wire::Records;
-use logmill::wire::generated::create_topics_request::{
-    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
-};
-use logmill::wire::generated::create_topics_response::CreateTopicsResponse;
+use logmill::sim::{Faults, KafkaClient, SimBroker, World};
 use logmill::wire::generated::fetch_request::{
     FetchPartition, FetchRequest, FetchTopic, ForgottenTopic,
 };
 use logmill::wire::generated::fetch_response::{FetchResponse, PartitionData};
-use logmill::wire::generated::produce_request::{
-    PartitionProduceData, ProduceRequest, TopicProduceData,
-};
-use logmill::wire::generated::produce_response::{PartitionProduceResponse, ProduceResponse};
+use logmill::wire::generated::produce_response::ProduceResponse;
 
-pub const TOPIC: &str = "flights";
+use crate::harness::sim::{TOPIC, batch, connect, create, produce, produce_request};
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 /// What a broker gives a peer that makes no progress, and a little more.
@@ -67,53 +60,6 @@ impl Look {
     fn connections(&self) -> i64 {
         self.cores.borrow()[0].metrics.connections.open_connections.get()
     }
-}
-
-pub async fn connect(env: &Env) -> KafkaClient {
-    KafkaClient::connect(env, ADDRESS, "it").await.unwrap()
-}
-
-pub async fn create(env: &Env, configs: &[(&str, &str)]) {
-    let configs = configs.iter().map(|(name, value)| CreatableTopicConfig {
-        name: (*name).to_owned(),
-        value: Some((*value).to_owned()),
-    });
-    let topic = CreatableTopic {
-        name: TOPIC.to_owned(),
-        num_partitions: 1,
-        replication_factor: 1,
-        configs: configs.collect(),
-        ..Default::default()
-    };
-    let request =
-        CreateTopicsRequest { topics: vec![topic], timeout_ms: 5_000, ..Default::default() };
-    let told: CreateTopicsResponse = connect(env).await.ask(&request, 5).await.unwrap();
-    assert_eq!(told.topics[0].error_code, 0, "{told:?}");
-}
-
-/// One batch of these keys and values.
-pub fn batch(codec: Codec, records: &[(Option<&str>, &[u8])]) -> Bytes {
-    let mut builder = BatchBuilder::new(&BatchSpec { codec, ..BatchSpec::default() });
-    for (at, (key, value)) in records.iter().enumerate() {
-        let key = key.map(str::as_bytes);
-        builder.push(Offset(at as i64), 1, key, Some(value), []).unwrap();
-    }
-    builder.finish().unwrap()
-}
-
-pub fn produce_request(records: Bytes) -> ProduceRequest {
-    let partition = PartitionProduceData { index: 0, records: Some(Records(vec![records])) };
-    let topic = TopicProduceData {
-        name: TOPIC.to_owned(),
-        partition_data: vec![partition],
-        ..Default::default()
-    };
-    ProduceRequest { acks: -1, timeout_ms: 5_000, topic_data: vec![topic], ..Default::default() }
-}
-
-pub async fn produce(client: &mut KafkaClient, records: Bytes) -> PartitionProduceResponse {
-    let told: Result<ProduceResponse, ClientError> = client.ask(&produce_request(records), 9).await;
-    told.unwrap().responses.remove(0).partition_responses.remove(0)
 }
 
 fn fetch_request(bytes_max: usize, bytes_min: usize, partition_bytes_max: usize) -> FetchRequest {

@@ -17,7 +17,7 @@ use logmill::wire::generated::init_producer_id_request::InitProducerIdRequest;
 use logmill::wire::generated::init_producer_id_response::InitProducerIdResponse;
 use logmill::wire::generated::produce_response::ProduceResponse;
 
-use crate::bounds::{connect, create, produce_request};
+use crate::harness::sim::{connect, create, produce_request};
 
 const SEEDS: u64 = 20;
 const PRODUCERS: u64 = 3;

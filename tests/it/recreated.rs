@@ -16,7 +16,7 @@ use logmill::sim::{DATA_DIR, Death, Faults, SimBroker, World};
 use logmill::wire::generated::delete_topics_request::DeleteTopicsRequest;
 use logmill::wire::generated::delete_topics_response::DeleteTopicsResponse;
 
-use crate::bounds::{TOPIC, batch, connect, create, produce};
+use crate::harness::sim::{TOPIC, batch, connect, create, produce};
 
 const HANGS_MS: u64 = 60_000;
 

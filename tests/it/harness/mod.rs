@@ -13,6 +13,7 @@ pub mod dump;
 pub mod java;
 pub mod raw;
 pub mod script;
+pub mod sim;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

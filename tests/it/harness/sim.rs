@@ -1,0 +1,68 @@
+//! A simulated node's client in a few words: one topic of one partition, a batch, its answer.
+//!
+//! Owns: what tests of one simulated node say again and again.
+//! Leaves to others: the node and the client (`logmill::sim`), what is right (the tests).
+//! Start reading at: [`produce`].
+use logmill::base::Bytes;
+use logmill::env::Env;
+use logmill::model::Offset;
+use logmill::record::{BatchBuilder, BatchSpec, Codec};
+use logmill::sim::{ADDRESS, ClientError, KafkaClient};
+use logmill::wire::Records;
+use logmill::wire::generated::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
+use logmill::wire::generated::create_topics_response::CreateTopicsResponse;
+use logmill::wire::generated::produce_request::{
+    PartitionProduceData, ProduceRequest, TopicProduceData,
+};
+use logmill::wire::generated::produce_response::{PartitionProduceResponse, ProduceResponse};
+
+pub const TOPIC: &str = "flights";
+
+pub async fn connect(env: &Env) -> KafkaClient {
+    KafkaClient::connect(env, ADDRESS, "it").await.unwrap()
+}
+
+pub async fn create(env: &Env, configs: &[(&str, &str)]) {
+    let configs = configs.iter().map(|(name, value)| CreatableTopicConfig {
+        name: (*name).to_owned(),
+        value: Some((*value).to_owned()),
+    });
+    let topic = CreatableTopic {
+        name: TOPIC.to_owned(),
+        num_partitions: 1,
+        replication_factor: 1,
+        configs: configs.collect(),
+        ..Default::default()
+    };
+    let request =
+        CreateTopicsRequest { topics: vec![topic], timeout_ms: 5_000, ..Default::default() };
+    let told: CreateTopicsResponse = connect(env).await.ask(&request, 5).await.unwrap();
+    assert_eq!(told.topics[0].error_code, 0, "{told:?}");
+}
+
+/// One batch of these keys and values.
+pub fn batch(codec: Codec, records: &[(Option<&str>, &[u8])]) -> Bytes {
+    let mut builder = BatchBuilder::new(&BatchSpec { codec, ..BatchSpec::default() });
+    for (at, (key, value)) in records.iter().enumerate() {
+        let key = key.map(str::as_bytes);
+        builder.push(Offset(at as i64), 1, key, Some(value), []).unwrap();
+    }
+    builder.finish().unwrap()
+}
+
+pub fn produce_request(records: Bytes) -> ProduceRequest {
+    let partition = PartitionProduceData { index: 0, records: Some(Records(vec![records])) };
+    let topic = TopicProduceData {
+        name: TOPIC.to_owned(),
+        partition_data: vec![partition],
+        ..Default::default()
+    };
+    ProduceRequest { acks: -1, timeout_ms: 5_000, topic_data: vec![topic], ..Default::default() }
+}
+
+pub async fn produce(client: &mut KafkaClient, records: Bytes) -> PartitionProduceResponse {
+    let told: Result<ProduceResponse, ClientError> = client.ask(&produce_request(records), 9).await;
+    told.unwrap().responses.remove(0).partition_responses.remove(0)
+}
