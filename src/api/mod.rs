@@ -36,6 +36,8 @@ mod k20_delete_topics;
 mod k22_init_producer_id;
 mod k23_offset_for_leader_epoch;
 mod k32_describe_configs;
+mod k35_describe_log_dirs;
+mod k37_create_partitions;
 mod k44_incremental_alter_configs;
 mod k46_list_partition_reassignments;
 mod k60_describe_cluster;
@@ -265,12 +267,14 @@ pub async fn perform(request: Request) -> Result<Option<Vec<Bytes>>, Close> {
         15 => k15_describe_groups::handle(request).await,
         16 => k16_list_groups::handle(request).await,
         18 => k18_api_versions::handle(request).await,
-        19 | 20 | 44 if request.core.shard != first => route::to(first, request).await,
+        19 | 20 | 37 | 44 if request.core.shard != first => route::to(first, request).await,
         19 => k19_create_topics::handle(request).await,
         20 => k20_delete_topics::handle(request).await,
         22 => k22_init_producer_id::handle(request).await,
         23 => k23_offset_for_leader_epoch::handle(request).await,
         32 => k32_describe_configs::handle(request).await,
+        35 => k35_describe_log_dirs::handle(request).await,
+        37 => k37_create_partitions::handle(request).await,
         44 => k44_incremental_alter_configs::handle(request).await,
         46 => k46_list_partition_reassignments::handle(request).await,
         60 => k60_describe_cluster::handle(request).await,

@@ -36,6 +36,8 @@ pub const ADVERTISED: &[Advertised] = &[
     api(22, 0, 5),
     api(23, 2, 4),
     api(32, 1, 4),
+    api(35, 1, 5),
+    api(37, 0, 3),
     api(44, 0, 1),
     api(46, 0, 0),
     api(60, 0, 2),

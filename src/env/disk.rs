@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::base::{Bytes, advance_all};
 use crate::env::net::{Handle, SLICES_MAX};
 use crate::env::op::{Done, Memory, Op, PathOp};
-use crate::env::{DirEntry, Env, IoError, OpenHow};
+use crate::env::{DirEntry, Env, IoError, OpenHow, Space};
 
 /// An open file; costs one descriptor.
 #[derive(Clone)]
@@ -129,5 +129,12 @@ impl Env {
     pub async fn exists(&self, path: &str) -> Result<bool, IoError> {
         let done = self.path_op(PathOp::Exists { path: path.to_owned() }).await?;
         Ok(done.result? == 1)
+    }
+
+    /// Room of the file system that holds `path`.
+    pub async fn space(&self, path: &str) -> Result<Space, IoError> {
+        let done = self.path_op(PathOp::Space { path: path.to_owned() }).await?;
+        let Memory::Space(space) = done.memory else { panic!("the driver says how much room") };
+        Ok(space)
     }
 }

@@ -26,7 +26,7 @@ pub use disk::File;
 pub use exec::{Shard, Spawner, TaskId, yield_now};
 pub use mail::{Call, Inbox, Request};
 pub use net::{Accepting, Listener, Receiving, Socket, SocketHandle};
-pub use op::{Body, DirEntry, Done, Fd, Instant, IoError, OpenHow};
+pub use op::{Body, DirEntry, Done, Fd, Instant, IoError, OpenHow, Space};
 pub use outside::Outside;
 pub use pool::Chunk;
 

@@ -165,6 +165,18 @@ pub enum PathOp {
     Exists {
         path: String,
     },
+    /// How much the file system of that directory holds; comes back as [`Memory::Space`].
+    Space {
+        path: String,
+    },
+}
+
+/// Room of a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    pub total_bytes: u64,
+    /// What an ordinary user may still write.
+    pub usable_bytes: u64,
 }
 
 /// What a letter carries.
@@ -251,6 +263,7 @@ pub enum Memory {
     Chunk(Chunk),
     Letter(Box<Letter>),
     Entries(Vec<DirEntry>),
+    Space(Space),
     Peer(SocketAddr),
     Any(Box<dyn Any + Send>),
 }
@@ -280,6 +293,7 @@ impl std::fmt::Debug for Memory {
             Self::Chunk(_) => "Chunk",
             Self::Letter(_) => "Letter",
             Self::Entries(_) => "Entries",
+            Self::Space(_) => "Space",
             Self::Peer(_) => "Peer",
             Self::Any(_) => "Any",
         };

@@ -9,7 +9,7 @@ use std::os::fd::{FromRawFd as _, IntoRawFd as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use crate::env::op::{Done, IoError, Memory, PathOp};
-use crate::env::{DirEntry, Fd, OpenHow};
+use crate::env::{DirEntry, Fd, OpenHow, Space};
 
 /// An error number of the kernel, positive.
 pub fn from_errno(errno: i32) -> IoError {
@@ -157,6 +157,20 @@ fn list(path: &str) -> std::io::Result<Vec<DirEntry>> {
     Ok(entries)
 }
 
+fn space(path: &str) -> std::io::Result<Space> {
+    let path = std::ffi::CString::new(path)?;
+    let mut stat = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the path ends with a zero byte, and the kernel fills the whole structure or fails.
+    let stat = unsafe {
+        if libc::statvfs(path.as_ptr(), stat.as_mut_ptr()) != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        stat.assume_init()
+    };
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+    Ok(Space { total_bytes: bytes(stat.f_blocks), usable_bytes: bytes(stat.f_bavail) })
+}
+
 /// Performs an operation on names or sizes, here and now.
 pub fn perform(op: &PathOp) -> Done {
     let none = |result: std::io::Result<()>| result.map(|()| 0);
@@ -170,6 +184,10 @@ pub fn perform(op: &PathOp) -> Done {
         PathOp::CreateDirAll { path } => none(fs::create_dir_all(path)),
         PathOp::SyncDir { path } => none(File::open(path).and_then(|dir| dir.sync_all())),
         PathOp::Exists { path } => fs::exists(path).map(usize::from),
+        PathOp::Space { path } => match space(path) {
+            Ok(space) => return Done { result: Ok(0), memory: Memory::Space(space) },
+            Err(error) => Err(error),
+        },
         PathOp::ListDir { path } => match list(path) {
             Ok(entries) => return Done { result: Ok(0), memory: Memory::Entries(entries) },
             Err(error) => Err(error),

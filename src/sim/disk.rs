@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Bytes, Rng};
-use crate::env::IoError;
+use crate::env::{IoError, Space};
 use crate::sim::faults::{FaultCounts, Faults};
 use crate::sim::names::Names;
 
@@ -134,6 +134,15 @@ impl Disk {
     /// Makes an empty file's contents; names are made in `names`.
     pub fn create(&mut self, file: Ino) {
         self.files.insert(file, FileNode::default());
+    }
+
+    /// Room of the whole disk, which is one file system.
+    pub fn space(&self, path: &str) -> Result<Space, IoError> {
+        if !self.names.exists(path) {
+            return Err(IoError::NotFound);
+        }
+        let usable_bytes = self.bytes_max.saturating_sub(self.bytes);
+        Ok(Space { total_bytes: self.bytes_max, usable_bytes })
     }
 
     pub fn file_bytes(&self, file: Ino) -> u64 {

@@ -441,6 +441,10 @@ impl Core {
             PathOp::CreateDirAll { path } => none(disk.names.create_dir_all(&path)),
             PathOp::SyncDir { path } => disk.sync_dir(&path, &mut Luck { rng, faults, counts }),
             PathOp::Exists { path } => Ok(usize::from(disk.names.exists(&path))),
+            PathOp::Space { path } => match disk.space(&path) {
+                Ok(space) => return Done { result: Ok(0), memory: Memory::Space(space) },
+                Err(error) => Err(error),
+            },
             PathOp::ListDir { path } => match disk.names.list(&path) {
                 Ok(entries) => return Done { result: Ok(0), memory: Memory::Entries(entries) },
                 Err(error) => Err(error),

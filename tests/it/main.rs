@@ -10,6 +10,7 @@ mod crash;
 mod demo;
 mod goldens;
 mod groups;
+mod growth;
 mod harness;
 mod hostile;
 mod layering;

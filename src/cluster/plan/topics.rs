@@ -134,6 +134,13 @@ impl Planner<'_> {
             return Err(invalid(format!("Topic already has {before} partition(s).")));
         }
         check_request_size(more)?;
+        if self.internal_topic(name).is_some() {
+            // Unlike Kafka, which lets it happen: every group would look for its state elsewhere.
+            return Err(invalid(format!(
+                "The partitions of {name} cannot become more: groups belong to a partition by the \
+                 hash of their name."
+            )));
+        }
         let factor = topic.partitions.first().map_or(1, |first| first.replicas.len());
         let replicas = match assignments {
             None => self.chosen(more, factor, before),

@@ -14,6 +14,7 @@ keys! { KEYS:
     CLUSTER_METADATA_DIR = text("metadata.log.dir")
         .doc("Directory of the metadata log; it lies in the first of `log.dirs`.");
     CORDONED_DIRS = list("cordoned.log.dirs").default("").per_broker()
+        .refused("this version keeps its data in one directory, which new replicas need")
         .doc("Data directories that get no new replicas.");
     LOG_DIR_FAILURE_MS = long("log.dir.failure.timeout.ms").default("30000").at_least(1)
         .doc("How long a broker with a failed data directory stays.");

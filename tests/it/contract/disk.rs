@@ -96,3 +96,14 @@ fn truncation_cuts_and_grows_with_zeros() {
         assert!(got[..1_000] == pattern(5_000, 1)[..1_000] && got[1_000..] == [0; 500]);
     });
 }
+
+#[test]
+fn a_file_system_says_how_much_room_it_has() {
+    on_both(|env, dir| async move {
+        let before = env.space(&dir).await.unwrap();
+        assert!(0 < before.usable_bytes && before.usable_bytes <= before.total_bytes);
+        assert_eq!(env.space(&dir).await.unwrap().total_bytes, before.total_bytes);
+        let missing = env.space(&format!("{dir}/nowhere")).await;
+        assert_eq!(missing.err(), Some(IoError::NotFound));
+    });
+}
