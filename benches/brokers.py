@@ -5,6 +5,7 @@ Leaves to others: what is sent (`bench`), what is counted (`machine`).
 Both brokers run with their defaults, Apache Kafka with the JVM options of its own start script.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -78,13 +79,17 @@ def start(command, **more):
     return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *map(str, command)], **more)
 
 
+@functools.cache
 def executable():
-    """`benches/run` has built it; LOGMILL names another one."""
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    path = pathlib.Path(os.environ.get("LOGMILL", target / "release" / "logmill")).resolve()
+    """Builds it with optimisation; LOGMILL names another one, which is then taken as it is."""
+    if "LOGMILL" in os.environ:
+        path = pathlib.Path(os.environ["LOGMILL"])
+    else:
+        subprocess.run(["cargo", "build", "--release", "--bin", "logmill"], cwd=ROOT, check=True)
+        path = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release" / "logmill"
     if not path.exists():
-        raise Failed(f"{path} is missing: run `make bench`")
-    return path
+        raise Failed(f"{path} is missing")
+    return path.resolve()
 
 
 class Driver:

@@ -1,11 +1,13 @@
-"""The tables: medians with spread (min–max), ratios within a round, and README.md's block."""
+"""The tables: medians with spread (min–max), ratios within a round, and README.md's blocks."""
 
 import pathlib
 import statistics
 
 README = pathlib.Path(__file__).resolve().parent / "README.md"
-BEGIN = "<!-- figures: written by `benches/run --write` -->"
-END = "<!-- end of figures -->"
+
+
+def median(values):
+    return statistics.median(values)
 
 
 def digits(value):
@@ -116,19 +118,11 @@ def durable_line(took):
     )
 
 
-def stolen(samples):
-    total = sum(of(samples, "machine_s")) + sum(of(samples, "driver_s"))
-    return sum(of(samples, "steal_s")) / max(total, 0.01)
-
-
-def tables(bench, facts):
+def clients(bench):
     samples = bench.samples
     workers = sum(s.ring_worker_s for s in samples if s.side != "Kafka")
     own = sum(s.cpu_s for s in samples if s.side != "Kafka")
     parts = [
-        f"{facts['date']}, `{facts['command']}`, {bench.rounds} rounds, {facts['minutes']:.0f} min. "
-        f"{facts['machine']}. CPU in use before the start: {facts['busy']:.0%}; kept by the host: "
-        f"{stolen(samples):.1%} of what was used.",
         "**Produce**, as fast as the driver goes",
         produce_table(samples),
         durable_line(bench.durable_ms),
@@ -144,11 +138,12 @@ def tables(bench, facts):
     return "\n\n".join(parts)
 
 
-def write(text):
-    """Puts the tables between the markers and touches nothing else."""
-    whole = README.read_text()
-    before, begin, rest = whole.partition(BEGIN)
-    _old, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{README} lacks the markers {BEGIN!r} and {END!r}")
-    README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+def write(name, text):
+    """Puts the tables between the markers of this bench and touches nothing else."""
+    begin = f"<!-- {name}: written by `benches/run --write` -->"
+    end = f"<!-- end of {name} -->"
+    before, found, rest = README.read_text().partition(begin)
+    _old, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise SystemExit(f"{README} lacks the markers {begin!r} and {end!r}")
+    README.write_text(f"{before}{begin}\n{text}\n{end}{after}")
