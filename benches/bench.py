@@ -16,10 +16,12 @@ import time
 
 import brokers
 import clients
+import density
 import floor
 import machine
 import native
 import report
+import sweep
 import wire
 
 BUSY_SHARE_MAX = 0.10
@@ -27,6 +29,8 @@ BUSY_SHARE_MAX = 0.10
 BENCHES = {
     "clients": clients,
     "floor": floor,
+    "durable-sweep": sweep,
+    "density": density,
 }
 BY_DEFAULT = ["clients"]
 

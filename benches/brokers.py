@@ -18,6 +18,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.request
 
 import machine
 import wire
@@ -32,6 +33,7 @@ TOOL_WITHIN_S = 240
 COMMAND_WITHIN_S = 60
 PORT_TRIES_MAX = 100
 FIELD = "\x1f"
+CHECKPOINTS = re.compile(r"^logmill_\w*checkpoint\w*_total\b")
 TOPICS = "org.apache.kafka.tools.TopicCommand"
 PRODUCER_PERFORMANCE = "org.apache.kafka.tools.ProducerPerformance"
 STORAGE = "kafka.tools.StorageTool"
@@ -144,12 +146,13 @@ class Driver:
 
 
 class Broker:
-    """A broker on a folder of its own."""
+    """A broker on a folder of its own, if asked to in a memory cgroup."""
 
     name = ""
 
-    def __init__(self, folder, driver):
+    def __init__(self, folder, driver, group=None):
         self.driver = driver
+        self.group = group
         self.folder = folder
         self.data = folder / "data"
         self.port = free_port()
@@ -159,15 +162,20 @@ class Broker:
 
     def launch(self):
         """Starts it; returns the seconds until a record was acknowledged, and until then only."""
-        log = (self.folder / "broker.log").open("ab")
         begin = time.perf_counter()
-        self.process = start(self.command(), stdout=log, stderr=log, cwd=self.folder)
-        log.close()
+        self.spawn()
         try:
             wire.first_produce(self.port, "first", READY_WITHIN_S, self.is_alive)
         except (OSError, wire.Refused) as error:
             raise Failed(f"{self.name} did not start: {error}\n{self.last_words()}") from error
         return time.perf_counter() - begin
+
+    def spawn(self):
+        """Starts the process on whatever its folder holds, and waits for nothing."""
+        within = self.group.words() if self.group else []
+        with (self.folder / "broker.log").open("ab") as log:
+            command = [*within, *self.command()]
+            self.process = start(command, stdout=log, stderr=log, cwd=self.folder)
 
     def is_alive(self):
         return self.process.poll() is None
@@ -224,6 +232,11 @@ class Broker:
             self.process.kill()
             self.process.wait()
 
+    def kill(self):
+        """kill −9: what a crash of the process leaves behind."""
+        self.process.kill()
+        self.process.wait()
+
     def remove(self):
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -255,6 +268,13 @@ class Logmill(Broker):
         if run.returncode != 0:
             raise Failed(f"`logmill {' '.join(map(str, words))}` said: {run.stderr.strip()}")
         return json.loads(run.stdout)
+
+    def checkpoints(self):
+        """How many checkpoints its log has made; `None` when it counts none."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        counts = [line.split() for line in lines if CHECKPOINTS.match(line)]
+        return sum(float(words[1]) for words in counts) if counts else None
 
     def install_identity(self):
         component = ROOT / "plugins" / "components" / "identity.wasm"

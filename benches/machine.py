@@ -7,11 +7,18 @@ kernel's io_uring workers (`iou-wrk`, `iou-sqp`), which are threads of the proce
 import os
 import pathlib
 import platform
+import resource
 import subprocess
 import time
 
 TICKS = os.sysconf("SC_CLK_TCK")
 BARE_WRITE_BYTES = 16 * 1024
+SECTOR_BYTES = 512
+# Where version 1 and version 2 are mounted, and what the limit is called there.
+MEMORY_GROUPS = [
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+    ("/sys/fs/cgroup", "memory.max"),
+]
 
 
 def process_cpu_s(pid):
@@ -70,6 +77,55 @@ def durable_writes_ms(folder, count):
         os.close(file)
         path.unlink()
     return took
+
+
+def children_cpu_s():
+    """Of all children of ours that have ended and were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def device_written_bytes(folder):
+    """Bytes that the device below `folder` was told to write since the machine started."""
+    number = os.stat(folder).st_dev
+    for line in pathlib.Path("/proc/diskstats").read_text().splitlines():
+        fields = line.split()
+        if (int(fields[0]), int(fields[1])) == (os.major(number), os.minor(number)):
+            return int(fields[9]) * SECTOR_BYTES
+    raise RuntimeError(f"{folder} lies on no device that /proc/diskstats names")
+
+
+class MemoryGroup:
+    """A memory cgroup, version 1 or 2, that bounds the page cache of whoever is in it as well."""
+
+    def __init__(self, limit_bytes):
+        name = f"logmill-bench-{os.getpid()}"
+        for parent, limit in MEMORY_GROUPS:
+            self.folder = pathlib.Path(parent) / name
+            try:
+                self.folder.mkdir()
+            except OSError:
+                continue
+            try:
+                (self.folder / limit).write_text(str(limit_bytes))
+            except OSError:
+                self.folder.rmdir()
+                continue
+            return
+        places = " or ".join(parent for parent, _ in MEMORY_GROUPS)
+        raise RuntimeError(f"no memory cgroup can be made below {places}: be root")
+
+    def words(self):
+        """What stands before a command that is to run in it."""
+        return ["sh", "-c", 'echo $$ > "$0" && exec "$@"', self.folder / "cgroup.procs"]
+
+    def remove(self):
+        """When all who were in it have ended."""
+        self.folder.rmdir()
 
 
 def describe(folder):
