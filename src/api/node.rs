@@ -15,6 +15,7 @@ use crate::cluster::{BrokerEndpoint, Command, Draft, Image, Planner, new_id};
 use crate::env::{Env, IoError, Listener, Socket, SocketHandle};
 use crate::model::ShardId;
 use crate::shard::ask::{Ask, Work, serve_inbox};
+use crate::shard::cleaner;
 use crate::shard::controller::Controller;
 use crate::shard::images::Opened;
 use crate::shard::metadata_log::MetadataLog;
@@ -44,6 +45,9 @@ pub enum LastEnd {
 pub fn run_other(env: &Env, common: Common) -> Rc<Core> {
     let core = Core::new(env.clone(), common);
     env.spawn(serve_inbox(core.clone(), env.inbox()));
+    if core.cleaner_settings().enabled {
+        env.spawn(cleaner::run(core.clone()));
+    }
     if core.plugins.host().is_some() {
         env.spawn(evict_idle_plugins(core.clone()));
     }

@@ -8,6 +8,7 @@
 
 mod alter;
 mod broker;
+mod cleaner;
 mod describe;
 mod docs;
 mod file;
@@ -21,6 +22,7 @@ mod values;
 
 pub use alter::{AlterOp, OpKind, alter};
 pub use broker::{BrokerConfig, Endpoint, Listener};
+pub use cleaner::CleanerSettings;
 pub use describe::{
     Described, Source, SynonymValue, describe_broker, describe_cluster_default, describe_group,
     describe_topic,

@@ -19,10 +19,12 @@ use crate::log::{DiskError, Life, Log};
 use crate::model::Offset;
 use crate::record::{Header, RecordError};
 
+mod due;
 mod policy;
 mod rewrite;
 mod rule;
 
+pub use due::Cleanable;
 pub use policy::{BoxFuture, CompactionPolicy, PassBatch, PolicyError, Scope};
 
 use rule::NewestPerKey;
@@ -175,27 +177,6 @@ impl Drop for Claim<'_> {
 }
 
 impl Log {
-    /// What a pass may cover now: closed segments below the high watermark, without open
-    /// transactions, older than `min.compaction.lag.ms`.
-    pub fn compaction_range(&self, first_dirty: Offset, now_ms: i64) -> PassRange {
-        let ends = self.ends();
-        let readable = ends.last_stable_offset.min(ends.high_watermark);
-        let state = self.state.borrow();
-        let young = now_ms.saturating_sub(state.config.min_compaction_lag_ms);
-        let lag = state.config.min_compaction_lag_ms;
-        let mut end = ends.log_start;
-        for closed in state.closed.values() {
-            let is_young = closed.max_timestamp.is_some_and(|max| young < max.timestamp);
-            if readable < closed.end || (0 < lag && is_young) {
-                break;
-            }
-            end = closed.end;
-        }
-        let inside = ends.log_start <= first_dirty && first_dirty <= end;
-        let first_dirty = if inside { first_dirty } else { ends.log_start };
-        PassRange { first_offset: ends.log_start, first_dirty, end }
-    }
-
     /// Runs one pass: by Kafka's rule, or by `policy`.
     ///
     /// Do not drop the future before it ends: in the middle of a replacement that takes the log

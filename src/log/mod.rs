@@ -42,8 +42,8 @@ mod writer;
 
 pub use append::{Ack, Acks, AppendError, Appended};
 pub use compact::{
-    BoxFuture, CompactError, CompactionJob, CompactionPolicy, CompactionReport, PassBatch,
-    PassMode, PassRange, PolicyError, Scope,
+    BoxFuture, Cleanable, CompactError, CompactionJob, CompactionPolicy, CompactionReport,
+    PassBatch, PassMode, PassRange, PolicyError, Scope,
 };
 pub use config::LogConfig;
 pub use disk::DiskError;

@@ -5,7 +5,7 @@
 //! Invariant: batches tile the file; `base <= first batch`, `last offset < next segment's base`.
 //! Start reading at: [`Active::note`], [`Active::is_full_for`].
 //! Source: Kafka `LogSegment`, `RollParams`.
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::env::File;
@@ -162,6 +162,8 @@ pub struct Closed {
     pub end: Offset,
     pub bytes: u64,
     pub max_timestamp: Option<MaxTimestamp>,
+    /// Timestamp of its first batch; `None` until somebody needs it and reads it.
+    pub first_timestamp: Cell<Option<i64>>,
     /// Opened and loaded when somebody reads; dropped when colder than its neighbours.
     pub warm: RefCell<Option<Warm>>,
     /// The indexes, until they are on disk.
@@ -172,12 +174,14 @@ impl Closed {
     /// A segment whose indexes are on disk.
     pub fn new(base: Offset, end: Offset, bytes: u64, max_timestamp: Option<MaxTimestamp>) -> Self {
         let (warm, pinned) = (RefCell::default(), RefCell::default());
-        Self { base, end, bytes, max_timestamp, warm, pinned }
+        let first_timestamp = Cell::new(None);
+        Self { base, end, bytes, max_timestamp, first_timestamp, warm, pinned }
     }
 
     /// A segment that was just closed.
     pub fn pinned(active: &Active, end: Offset) -> Self {
         let closed = Self::new(active.base, end, active.bytes, active.max_timestamp);
+        closed.first_timestamp.set(active.first_timestamp);
         *closed.pinned.borrow_mut() = Some((active.index.clone(), active.time_index.clone()));
         closed
     }

@@ -78,6 +78,11 @@ struct OutcomeLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShardLabels {
+    shard: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AccountLabels {
     account: &'static str,
 }
@@ -166,9 +171,20 @@ pub struct CompactionMetrics {
     pub seconds: SecondsHistogram,
     pub read_bytes_total: Counter,
     pub dropped_records_total: Counter,
+    /// When the last pass ended, in seconds since 1970.
+    pub last_pass_seconds: Gauge,
+    dirty_ratio: Family<ShardLabels, Gauge<f64, AtomicU64>>,
+    set_back: Family<ShardLabels, Gauge>,
 }
 
 impl CompactionMetrics {
+    /// Notes what a shard saw of its compacted partitions: the highest dirty ratio of those that
+    /// may be compacted, and how many are left alone because their last pass failed.
+    pub fn note_look(&self, shard: u16, dirtiest: f64, set_back: i64) {
+        self.dirty_ratio.get_or_create(&ShardLabels { shard }).set(dirtiest);
+        self.set_back.get_or_create(&ShardLabels { shard }).set(set_back);
+    }
+
     pub fn count_pass(&self, outcome: CompactionOutcome) {
         self.passes_total.get_or_create(&OutcomeLabels { outcome: outcome.label() }).inc();
     }
@@ -262,6 +278,9 @@ impl Metrics {
                 seconds: SecondsHistogram::requests(),
                 read_bytes_total: Counter::default(),
                 dropped_records_total: Counter::default(),
+                last_pass_seconds: Gauge::default(),
+                dirty_ratio: Family::default(),
+                set_back: Family::default(),
             },
             group_rebalances_total: Counter::default(),
             plugins: PluginFamilies::default(),
@@ -316,6 +335,12 @@ impl Metrics {
         r.register("compaction_read_bytes", help, c.read_bytes_total.clone());
         let help = "Records that compaction dropped";
         r.register("compaction_dropped_records", help, c.dropped_records_total.clone());
+        let help = "Seconds since 1970 at the end of the last compaction pass";
+        r.register("compaction_last_pass_timestamp_seconds", help, c.last_pass_seconds.clone());
+        let help = "Highest share of dirty bytes among a shard's compacted partitions";
+        r.register("compaction_dirty_ratio", help, c.dirty_ratio.clone());
+        let help = "Partitions whose last compaction pass failed";
+        r.register("compaction_failed_partitions", help, c.set_back.clone());
     }
 
     fn register_plugins(&mut self) {

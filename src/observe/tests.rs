@@ -16,6 +16,7 @@ fn families() -> BTreeSet<String> {
     metrics.topic_verdicts("flights").checked_total.inc();
     metrics.memory("receive").used_bytes.inc();
     metrics.compaction.count_pass(CompactionOutcome::Done);
+    metrics.compaction.note_look(0, 0.5, 1);
     let text = metrics.render();
     let sample = |line: &&str| !line.starts_with('#');
     let name = |line: &str| line.split(['{', ' ']).next().unwrap_or("").to_owned();
@@ -27,7 +28,10 @@ fn the_names_are_api_and_change_only_on_purpose() {
     let names: Vec<String> = families().into_iter().collect();
     expect![[r#"
         logmill_build_info
+        logmill_compaction_dirty_ratio
         logmill_compaction_dropped_records_total
+        logmill_compaction_failed_partitions
+        logmill_compaction_last_pass_timestamp_seconds
         logmill_compaction_passes_total
         logmill_compaction_read_bytes_total
         logmill_compaction_seconds_bucket
@@ -73,8 +77,17 @@ fn the_names_are_api_and_change_only_on_purpose() {
 
 #[test]
 fn every_name_has_the_prefix_and_ends_in_its_unit() {
-    let units =
-        ["_total", "_seconds", "_bytes", "_info", "_connections", "_breakers", "_instances"];
+    let units = [
+        "_total",
+        "_seconds",
+        "_bytes",
+        "_info",
+        "_connections",
+        "_breakers",
+        "_instances",
+        "_ratio",
+        "_partitions",
+    ];
     let parts = ["_bucket", "_count", "_sum"];
     for name in families() {
         let bare = parts.iter().find_map(|part| name.strip_suffix(part)).unwrap_or(&name);

@@ -1,18 +1,23 @@
 //! One compaction pass over one partition, on its shard, with the policy that its topic names.
 //!
-//! Owns: rolling first, opening the policy's instance, where the next pass begins, metrics.
-//! Leaves to others: the pass (`log`), deciding (`plugin`), when (so far: when somebody asks).
-//! Invariant: any failure keeps everything.
+//! Owns: rolling first when somebody asks, opening the policy's instance, where the next pass
+//! begins, metrics.
+//! Leaves to others: the pass (`log`), deciding (`plugin`), when it runs by itself (`cleaner`).
+//! Invariant: one pass at a time per partition; any failure keeps everything.
+//! Start reading at: [`Compact`], [`run_by_itself`].
 use std::rc::Rc;
 
 use crate::cluster::PluginKind;
 use crate::config::CompactionBinding;
-use crate::log::{CompactionJob, CompactionPolicy, CompactionReport, PassMode, PassRange};
-use crate::model::{PartitionIndex, TopicId};
+use crate::log::{
+    CompactError, CompactionJob, CompactionPolicy, CompactionReport, DiskError, PassMode, PassRange,
+};
+use crate::model::{ErrorCode, PartitionIndex, ShardId, TopicId};
 use crate::observe::CompactionOutcome;
 use crate::plugin::{PassInfo, PluginPolicy, RunPassage};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
+use crate::shard::boundaries::NoteCleaned;
 use crate::shard::partition::Partition;
 use crate::shard::plugins::{plugin_settings, wanted};
 
@@ -29,6 +34,52 @@ pub struct Compact {
 /// What a pass did, and who decided: `name@version`, or nothing for Kafka's own rule.
 pub type Compacted = Result<(CompactionReport, String), String>;
 
+/// Why there was no pass.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("the partition is offline")]
+    Offline(ErrorCode),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error("{0}")]
+    Log(Rc<CompactError>),
+    #[error("{0}")]
+    Policy(String),
+}
+
+impl Failure {
+    /// The partition is on its way out: nothing is wrong with it.
+    pub fn is_end(&self) -> bool {
+        match self {
+            Self::Log(error) => matches!(&**error, CompactError::Closed | CompactError::Running),
+            Self::Offline(_) | Self::Disk(_) | Self::Policy(_) => false,
+        }
+    }
+
+    /// It will fail again until somebody looks after it.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Log(error) => matches!(&**error, CompactError::Corrupt { .. }),
+            Self::Offline(_) | Self::Disk(_) | Self::Policy(_) => false,
+        }
+    }
+}
+
+impl From<CompactError> for Failure {
+    fn from(error: CompactError) -> Self {
+        Self::Log(Rc::new(error))
+    }
+}
+
+/// How a pass is to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Order {
+    mode: PassMode,
+    approve: bool,
+    /// Close the active segment first, so that all that is there can be compacted.
+    roll: bool,
+}
+
 impl Ask for Compact {
     type Told = Compacted;
 
@@ -37,57 +88,89 @@ impl Ask for Compact {
         Box::pin(async move {
             let partition = core.partition(self.topic_id, self.partition);
             let partition = partition.ok_or("the partition has moved or is deleted")?;
-            let told = compact(&core, &partition, &self).await;
-            count(&core, &told);
-            let settings = partition.settings();
-            if let (Err(_), Some(binding)) = (&told, &settings.compaction) {
-                core.count_fallback(&binding.plugin, PluginKind::CompactionPolicy);
-            }
-            match &told {
-                Ok((report, policy)) => tracing::info!(
-                    partition = %partition.name,
-                    policy,
-                    dry_run = self.dry_run,
-                    before = report.records_before,
-                    after = report.records_after,
-                    "compacted"
-                ),
-                Err(error) => tracing::warn!(partition = %partition.name, error, "not compacted"),
-            }
-            told
+            let mode = if self.dry_run { PassMode::DryRun } else { PassMode::Run };
+            let order = Order { mode, approve: self.approve, roll: true };
+            run(&core, &partition, order).await.map_err(|failure| failure.to_string())
         })
     }
 }
 
-async fn compact(core: &Rc<Core>, partition: &Rc<Partition>, order: &Compact) -> Compacted {
-    let log = partition.log().map_err(|error| error.to_string())?;
+/// A pass over what is closed already, as Kafka's cleaner does it.
+pub async fn run_by_itself(
+    core: &Rc<Core>,
+    partition: &Rc<Partition>,
+) -> Result<CompactionReport, Failure> {
+    let order = Order { mode: PassMode::Run, approve: false, roll: false };
+    run(core, partition, order).await.map(|(report, _)| report)
+}
+
+/// Waits for the pass that runs already, if one does; then runs this one and counts it.
+async fn run(
+    core: &Rc<Core>,
+    partition: &Rc<Partition>,
+    order: Order,
+) -> Result<(CompactionReport, String), Failure> {
+    let turn = partition.passes.enter();
+    turn.called().await;
+    let told = compact(core, partition, order).await;
+    count(core, &told);
+    let name = &partition.name;
+    match &told {
+        Ok((report, policy)) => {
+            tracing::info!(
+                partition = %name,
+                policy,
+                dry_run = report.dry_run,
+                before = report.records_before,
+                after = report.records_after,
+                "compacted"
+            );
+            if order.mode == PassMode::Run {
+                partition.setback.clear();
+                partition.cleaned_end.set(report.clean_end);
+                let (topic_id, end) = (partition.topic_id, report.clean_end);
+                let note = NoteCleaned { topic_id, name: name.clone(), end };
+                // Unanswered: the node stops, and the boundary stays where it was.
+                let _ = core.ask(ShardId(0), note).told().await;
+            }
+        }
+        Err(failure) if failure.is_end() => {}
+        Err(failure) => {
+            if let Some(binding) = &partition.settings().compaction {
+                core.count_fallback(&binding.plugin, PluginKind::CompactionPolicy);
+            }
+            tracing::warn!(partition = %name, error = %failure, "not compacted");
+        }
+    }
+    told
+}
+
+async fn compact(
+    core: &Rc<Core>,
+    partition: &Rc<Partition>,
+    order: Order,
+) -> Result<(CompactionReport, String), Failure> {
+    let log = partition.log().map_err(Failure::Offline)?;
     let settings = partition.settings();
-    log.roll().await.map_err(|error| error.to_string())?;
+    if order.roll {
+        log.roll().await?;
+    }
     let now_ms = core.env.wall_ms();
     let range = log.compaction_range(partition.cleaned_end.get(), now_ms);
-    let mut job = CompactionJob::new(range, now_ms);
-    if order.dry_run {
-        job.mode = PassMode::DryRun;
-    }
-    let result = match &settings.compaction {
-        None => log.compact(&job, None).await.map(|report| (report, String::new())),
-        Some(binding) => {
-            job.drop_ratio_max = (!order.approve).then_some(binding.drop_ratio_max);
-            let (mut policy, passage) = open(core, partition, binding, range, now_ms).await?;
-            let label = policy.label().clone();
-            let decides: &mut dyn CompactionPolicy = &mut policy;
-            let done = log.compact(&job, Some(decides)).await;
-            if done.is_ok() || policy.failure().is_some() {
-                passage.end(&label, policy.spent_ns(), policy.failure());
-            }
-            done.map(|report| (report, label.to_string()))
-        }
+    let mut job = CompactionJob { mode: order.mode, ..CompactionJob::new(range, now_ms) };
+    let Some(binding) = &settings.compaction else {
+        return Ok((log.compact(&job, None).await?, String::new()));
     };
-    let (report, label) = result.map_err(|error| error.to_string())?;
-    if !order.dry_run {
-        partition.cleaned_end.set(report.clean_end);
+    job.drop_ratio_max = (!order.approve).then_some(binding.drop_ratio_max);
+    let opened = open(core, partition, binding, range, now_ms).await;
+    let (mut policy, passage) = opened.map_err(Failure::Policy)?;
+    let label = policy.label().clone();
+    let decides: &mut dyn CompactionPolicy = &mut policy;
+    let done = log.compact(&job, Some(decides)).await;
+    if done.is_ok() || policy.failure().is_some() {
+        passage.end(&label, policy.spent_ns(), policy.failure());
     }
-    Ok((report, label))
+    Ok((done?, label.to_string()))
 }
 
 async fn open(
@@ -123,9 +206,10 @@ async fn open(
     }
 }
 
-fn count(core: &Core, told: &Compacted) {
+fn count(core: &Core, told: &Result<(CompactionReport, String), Failure>) {
     let metrics = &core.metrics.compaction;
     match told {
+        Err(failure) if failure.is_end() => {}
         Err(_) => metrics.count_pass(CompactionOutcome::Failed),
         Ok((report, _)) => {
             metrics.count_pass(CompactionOutcome::Done);
@@ -133,6 +217,7 @@ fn count(core: &Core, told: &Compacted) {
             metrics.read_bytes_total.inc_by(report.bytes_before);
             if !report.dry_run {
                 metrics.dropped_records_total.inc_by(report.dropped);
+                metrics.last_pass_seconds.set(core.env.wall_ms() / 1_000);
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::log::{DiskError, Log, LogError, LogPlace, Start, evict};
 use crate::model::{NodeId, PartitionIndex, TopicId, TopicPartition};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
+use crate::shard::boundaries::Boundaries;
 use crate::shard::groups::OFFSETS_TOPIC;
 use crate::shard::partition::{Partition, log_config};
 
@@ -66,8 +67,15 @@ impl Core {
                 }
             }
         }
+        let cleaned = match opened {
+            Opened::New => Boundaries::default(),
+            Opened::AfterStop | Opened::AfterCrash => self.read_boundaries(&image).await,
+        };
         for (topic, index) in missing {
             let partition = self.open(&image, &topic, index, opened).await;
+            if let Some(end) = cleaned.get(&(topic.name.to_string(), index)) {
+                partition.cleaned_end.set(*end);
+            }
             let partition = Rc::new(partition);
             self.partitions.borrow_mut().insert((topic.id, index), partition.clone());
             if *topic.name == *OFFSETS_TOPIC {
@@ -177,7 +185,7 @@ impl Core {
         evict(&self.env, &place, |owner| image.topic_by_id(owner).is_some()).await
     }
 
-    async fn drop_deleted(&self, gone: &[Arc<TopicImage>]) {
+    async fn drop_deleted(self: &Rc<Self>, gone: &[Arc<TopicImage>]) {
         let partitions = |topic: &Arc<TopicImage>| {
             let (id, count) = (topic.id, topic.partitions.len() as PartitionIndex);
             (0..count).map(move |index| (id, index))
@@ -195,6 +203,7 @@ impl Core {
         }
         for topic in gone {
             self.verdicts.forget(topic.id);
+            self.forget_boundaries(topic.id);
             self.metrics.forget_topic(&topic.name);
         }
     }

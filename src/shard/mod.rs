@@ -21,7 +21,9 @@ use crate::plugin::Host;
 pub mod append;
 pub mod ask;
 pub mod assignors;
+pub mod boundaries;
 pub mod budget;
+pub mod cleaner;
 pub mod compaction;
 pub mod controller;
 pub mod desk;
@@ -131,6 +133,10 @@ pub struct Core {
     /// Records in Fetch responses, from their reading on until they are sent.
     pub sending: Rc<Budget>,
     producer_ids: ProducerIds,
+    /// Compaction passes of the node; on shard 0.
+    cleaner_turns: cleaner::Turns,
+    /// Clean boundaries of all partitions; on shard 0.
+    clean_checkpoint: boundaries::Checkpoint,
     /// On shard 0 only.
     controller: RefCell<Option<Rc<Controller>>>,
 }
@@ -170,6 +176,8 @@ impl Core {
             unpacking,
             sending,
             producer_ids: ProducerIds::default(),
+            cleaner_turns: cleaner::Turns::default(),
+            clean_checkpoint: boundaries::Checkpoint::default(),
             controller: RefCell::default(),
         })
     }

@@ -11,6 +11,7 @@ use crate::config::{self, BrokerConfig, Overrides, TopicSettings};
 use crate::env::local::Notify;
 use crate::log::{Log, LogConfig};
 use crate::model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
+use crate::shard::cleaner::Setback;
 
 pub struct Partition {
     pub topic_id: TopicId,
@@ -18,8 +19,12 @@ pub struct Partition {
     pub leader_epoch: Cell<LeaderEpoch>,
     settings: RefCell<(Arc<Overrides>, Arc<TopicSettings>)>,
     pub turnstile: Turnstile,
-    /// Where the last compaction of this run ended; the next one begins there.
+    /// Where the last compaction ended; the next one begins there.
     pub cleaned_end: Cell<Offset>,
+    /// The order of those who compact.
+    pub passes: Turnstile,
+    /// What compaction could not do here.
+    pub setback: Setback,
     log: Result<Rc<Log>, String>,
 }
 
@@ -40,6 +45,8 @@ impl Partition {
             settings: RefCell::new((configs, settings)),
             turnstile: Turnstile::default(),
             cleaned_end: Cell::new(Offset(0)),
+            passes: Turnstile::default(),
+            setback: Setback::default(),
             log,
         }
     }
@@ -74,9 +81,14 @@ impl Partition {
 
 /// Kafka's settings of a topic as its logs use them.
 pub fn log_config(settings: &TopicSettings, config: &BrokerConfig) -> LogConfig {
+    // What is to be compacted in time must be in a closed segment by then.
+    let segment_ms_max = match settings.cleanup.compact {
+        true => settings.segment_ms.min(settings.max_compaction_lag_ms),
+        false => settings.segment_ms,
+    };
     LogConfig {
         segment_bytes_max: u64::from(settings.segment_bytes),
-        segment_ms_max: settings.segment_ms,
+        segment_ms_max,
         index_bytes_max: u64::from(settings.segment_index_bytes),
         index_interval_bytes: u64::from(settings.index_interval_bytes),
         timestamp_type: timestamp_type(settings),

@@ -2,6 +2,7 @@
 mod answers;
 mod bounds;
 mod broker_sim;
+mod cleaner;
 mod client;
 mod clients;
 mod commands;

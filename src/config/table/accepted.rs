@@ -2,7 +2,7 @@
 //!
 //! Owns: the rows. Those whose silence would mislead are refused instead.
 //! Source: `AbstractKafkaConfig` of Apache Kafka 4.4.
-use crate::config::key::{Rule, boolean, class, double, int, list, long, short, text};
+use crate::config::key::{Rule, boolean, class, int, list, long, short, text};
 
 const INT_MAX: &str = "2147483647";
 const NO_CLASSES: &str = "this version cannot run it, and going on without would mislead";
@@ -155,25 +155,6 @@ keys! { KEYS:
     START_CHECKPOINT_MS = int("log.flush.start.offset.checkpoint.interval.ms").default("60000")
         .at_least(0)
         .doc("How often log start offsets are written down.");
-    CLEANER_ENABLE = boolean("log.cleaner.enable").default("true")
-        .doc("Whether compaction runs by itself.");
-    CLEANER_THREADS = int("log.cleaner.threads").default("1").at_least(0).cluster_wide()
-        .doc("Threads that compact.");
-    CLEANER_DEDUPE_BYTES = long("log.cleaner.dedupe.buffer.size").default("134217728")
-        .cluster_wide()
-        .doc("Memory for the keys of a compaction pass.");
-    CLEANER_IO_BYTES = int("log.cleaner.io.buffer.size").default("524288").at_least(0)
-        .cluster_wide()
-        .doc("Memory for reading and writing of a compaction pass.");
-    CLEANER_LOAD_FACTOR = double("log.cleaner.io.buffer.load.factor").default("0.9")
-        .cluster_wide()
-        .doc("How full the memory for keys may get.");
-    CLEANER_IO_RATE = double("log.cleaner.io.max.bytes.per.second")
-        .default("1.7976931348623157E308").cluster_wide()
-        .doc("Bytes per second that compaction may read and write.");
-    CLEANER_BACKOFF_MS = long("log.cleaner.backoff.ms").default("15000").at_least(0)
-        .cluster_wide()
-        .doc("How long compaction rests when nothing is worth a pass.");
     GROUP_PROTOCOLS = list("group.coordinator.rebalance.protocols")
         .default("classic,consumer,streams")
         .doc("Group protocols offered; this version offers classic.");

@@ -132,6 +132,29 @@ keys! { KEYS:
         .default("20971520").at_least(1).now()
         .doc("Bytes of metadata log after which a snapshot replaces it.");
 
+    // Compaction.
+    CLEANER_BACKOFF_MS = long("log.cleaner.backoff.ms").default("15000").at_least(0)
+        .cluster_wide().now()
+        .doc("How long compaction rests when nothing is worth a pass.");
+    CLEANER_DEDUPE_BYTES = long("log.cleaner.dedupe.buffer.size").default("134217728")
+        .cluster_wide()
+        .doc("Memory for the keys of compaction passes, shared by `log.cleaner.threads`. A pass \
+              over more keys takes several rounds, each over a range of the keys' hashes.");
+    CLEANER_ENABLE = boolean("log.cleaner.enable").default("true").now()
+        .doc("Whether compaction runs by itself.");
+    CLEANER_IO_BYTES = int("log.cleaner.io.buffer.size").default("524288").at_least(0)
+        .cluster_wide()
+        .doc("Memory for reading and writing of compaction passes, shared by \
+              `log.cleaner.threads`.");
+    CLEANER_LOAD_FACTOR = double("log.cleaner.io.buffer.load.factor").default("0.9")
+        .cluster_wide()
+        .doc("How full the memory for keys may get.");
+    CLEANER_IO_RATE = double("log.cleaner.io.max.bytes.per.second")
+        .default("1.7976931348623157E308").cluster_wide()
+        .doc("Bytes per second that compaction may read and write.");
+    CLEANER_THREADS = int("log.cleaner.threads").default("1").at_least(0).cluster_wide().now()
+        .doc("Compaction passes at once; 0: none.");
+
     // What topics take their defaults from.
     LOG_CLEANUP_POLICY = list("log.cleanup.policy").default("delete").cluster_wide().now()
         .rule(Rule::ListOf(&["compact", "delete"]))
@@ -172,13 +195,13 @@ keys! { KEYS:
     LOCAL_RETENTION_MS = long("log.local.retention.ms").default("-2").at_least(-2).cluster_wide()
         .doc("Default of a topic's `local.retention.ms`.");
     CLEANER_MAX_LAG_MS = long("log.cleaner.max.compaction.lag.ms").default(MAX).at_least(1)
-        .cluster_wide()
+        .cluster_wide().now()
         .doc("Default of a topic's `max.compaction.lag.ms`.");
     CLEANER_MIN_LAG_MS = long("log.cleaner.min.compaction.lag.ms").default("0").at_least(0)
         .cluster_wide().now()
         .doc("Default of a topic's `min.compaction.lag.ms`.");
     CLEANER_MIN_RATIO = double("log.cleaner.min.cleanable.ratio").default("0.5").cluster_wide()
-        .rule(Rule::BetweenReal(0.0, 1.0))
+        .now().rule(Rule::BetweenReal(0.0, 1.0))
         .doc("Default of a topic's `min.cleanable.dirty.ratio`.");
     MAX_DECOMPRESSED_BYTES = int("max.decompressed.message.bytes").default("2147483639")
         .between(1, 2_147_483_639).cluster_wide()

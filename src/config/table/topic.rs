@@ -72,7 +72,7 @@ keys! { KEYS:
         .from(&[same("log.local.retention.ms")])
         .doc("Time kept locally under tiered storage; -2: as `retention.ms`.");
     MAX_COMPACTION_LAG_MS = long("max.compaction.lag.ms").default(MAX).of_topic().at_least(1)
-        .from(&[same("log.cleaner.max.compaction.lag.ms")])
+        .now().from(&[same("log.cleaner.max.compaction.lag.ms")])
         .doc("Longest time a record may stay uncompacted.");
     MAX_DECOMPRESSED_BYTES = int("max.decompressed.message.bytes").default("2147483639")
         .of_topic().between(1, 2_147_483_639).from(&[same("max.decompressed.message.bytes")])
@@ -89,7 +89,7 @@ keys! { KEYS:
     TIMESTAMP_TYPE = text("message.timestamp.type").default("CreateTime").of_topic().now()
         .one_of(&["CreateTime", "LogAppendTime"]).from(&[same("log.message.timestamp.type")])
         .doc("Whether a record keeps its producer's time or gets the time of its append.");
-    MIN_CLEANABLE_RATIO = double("min.cleanable.dirty.ratio").default("0.5").of_topic()
+    MIN_CLEANABLE_RATIO = double("min.cleanable.dirty.ratio").default("0.5").of_topic().now()
         .rule(Rule::BetweenReal(0.0, 1.0)).from(&[same("log.cleaner.min.cleanable.ratio")])
         .doc("Share of uncompacted bytes at which a log is worth a compaction pass.");
     MIN_COMPACTION_LAG_MS = long("min.compaction.lag.ms").default("0").of_topic().now()

@@ -1,0 +1,125 @@
+//! Where compaction of each partition has come to, durably: Kafka's `cleaner-offset-checkpoint`.
+//!
+//! Owns: the file of the log directory, which shard 0 alone writes, and its lines.
+//! Leaves to others: the file's format (`log::checkpoint`), moving a boundary (`compaction`).
+//! Invariant: a line is written only after what it says is durable in the log; one that is lost
+//! or behind costs work, never records.
+//! Start reading at: [`NoteCleaned`].
+//! Source: Kafka `LogCleanerManager#updateCheckpoints`.
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::cluster::Image;
+use crate::log::checkpoint::{CLEANER_OFFSETS, CheckpointLine, read_offsets, write_offsets};
+use crate::model::{Offset, PartitionIndex, TopicId, TopicPartition};
+use crate::shard::Core;
+use crate::shard::ask::{Ask, Work};
+use crate::shard::partition::Turnstile;
+
+/// Clean boundaries by topic name and partition, as the file gives them.
+pub type Boundaries = BTreeMap<(String, PartitionIndex), Offset>;
+
+/// What shard 0 knows of all partitions.
+#[derive(Default)]
+pub struct Checkpoint {
+    lines: RefCell<BTreeMap<(TopicId, PartitionIndex), CheckpointLine>>,
+    changes: Cell<u64>,
+    written: Cell<u64>,
+    line: Turnstile,
+}
+
+impl Checkpoint {
+    /// Takes over what a file said, as far as it is about partitions of this image.
+    fn adopt(&self, found: &Boundaries, image: &Image) {
+        let mut lines = self.lines.borrow_mut();
+        for ((name, partition), offset) in found {
+            let Some(topic) = image.topic(name) else { continue };
+            let (topic, partition, offset) = (topic.id, *partition, *offset);
+            let line = CheckpointLine { topic: name.clone(), partition, offset };
+            lines.insert((topic, partition), line);
+        }
+    }
+
+    /// Drops the lines of a deleted topic; true when there were any.
+    fn forget(&self, topic: TopicId) -> bool {
+        let mut lines = self.lines.borrow_mut();
+        let before = lines.len();
+        lines.retain(|(id, _), _| *id != topic);
+        let changed = lines.len() < before;
+        self.changes.set(self.changes.get() + u64::from(changed));
+        changed
+    }
+}
+
+/// Tells shard 0 how far a partition is compacted. Answered when that is written down.
+#[derive(Clone)]
+pub struct NoteCleaned {
+    pub topic_id: TopicId,
+    pub name: TopicPartition,
+    pub end: Offset,
+}
+
+impl Ask for NoteCleaned {
+    type Told = ();
+
+    fn start(self, core: &Rc<Core>) -> Work<()> {
+        let checkpoint = &core.clean_checkpoint;
+        // A topic that was deleted meanwhile has no line any more.
+        if core.image().topic_by_id(self.topic_id).is_some() {
+            let (topic, partition) = (self.name.topic.to_string(), self.name.partition);
+            let line = CheckpointLine { topic, partition, offset: self.end };
+            checkpoint.lines.borrow_mut().insert((self.topic_id, partition), line);
+            checkpoint.changes.set(checkpoint.changes.get() + 1);
+        }
+        let core = core.clone();
+        Box::pin(async move { core.write_boundaries().await })
+    }
+}
+
+impl Core {
+    /// What the log directory says; nothing when there is no such file or it is damaged.
+    pub(super) async fn read_boundaries(&self, image: &Image) -> Boundaries {
+        let dir = &self.identity.data_dir;
+        let lines = match read_offsets(&self.env, dir, CLEANER_OFFSETS).await {
+            Ok(lines) => lines.unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(%error, "compaction begins at the start of every log");
+                Vec::new()
+            }
+        };
+        let lines = lines.into_iter().map(|line| ((line.topic, line.partition), line.offset));
+        let found = lines.collect();
+        if self.shard.0 == 0 {
+            self.clean_checkpoint.adopt(&found, image);
+        }
+        found
+    }
+
+    /// Drops a deleted topic's boundaries; a topic created under its name begins at its start.
+    pub(super) fn forget_boundaries(self: &Rc<Self>, topic: TopicId) {
+        if self.clean_checkpoint.forget(topic) {
+            let core = self.clone();
+            self.env.spawn(async move { core.write_boundaries().await });
+        }
+    }
+
+    /// Writes all lines, unless somebody who came later did it already.
+    async fn write_boundaries(&self) {
+        let checkpoint = &self.clean_checkpoint;
+        let wanted = checkpoint.changes.get();
+        let turn = checkpoint.line.enter();
+        turn.called().await;
+        if wanted <= checkpoint.written.get() {
+            return;
+        }
+        let now = checkpoint.changes.get();
+        let lines: Vec<_> = checkpoint.lines.borrow().values().cloned().collect();
+        let dir = &self.identity.data_dir;
+        match write_offsets(&self.env, dir, CLEANER_OFFSETS, &lines).await {
+            Ok(()) => checkpoint.written.set(now),
+            // The next pass writes it again; until then a restart cleans more than it must.
+            Err(error) => tracing::warn!(%error, "clean boundaries are not written down"),
+        }
+    }
+}
