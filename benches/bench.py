@@ -14,9 +14,12 @@ import sys
 import tempfile
 import time
 
+import against
 import brokers
 import clients
+import cold
 import density
+import durable
 import floor
 import machine
 import native
@@ -29,8 +32,11 @@ BUSY_SHARE_MAX = 0.10
 BENCHES = {
     "clients": clients,
     "floor": floor,
+    "against-floor": against,
     "durable-sweep": sweep,
+    "durable-vs-kafka": durable,
     "density": density,
+    "cold-reader": cold,
 }
 BY_DEFAULT = ["clients"]
 
@@ -143,5 +149,5 @@ def main():
 if __name__ == "__main__":
     try:
         main()
-    except (brokers.Failed, wire.Refused, ConnectionError) as error:
+    except (brokers.Failed, machine.Missing, wire.Refused, ConnectionError) as error:
         sys.exit(f"benches/run: {error}")

@@ -21,6 +21,10 @@ MEMORY_GROUPS = [
 ]
 
 
+class Missing(Exception):
+    """This machine lacks something; the text is for a person."""
+
+
 def process_cpu_s(pid):
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
@@ -50,7 +54,7 @@ def rss_mib(pid):
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
-    raise RuntimeError(f"process {pid} has no VmRSS")
+    raise Missing(f"process {pid} has no VmRSS")
 
 
 def busy_share(seconds):
@@ -96,7 +100,7 @@ def device_written_bytes(folder):
         fields = line.split()
         if (int(fields[0]), int(fields[1])) == (os.major(number), os.minor(number)):
             return int(fields[9]) * SECTOR_BYTES
-    raise RuntimeError(f"{folder} lies on no device that /proc/diskstats names")
+    raise Missing(f"{folder} lies on no device that /proc/diskstats names")
 
 
 class MemoryGroup:
@@ -117,7 +121,7 @@ class MemoryGroup:
                 continue
             return
         places = " or ".join(parent for parent, _ in MEMORY_GROUPS)
-        raise RuntimeError(f"no memory cgroup can be made below {places}: be root")
+        raise Missing(f"no memory cgroup can be made below {places}: be root")
 
     def words(self):
         """What stands before a command that is to run in it."""

@@ -47,7 +47,9 @@ impl Batch {
             if count == 0 {
                 stamp_at = bytes.len();
             }
-            noise.fill(&mut bytes, record_bytes);
+            // Zeros say that nobody stamped it.
+            bytes.extend_from_slice(&[0; STAMP_BYTES]);
+            noise.fill(&mut bytes, record_bytes - STAMP_BYTES);
             bytes.push(0);
             count += 1;
         }
@@ -111,7 +113,7 @@ fn stamp_of(records: &[u8]) -> Option<u64> {
     let no_key = take_varint(&mut rest)? < 0;
     let long = STAMP_BYTES <= usize::try_from(take_varint(&mut rest)?).ok()?;
     let stamp = rest.get(..STAMP_BYTES).filter(|_| no_key && long)?;
-    Some(u64::from_be_bytes(stamp.try_into().ok()?))
+    Some(u64::from_be_bytes(stamp.try_into().ok()?)).filter(|stamp| *stamp != 0)
 }
 
 /// Nanoseconds since 1970: the clock that driver processes share.
@@ -164,6 +166,7 @@ mod tests {
     fn a_batch_is_as_long_as_asked_and_tells_its_stamp() {
         for (batch_bytes, record_bytes) in [(16_384, 1_024), (100, 1_024), (131_072, 100)] {
             let mut batch = Batch::new(batch_bytes, record_bytes).unwrap();
+            assert_eq!(look(&batch.bytes).unwrap().stamp_ns, None);
             batch.stamp(42);
             let seen = look(&batch.bytes).unwrap();
             assert_eq!(seen.bytes, batch.bytes.len());
