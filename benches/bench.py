@@ -103,14 +103,15 @@ class Context:
             self.rounds_done += 1
             longest = max(longest, self.minutes() - before)
 
-    def facts(self, busy):
+    def facts(self, before, after):
         """One line: when, how, on what."""
         used, steal = machine.machine_cpu_s()
         share = (steal - self.steal_s) / max(used - self.busy_s, 0.01)
         return (
             f"{datetime.date.today().isoformat()}, `{shlex.join(['benches/run', *sys.argv[1:]])}`, "
             f"{self.rounds_done} rounds, {self.minutes():.0f} min. {machine.describe(self.folder)}. "
-            f"CPU in use before the start: {busy:.0%}; kept by the host: {share:.1%} of what was used."
+            f"CPU in use before and after: {before:.0%}, {after:.0%}; "
+            f"kept by the host: {share:.1%} of what was used."
         )
 
 
@@ -119,28 +120,40 @@ def keep_raw(raw, path):
     path.write_text(json.dumps(raw, indent=1) + "\n")
 
 
+def busy_share(chosen):
+    """What others use of this machine: measured while none of our brokers runs."""
+    return machine.busy_share(0.2 if chosen.quick else 3)
+
+
+def measure(name, chosen, parent):
+    """Runs one bench; returns its samples, its text, and whether the machine was quiet."""
+    before = busy_share(chosen)
+    print(f"{name}: before it {before:.0%} of this machine's CPU was in use.", flush=True)
+    if chosen.write and BUSY_SHARE_MAX < before:
+        raise brokers.Failed("this machine is busy: such figures would not hold, nothing is measured")
+    with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=parent) as folder:
+        context = Context(chosen, parent, pathlib.Path(folder).resolve())
+        text = BENCHES[name].run(context)
+        after = busy_share(chosen)
+        text = f"{context.facts(before, after)}\n\n{text}"
+    return context.raw, text, max(before, after) <= BUSY_SHARE_MAX
+
+
 def main():
     chosen = options()
-    busy = machine.busy_share(0.2 if chosen.quick else 3)
-    quiet = busy <= BUSY_SHARE_MAX
-    print(f"Before the start {busy:.0%} of this machine's CPU was in use.", flush=True)
-    if chosen.write and not quiet:
-        raise brokers.Failed("this machine is busy: such figures would not hold, nothing is measured")
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", brokers.ROOT / "target"))
     parent = chosen.data or target / "bench"
     parent.mkdir(parents=True, exist_ok=True)
     raw = {}
     for name in chosen.only:
-        with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=parent) as folder:
-            context = Context(chosen, parent.resolve(), pathlib.Path(folder).resolve())
-            text = BENCHES[name].run(context)
-            text = f"{context.facts(busy)}\n\n{text}"
+        raw[name], text, quiet = measure(name, chosen, parent.resolve())
         print("\n" + text, flush=True)
         if chosen.quick or not quiet:
             print("These figures only show that the benchmark works: do not quote them.")
-        raw[name] = context.raw
         if chosen.raw:
             keep_raw(raw, chosen.raw)
+        if chosen.write and not quiet:
+            raise brokers.Failed("this machine became busy: these figures are not written")
         if chosen.write:
             report.write(name, text)
             print(f"written to {report.README}", flush=True)

@@ -27,7 +27,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SETUP = pathlib.Path(os.environ.get("LOGMILL_SETUP_DIR", ROOT / ".setup")).resolve()
 KAFKA_JARS = SETUP / "kafka" / "*"
 READY_WITHIN_S = 90
-STOP_WITHIN_S = 60
+STOP_WITHIN_S = 90
+# Exit codes after SIGTERM; a JVM ends with 128 + the signal.
+CLEAN_ENDS = [0, 128 + signal.SIGTERM]
 GONE_WITHIN_S = 60
 TOOL_WITHIN_S = 240
 COMMAND_WITHIN_S = 60
@@ -223,14 +225,16 @@ class Broker:
             time.sleep(0.05)
 
     def stop(self):
+        """Ends it; returns whether it did so by itself, and in time, when it was asked to."""
         if self.process is None or not self.is_alive():
-            return
+            return False
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(STOP_WITHIN_S)
+            return self.process.wait(STOP_WITHIN_S) in CLEAN_ENDS
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+            return False
 
     def kill(self):
         """kill −9: what a crash of the process leaves behind."""

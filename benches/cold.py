@@ -13,6 +13,9 @@ import report
 MIB = 2**20
 PARTITIONS = 4
 RATE_MB = 20
+# MB/s of the reader from the start: none, one that leaves CPU to others, one at full speed.
+ALONE = "–"
+COLD = [ALONE, "100", "max"]
 TOPIC = "long"
 ACKS = ["1", "all"]
 
@@ -21,7 +24,7 @@ ACKS = ["1", "all"]
 class Sample:
     side: str
     acks: str
-    cold: bool
+    cold: str
     round: int
     produce_p50_ms: float
     produce_p99_ms: float
@@ -58,6 +61,7 @@ class Cold:
     def life(self, kind, number):
         """One broker in the group, from an empty folder on: the log, then the loads."""
         broker = kind(self.context.folder / "broker", self.driver, self.group)
+        hits = self.group.hits()
         try:
             broker.launch()
             self.native(broker, "create").end()
@@ -67,8 +71,10 @@ class Cold:
                 "--bytes-max", self.size.log_mib * MIB,
             ).end()  # fmt: skip
             self.context.say(f"  {kind.name}: a log of {filled['bytes'] // MIB} MiB")
+            if self.group.hits() == hits:
+                raise brokers.Failed("the memory cgroup was never full: nothing would be cold")
             for acks in ACKS:
-                for cold in [False, True]:
+                for cold in COLD:
                     sample = self.load(broker, acks, cold, number)
                     self.samples.append(sample)
                     self.context.say(f"  {sample}")
@@ -80,10 +86,10 @@ class Cold:
     def load(self, broker, acks, cold, number):
         """A producer and a tail reader at a fixed rate, if wanted beside a reader from the start."""
         seconds = self.size.seconds
-        # Readers are there before the producer is, and a little longer.
-        tail = self.native(broker, "consume", "--from", "latest", "--seconds", seconds + 2)
-        words = ["--from", "earliest", "--again", "--seconds", seconds + 1]
-        reader = self.native(broker, "consume", *words) if cold else None
+        # Readers are there before the producer is, and longer than it may lag.
+        tail = self.native(broker, "consume", "--from", "latest", "--seconds", seconds + 6)
+        words = ["--from", "earliest", "--again", "--seconds", seconds + 1, "--rate", cold]
+        reader = None if cold == ALONE else self.native(broker, "consume", *words)
         said = self.native(
             broker, "produce", "--acks", acks, "--rate", RATE_MB, "--seconds", seconds
         ).end()
@@ -108,22 +114,23 @@ class Cold:
 
 def table(samples):
     headings = [
-        "acks", "broker", "produce p99 ms, alone", "with the cold reader", "ratio",
-        "tail p99 ms, alone", "with the cold reader", "ratio", "cold reader MiB/s", "not sent",
+        "acks", "broker", "cold reader MB/s", "it read MiB/s", "produce p50 ms", "produce p99 ms",
+        "× alone", "tail p50 ms", "tail p99 ms", "× alone", "not sent",
     ]  # fmt: skip
     rows = []
     for acks in ACKS:
         for side in ["Kafka", "Logmill"]:
-            here = [s for s in samples if (s.acks, s.side) == (acks, side)]
-            alone, beside = ([s for s in here if s.cold == cold] for cold in [False, True])
-            row = [acks, side]
-            for name in ["produce_p99_ms", "tail_p99_ms"]:
-                row += [report.spread([getattr(s, name) for s in part]) for part in [alone, beside]]
-                row.append(f"**{report.spread(report.ratios(beside, alone, name))}**")
-            rows.append([
-                *row, report.spread([s.cold_mib_s for s in beside]),
-                sum(s.unsent for s in here) or "",
-            ])  # fmt: skip
+            alike = [s for s in samples if (s.acks, s.side) == (acks, side)]
+            alone = [s for s in alike if s.cold == ALONE]
+            for cold in COLD:
+                here = [s for s in alike if s.cold == cold]
+                row = [acks, side, cold, report.spread([s.cold_mib_s for s in here])]
+                for what in ["produce", "tail"]:
+                    for name in [f"{what}_p50_ms", f"{what}_p99_ms"]:
+                        row.append(report.spread([getattr(s, name) for s in here]))
+                    ratio = report.spread(report.ratios(here, alone, f"{what}_p99_ms"))
+                    row.append("1" if cold == ALONE else f"**{ratio}**")
+                rows.append([*row, sum(s.unsent for s in here) or ""])
     return report.table(headings, rows)
 
 

@@ -24,6 +24,7 @@ class Life:
     acks: str
     created: float = 0
     first: float = 0
+    stop: float = 0
     restart: float = 0
     after_kill: float = 0
     idle_kib: float = 0
@@ -57,7 +58,7 @@ class Density:
             life.first = self.load(broker, "one-record-to-each", life, "--acks", acks)["wall_s"]
             life.active_kib = (self.resident_kib(broker) - before) / partitions
             life.descriptors = machine.descriptors(broker.process.pid)
-            broker.stop()
+            life.stop = self.stop(broker)
             life.restart = self.start(broker, life)
             broker.kill()
             life.after_kill = self.start(broker, life)
@@ -75,6 +76,13 @@ class Density:
     def resident_kib(self, broker):
         time.sleep(0.2 if self.context.quick else IDLE_S)
         return machine.rss_mib(broker.process.pid) * 1024
+
+    def stop(self, broker):
+        begin = time.perf_counter()
+        if not broker.stop():
+            words = f"{broker.name} did not stop cleanly: its next start would not be a clean one"
+            raise brokers.Failed(f"{words}\n{broker.last_words()}")
+        return time.perf_counter() - begin
 
     def start(self, broker, life):
         """Seconds from `exec` until all partitions have a leader and one accepts a record."""
@@ -96,10 +104,11 @@ class Density:
 
 def table(lives):
     headings = [
-        "partitions", "acks", "broker", "created s", "first record to each s", "clean restart s",
-        "after kill −9 s", "KiB each, idle", "KiB each, a record in each", "descriptors",
+        "partitions", "acks", "broker", "created s", "first record to each s", "stop s",
+        "clean restart s", "after kill −9 s", "KiB each, idle", "KiB each, a record in each", "descriptors",
     ]  # fmt: skip
-    names = ["created", "first", "restart", "after_kill", "idle_kib", "active_kib", "descriptors"]
+    names = ["created", "first", "stop", "restart", "after_kill"]
+    names += ["idle_kib", "active_kib", "descriptors"]
     rows = []
     for key in dict.fromkeys((life.partitions, life.acks, life.side) for life in lives):
         alike = [life for life in lives if (life.partitions, life.acks, life.side) == key]

@@ -7,6 +7,7 @@ kernel's io_uring workers (`iou-wrk`, `iou-sqp`), which are threads of the proce
 import os
 import pathlib
 import platform
+import re
 import resource
 import subprocess
 import time
@@ -127,9 +128,30 @@ class MemoryGroup:
         """What stands before a command that is to run in it."""
         return ["sh", "-c", 'echo $$ > "$0" && exec "$@"', self.folder / "cgroup.procs"]
 
+    def hits(self):
+        """How often the limit was reached."""
+        try:
+            return int((self.folder / "memory.failcnt").read_text())
+        except FileNotFoundError:
+            events = (self.folder / "memory.events").read_text().split()
+            return int(events[events.index("max") + 1])
+
     def remove(self):
         """When all who were in it have ended."""
         self.folder.rmdir()
+
+
+def queue(disk):
+    """What decides how long a durable write takes: the disk's cache, the kernel's scheduler."""
+    device = pathlib.Path(disk[-1]).name if disk else ""
+    try:
+        settings = pathlib.Path("/sys/class/block") / device / "queue"
+        cache = (settings / "write_cache").read_text().strip()
+        schedulers = (settings / "scheduler").read_text()
+    except OSError:
+        return "an unknown device"
+    chosen = re.search(r"\[(.*)\]", schedulers)
+    return f"{device}: {cache} cache, scheduler {chosen.group(1) if chosen else 'none'}"
 
 
 def describe(folder):
@@ -141,11 +163,11 @@ def describe(folder):
             break
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     disk = subprocess.run(
-        ["findmnt", "-no", "FSTYPE,OPTIONS", "-T", folder], capture_output=True, text=True
+        ["findmnt", "-no", "FSTYPE,SOURCE", "-T", folder], capture_output=True, text=True
     ).stdout.split()
     java = subprocess.run(["java", "-version"], capture_output=True, text=True).stderr
     java = java.splitlines()[0].strip() if java else "no Java"
     return (
         f"{os.cpu_count()} × {model}, {memory:.0f} GiB, Linux {platform.release()}, "
-        f"data on {disk[0] if disk else 'an unknown file system'}, {java}"
+        f"data on {disk[0] if disk else 'an unknown file system'} ({queue(disk)}), {java}"
     )

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::Failed;
 use crate::batch;
 use crate::connection::Connection;
-use crate::measure::Latencies;
+use crate::measure::{self, Latencies};
+use crate::produce::Rate;
 use crate::wire::{self, Request};
 
 const WAIT_MS: i32 = 100;
@@ -38,6 +39,9 @@ pub struct Consume {
     /// Starts over when it has read what there was when it began.
     #[arg(long)]
     again: bool,
+    /// MB (10^6 bytes of batches) a second over all connections, or max.
+    #[arg(long, default_value = "max")]
+    rate: Rate,
     /// Bytes of one partition that an answer carries.
     #[arg(long, default_value_t = 1 << 20)]
     partition_bytes: i32,
@@ -178,6 +182,10 @@ impl Consume {
                     places.get_mut(&partition).ok_or("a partition that nobody asked for")?;
                 self.walk(place, records, &mut part)
             })?;
+            if let Rate::MegabytesASecond(rate) = self.rate {
+                let share = rate * 1e6 / self.connections as f64;
+                measure::sleep_until(begin + Duration::from_secs_f64(part.bytes as f64 / share));
+            }
         }
         Ok(part)
     }

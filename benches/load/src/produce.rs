@@ -82,7 +82,7 @@ impl FromStr for Acks {
 }
 
 #[derive(Clone, Copy)]
-enum Rate {
+pub enum Rate {
     Max,
     MegabytesASecond(f64),
 }
