@@ -64,7 +64,10 @@ pub fn describe_broker(broker: &BrokerValues) -> Vec<Described> {
     table::keys(Scope::Broker)
         .filter(|key| !key.hidden)
         .map(|key| {
-            let synonyms = broker_candidates(broker, key);
+            let mut synonyms = candidates(broker, family(key));
+            // As in Kafka: who stands behind others does not tell what stands before it.
+            let own = synonyms.iter().position(|candidate| candidate.name == key.name);
+            synonyms.drain(..own.unwrap_or(synonyms.len()));
             entry(key, broker.value(key).render(), synonyms)
         })
         .collect()
@@ -99,33 +102,42 @@ fn describe_owned(
                 let value = shown(key, value.clone());
                 synonyms.push(SynonymValue { name: key.name, value, source: own });
             }
-            for synonym in key.synonyms {
-                let broker_key = table::find(Scope::Broker, synonym.name)
-                    .expect("a test checks that every synonym exists");
-                synonyms.extend(broker_candidates(broker, broker_key));
-            }
-            if key.synonyms.is_empty() && key.default.is_some() {
-                let value = shown(key, key.default_value().render());
-                synonyms.push(SynonymValue { name: key.name, value, source: Source::Default });
-            }
+            let behind = key.synonyms.iter().map(|synonym| {
+                table::find(Scope::Broker, synonym.name)
+                    .expect("a test checks that every synonym exists")
+            });
+            synonyms.extend(candidates(broker, behind.collect()));
             entry(key, value, synonyms)
         })
         .collect()
 }
 
-/// What is set for a broker setting, strongest first, then its default.
-fn broker_candidates(broker: &BrokerValues, key: &'static Key) -> Vec<SynonymValue> {
-    let mut all: Vec<SynonymValue> = broker
-        .set_values(key.name)
-        .map(|(value, source)| {
+/// The broker settings that give one default together, by priority; most stand alone.
+fn family(key: &'static Key) -> Vec<&'static Key> {
+    let is_in = |topic: &&'static Key| topic.synonyms.iter().any(|one| one.name == key.name);
+    match table::keys(Scope::Topic).find(is_in) {
+        None => vec![key],
+        Some(topic) => {
+            let names = topic.synonyms.iter();
+            names.filter_map(|one| table::find(Scope::Broker, one.name)).collect()
+        }
+    }
+}
+
+/// What is set for these broker settings, and their defaults: by source, then by their priority.
+fn candidates(broker: &BrokerValues, keys: Vec<&'static Key>) -> Vec<SynonymValue> {
+    let mut all = Vec::new();
+    for key in keys {
+        all.extend(broker.set_values(key.name).map(|(value, source)| {
             let value = shown(key, Some(value.to_owned()));
             SynonymValue { name: key.name, value, source }
-        })
-        .collect();
-    if key.default.is_some() {
-        let value = shown(key, key.default_value().render());
-        all.push(SynonymValue { name: key.name, value, source: Source::Default });
+        }));
+        if key.default.is_some() {
+            let value = shown(key, key.default_value().render());
+            all.push(SynonymValue { name: key.name, value, source: Source::Default });
+        }
     }
+    all.sort_by_key(|candidate| candidate.source.code());
     all
 }
 

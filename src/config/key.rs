@@ -336,10 +336,22 @@ impl Key {
             },
             Kind::Text | Kind::Class | Kind::Password => Value::Text(trimmed.to_owned()),
             Kind::List if trimmed.is_empty() => Value::List(Vec::new()),
-            Kind::List => Value::List(trimmed.split(',').map(|e| e.trim().to_owned()).collect()),
+            Kind::List => Value::List(self.distinct(trimmed.split(',').map(str::trim))),
         };
         self.check(text, &value)?;
         Ok(value)
+    }
+
+    /// Elements of a list; of fixed words each counts once, as in Kafka.
+    fn distinct<'a>(&self, elements: impl Iterator<Item = &'a str>) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for element in elements {
+            let is_word = matches!(self.rule, Rule::ListOf(_));
+            if !is_word || !all.iter().any(|known| known == element) {
+                all.push(element.to_owned());
+            }
+        }
+        all
     }
 
     fn bad(&self, value: &str, why: &str) -> ConfigError {
@@ -402,11 +414,7 @@ impl Key {
 
     fn check_list(&self, list: &[String], words: &[&str]) -> Result<(), ConfigError> {
         let name = self.name;
-        for (at, element) in list.iter().enumerate() {
-            if list[..at].contains(element) {
-                let text = format!("Configuration '{name}' values must not be duplicated.");
-                return Err(ConfigError(text));
-            }
+        for element in list {
             if element.is_empty() {
                 return Err(ConfigError(format!(
                     "Configuration '{name}' values must not be empty."

@@ -103,8 +103,6 @@ fn a_value_that_does_not_fit_gets_kafkas_sentence() {
     check_invalid("compression.gzip.level", "0", gzip);
     check_invalid("leader.replication.throttled.replicas", "0-1", replicas);
     check_refused("no.such.thing", "1", "Unknown topic config name: no.such.thing");
-    let twice = "Configuration 'cleanup.policy' values must not be duplicated.";
-    check_refused("cleanup.policy", "delete,delete", twice);
 }
 
 #[test]
@@ -223,8 +221,41 @@ fn describe_lists_the_sources_strongest_first() {
     .assert_eq(&show("max.message.bytes"));
     expect!["86400000 4 [log.retention.hours=24 4, log.retention.hours=168 5]"]
         .assert_eq(&show("retention.ms"));
-    expect!["verify 5 [partitioner.mode=verify 5]"].assert_eq(&show("partitioner.mode"));
+    expect!["verify 5 []"].assert_eq(&show("partitioner.mode"));
     assert!(!all.iter().any(|entry| entry.name == "internal.segment.bytes"));
+}
+
+#[test]
+fn what_stands_behind_a_setting_is_told_by_source() {
+    let cluster = Arc::new(overrides(&[("log.roll.ms", "5")]));
+    let broker = broker(&[("log.roll.hours", "2"), ("log.roll.ms", "7")])
+        .with_dynamic(cluster, Arc::new(Overrides::new()));
+    let show = |entry: &Described| {
+        let synonyms = entry.synonyms.iter();
+        let texts = synonyms.map(|s| format!("{}={}", s.name, s.value.clone().unwrap()));
+        texts.collect::<Vec<_>>().join(" ")
+    };
+    let entries = describe_broker(&broker);
+    let of = |name: &str| show(entries.iter().find(|entry| entry.name == name).unwrap());
+    let all = "log.roll.ms=5 log.roll.ms=7 log.roll.hours=2 log.roll.hours=168";
+    assert_eq!(of("log.roll.ms"), all);
+    assert_eq!(of("log.roll.hours"), "log.roll.hours=2 log.roll.hours=168");
+    assert_eq!(of("log.retention.ms"), "");
+    let topic = describe_topic(&broker, &Overrides::new());
+    assert_eq!(show(topic.iter().find(|entry| entry.name == "segment.ms").unwrap()), all);
+}
+
+#[test]
+fn a_word_that_stands_twice_in_a_list_counts_once() {
+    let settings = check_topic(
+        &BrokerValues::default(),
+        &overrides(&[("cleanup.policy", "delete, compact,delete")]),
+    );
+    assert_eq!(settings.unwrap().cleanup, Cleanup { compact: true, delete: true });
+    let topic = overrides(&[("cleanup.policy", "compact,compact")]);
+    let described = describe_topic(&BrokerValues::default(), &topic);
+    let policy = described.iter().find(|entry| entry.name == "cleanup.policy").unwrap();
+    assert_eq!(policy.value.as_deref(), Some("compact"));
 }
 
 #[test]

@@ -25,5 +25,6 @@ mod process;
 mod readme;
 mod recreated;
 mod ring;
+mod settings;
 mod shards;
 mod tidy;

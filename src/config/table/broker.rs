@@ -233,11 +233,11 @@ keys! { KEYS:
     SEGMENT_BYTES = int("log.segment.bytes").default("1073741824").at_least(1_048_576)
         .cluster_wide().now()
         .doc("Default of a topic's `segment.bytes`.");
-    ROLL_MS = long("log.roll.ms").cluster_wide().now()
+    ROLL_MS = long("log.roll.ms").at_least(1).cluster_wide().now()
         .doc("Default of a topic's `segment.ms`.");
     ROLL_HOURS = int("log.roll.hours").default("168").at_least(1).now()
         .doc("Default of a topic's `segment.ms`, in hours, when `log.roll.ms` is not set.");
-    ROLL_JITTER_MS = long("log.roll.jitter.ms").cluster_wide()
+    ROLL_JITTER_MS = long("log.roll.jitter.ms").at_least(0).cluster_wide()
         .doc("Default of a topic's `segment.jitter.ms`.");
     ROLL_JITTER_HOURS = int("log.roll.jitter.hours").default("0").at_least(0)
         .doc("Default of a topic's `segment.jitter.ms`, in hours.");
