@@ -107,13 +107,15 @@ impl Log {
                 return Ok(self.duplicate(state, seen, acks));
             }
         }
-        let stored = self.give_place(state, batch, acks, wall_ms);
-        let need = Self::need_of(&state.config, acks);
+        let end = state.progress.log_end.0 + i64::from(batch.header().last_offset_delta) + 1;
+        let need = Self::need_of_append(state, acks, Offset(end));
+        let stored = self.give_place(state, batch, need, wall_ms);
         let log_start = state.progress.log_start;
         let end = stored.header.next_offset();
-        if need == Need::Stable && acks == Acks::All {
+        if need == Need::Stable {
             state.want_stable = state.want_stable.max(end);
         }
+        self.flush_in_time(state);
         let log_append_time_ms = match state.config.timestamp_type {
             TimestampType::CreateTime => -1,
             TimestampType::LogAppendTime => wall_ms,
@@ -121,6 +123,10 @@ impl Log {
         let start_writer = !std::mem::replace(&mut state.writer_runs, true);
         drop(guard);
         add(&self.host.counters.appended_batches_total, 1);
+        self.host.count(|metrics| {
+            metrics.appends_total.inc();
+            metrics.append_bytes_total.inc_by(bytes as u64);
+        });
         self.tail.push(&stored, batch.frame_bytes());
         if start_writer {
             self.spawn_writer();
@@ -174,7 +180,7 @@ impl Log {
         &self,
         state: &mut State,
         batch: &CheckedBatch,
-        acks: Acks,
+        need: Need,
         wall_ms: i64,
     ) -> StoredBatch {
         let base_offset = state.progress.log_end;
@@ -196,7 +202,7 @@ impl Log {
         state.active.note(&stored.header, bytes as u64, &state.config);
         state.producers.note(&stored.header, wall_ms);
         let end = stored.header.next_offset();
-        state.progress.appended(end, Self::need_of(&state.config, acks));
+        state.progress.appended(end, need);
         let slices = [stored.head.clone(), stored.body.clone()];
         state.queue.push_back(Item::Batch { position, end, slices });
         state.queue_bytes += bytes;
@@ -215,6 +221,9 @@ impl Log {
         let snapshot = crate::log::snapshot::encode(&state.producers);
         state.queue.push_back(Item::Roll { old: Box::new(old), base: end, snapshot });
         add(&self.host.counters.rolls_total, 1);
+        self.host.count(|metrics| {
+            metrics.segments_rolled_total.inc();
+        });
     }
 }
 

@@ -18,8 +18,10 @@ pub struct LogConfig {
     pub timestamp_type: TimestampType,
     /// `flush.on.acks.all`: acks=all answers only when the bytes survive a power cut.
     pub flush_on_acks_all: bool,
-    /// `flush.messages`, `flush.ms`: kept, without effect yet.
+    /// `flush.messages`: after so many records that are not yet stable the log is synced, and the
+    /// last of them is answered after it.
     pub flush_messages: i64,
+    /// `flush.ms`: age at which a record is synced, whatever acks it asked for.
     pub flush_ms: i64,
     /// `producer.id.expiration.ms`: silence after which a producer is forgotten.
     pub producer_expiration_ms: i64,

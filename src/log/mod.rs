@@ -17,6 +17,7 @@ use std::task::Waker;
 use crate::env::local::Notify;
 use crate::env::{Env, IoError};
 use crate::model::{LeaderEpoch, Offset, ProducerId};
+use crate::observe::LogMetrics;
 
 mod append;
 pub mod checkpoint;
@@ -25,6 +26,7 @@ mod compact;
 mod config;
 mod disk;
 mod epochs;
+mod flush;
 mod index;
 mod names;
 mod owner;
@@ -56,6 +58,7 @@ pub use read::{FirstBatch, Found, ReadError, Watch};
 pub use timestamps::{TimestampError, TimestampHit};
 
 use disk::Files;
+use flush::{FlushAt, FlushTimes};
 use producers::Producers;
 use progress::{Need, Progress};
 use segment::{Active, Closed};
@@ -123,6 +126,8 @@ pub struct LogHost {
     queue_bytes_max: usize,
     trace: Rc<RefCell<Option<Trace>>>,
     counters: Rc<Counters>,
+    metrics: Option<LogMetrics>,
+    flushes: Rc<FlushTimes>,
 }
 
 type Trace = Rc<dyn Fn(&LogPlace, LogEvent)>;
@@ -157,6 +162,19 @@ impl LogHost {
             queue_bytes_max,
             trace: Rc::default(),
             counters: Rc::default(),
+            metrics: None,
+            flushes: Rc::default(),
+        }
+    }
+
+    /// The same host; what its logs do with the disk is counted for people too.
+    pub fn with_metrics(self, metrics: LogMetrics) -> Self {
+        Self { metrics: Some(metrics), ..self }
+    }
+
+    fn count(&self, add: impl FnOnce(&LogMetrics)) {
+        if let Some(metrics) = &self.metrics {
+            add(metrics);
         }
     }
 
@@ -224,6 +242,8 @@ struct State {
     compaction_runs: bool,
     /// Syncs go on until the stable end is here.
     want_stable: Offset,
+    /// When what nobody asked to sync is synced.
+    flush_at: Option<FlushAt>,
     on_disk: OnDisk,
     safe_waiters: Waiters,
     stable_waiters: Waiters,
@@ -272,6 +292,7 @@ impl Log {
             sync_runs: false,
             compaction_runs: false,
             want_stable: end,
+            flush_at: None,
             on_disk,
             safe_waiters: Waiters::default(),
             stable_waiters: Waiters::default(),
@@ -334,9 +355,11 @@ impl Log {
         self.state.borrow().config.clone()
     }
 
-    /// Changes settings; they apply from the next append on.
+    /// Changes settings; they apply from the next append on, `flush.ms` also to what is there.
     pub fn set_config(&self, config: LogConfig) {
-        self.state.borrow_mut().config = config;
+        let mut state = self.state.borrow_mut();
+        state.config = config;
+        self.flush_in_time(&mut state);
     }
 
     pub fn leader_epoch(&self) -> LeaderEpoch {
@@ -405,6 +428,10 @@ impl Log {
         } else {
             tracing::error!(partition = %self.dir, %error, "log is offline");
             add(&self.host.counters.offline_total, 1);
+            let is_sync = error.action.starts_with("sync");
+            self.host.count(|metrics| {
+                metrics.sync_failures_total.inc_by(is_sync.into());
+            });
         }
         state.life = Life::Offline(error);
         state.queue.clear();

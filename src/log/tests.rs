@@ -11,6 +11,7 @@ use crate::sim::{Faults, MachineId, World};
 
 mod compaction;
 mod crash;
+mod flush;
 mod life;
 mod values;
 

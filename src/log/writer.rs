@@ -282,7 +282,7 @@ impl Log {
     }
 
     async fn sync_once(&self) -> Result<(), DiskError> {
-        let due = self.take_due();
+        let (due, started) = (self.take_due(), self.host.env.now());
         let finished = due.unfinished.last().map(|last| last.end);
         for segment in due.unfinished {
             self.finish_segment(segment).await?;
@@ -302,6 +302,11 @@ impl Log {
             self.files.sync_dir(&self.place.dir).await?;
         }
         add(&self.host.counters.syncs_total, 1);
+        let nanos = self.host.env.now().0 - started.0;
+        self.host.count(|metrics| {
+            metrics.syncs_total.inc();
+            metrics.fsync_seconds.observe_ns(nanos);
+        });
         self.event(LogEvent::Synced(due.target));
         if let Some(end) = finished {
             self.state.borrow_mut().on_disk.finished_end = end;

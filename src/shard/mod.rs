@@ -145,7 +145,8 @@ impl Core {
     pub fn new(env: Env, common: Common) -> Rc<Self> {
         let (shard, started) = (env.shard(), env.now());
         let plugins = Plugins::new(&env, common.plugins);
-        let logs = LogHost::new(env.clone(), TAIL_BYTES_MAX, QUEUE_BYTES_MAX);
+        let logs = LogHost::new(env.clone(), TAIL_BYTES_MAX, QUEUE_BYTES_MAX)
+            .with_metrics(common.metrics.log.clone());
         let budget = |bytes, account| Budget::new(bytes, common.metrics.memory(account));
         let receive = budget(RECEIVE_BYTES_MAX, "receive");
         let parking = budget(PARKED_BYTES_MAX, "parked");

@@ -9,6 +9,7 @@ mod commands;
 mod contract;
 mod crash;
 mod demo;
+mod flushing;
 mod goldens;
 mod groups;
 mod growth;

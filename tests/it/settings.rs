@@ -149,6 +149,20 @@ impl Pair {
         kafka.0
     }
 
+    /// Bad values, then a good one for each setting of a broker, also for those that cannot change.
+    fn change_broker(&mut self, node: &str, settings: &[(&'static str, &str, &[&str])]) {
+        for (name, good, bad) in settings {
+            let (name, changes) = bare(name);
+            for value in *bad {
+                self.alter(TYPE_BROKER, node, &[(name, Some(value))]);
+            }
+            let error = self.alter(TYPE_BROKER, node, &[(name, Some(good))]);
+            if (error == 0) != changes {
+                self.differences.push(format!("{name} of {node:?}: Kafka says {error}"));
+            }
+        }
+    }
+
     /// The same of both, once Kafka has seen what was changed.
     fn compare(&mut self, step: &str, resource_type: i8, name: &str, settings: &[&str]) {
         let ours = describe(&mut self.ours, resource_type, name);
@@ -236,16 +250,7 @@ fn settings_are_told_and_changed_as_by_kafka() {
         .chain(BROKER_ROWS.iter().copied())
         .collect();
     for node in ["", "1"] {
-        for (name, good, bad) in &dynamic {
-            let (name, changes) = bare(name);
-            for value in *bad {
-                pair.alter(TYPE_BROKER, node, &[(name, Some(value))]);
-            }
-            let error = pair.alter(TYPE_BROKER, node, &[(name, Some(good))]);
-            if (error == 0) != changes {
-                pair.differences.push(format!("{name} of {node:?}: Kafka says {error}"));
-            }
-        }
+        pair.change_broker(node, &dynamic);
         look(&mut pair, &format!("with {node:?} set"));
     }
     for (name, good, bad, _) in ROWS {

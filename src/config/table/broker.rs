@@ -175,12 +175,13 @@ keys! { KEYS:
         .cluster_wide()
         .doc("Default of a topic's `file.delete.delay.ms`.");
     FLUSH_INTERVAL_MESSAGES = long("log.flush.interval.messages").default(MAX).at_least(1)
-        .cluster_wide()
+        .cluster_wide().now()
         .doc("Default of a topic's `flush.messages`.");
-    FLUSH_INTERVAL_MS = long("log.flush.interval.ms").cluster_wide()
+    FLUSH_INTERVAL_MS = long("log.flush.interval.ms").cluster_wide().now()
         .doc("Default of a topic's `flush.ms`.");
-    FLUSH_SCHEDULER_MS = long("log.flush.scheduler.interval.ms").default(MAX)
-        .doc("Default of a topic's `flush.ms` when `log.flush.interval.ms` is not set.");
+    FLUSH_SCHEDULER_MS = long("log.flush.scheduler.interval.ms").default(MAX).now()
+        .doc("Default of a topic's `flush.ms` when `log.flush.interval.ms` is not set. Kafka looks \
+              that often for logs to sync; here each is synced when its time has come.");
     FLUSH_ON_ACKS_ALL = boolean("flush.on.acks.all").default("true").cluster_wide().now()
         .doc("Logmill: default of a topic's `flush.on.acks.all`.");
     INDEX_INTERVAL_BYTES = int("log.index.interval.bytes").default("4096").at_least(0)

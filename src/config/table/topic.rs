@@ -44,10 +44,11 @@ keys! { KEYS:
     FILE_DELETE_DELAY_MS = long("file.delete.delay.ms").default("60000").of_topic().at_least(0)
         .from(&[same("log.segment.delete.delay.ms")])
         .doc("How long a removed file stays on disk.");
-    FLUSH_MESSAGES = long("flush.messages").default(MAX).of_topic().at_least(1)
+    FLUSH_MESSAGES = long("flush.messages").default(MAX).of_topic().now().at_least(1)
         .from(&[same("log.flush.interval.messages")])
-        .doc("After how many records the log is synced, whatever acks they asked for.");
-    FLUSH_MS = long("flush.ms").default(MAX).of_topic().at_least(0)
+        .doc("After how many records the log is synced, whatever acks they asked for; the last of \
+              them is answered after that.");
+    FLUSH_MS = long("flush.ms").default(MAX).of_topic().now().at_least(0)
         .from(&[same("log.flush.interval.ms"), same("log.flush.scheduler.interval.ms")])
         .doc("After how many milliseconds a record is synced, whatever acks it asked for.");
     FLUSH_ON_ACKS_ALL = boolean("flush.on.acks.all").default("true").of_topic().now()
