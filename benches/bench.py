@@ -72,13 +72,13 @@ def options():
 class Context:
     """What one bench gets: its folder, how much it may do, where it speaks."""
 
-    def __init__(self, chosen, parent, folder):
+    def __init__(self, chosen, work, folder):
         self.quick = chosen.quick
         self.rounds_max = chosen.rounds
         self.minutes_max = chosen.minutes
         self.warmup = chosen.warmup
         self.folder = folder
-        self.tools = native.Tools(parent)
+        self.tools = native.Tools(work)
         self.raw = None
         self.rounds_done = 0
         self.begin = time.monotonic()
@@ -125,14 +125,16 @@ def busy_share(chosen):
     return machine.busy_share(0.2 if chosen.quick else 3)
 
 
-def measure(name, chosen, parent):
+def measure(name, chosen, work):
     """Runs one bench; returns its samples, its text, and whether the machine was quiet."""
     before = busy_share(chosen)
     print(f"{name}: before it {before:.0%} of this machine's CPU was in use.", flush=True)
     if chosen.write and BUSY_SHARE_MAX < before:
         raise brokers.Failed("this machine is busy: such figures would not hold, nothing is measured")
-    with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=parent) as folder:
-        context = Context(chosen, parent, pathlib.Path(folder).resolve())
+    data = chosen.data or work
+    data.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=data) as folder:
+        context = Context(chosen, work, pathlib.Path(folder).resolve())
         text = BENCHES[name].run(context)
         after = busy_share(chosen)
         text = f"{context.facts(before, after)}\n\n{text}"
@@ -142,11 +144,10 @@ def measure(name, chosen, parent):
 def main():
     chosen = options()
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", brokers.ROOT / "target"))
-    parent = chosen.data or target / "bench"
-    parent.mkdir(parents=True, exist_ok=True)
+    work = (target / "bench").resolve()
     raw = {}
     for name in chosen.only:
-        raw[name], text, quiet = measure(name, chosen, parent.resolve())
+        raw[name], text, quiet = measure(name, chosen, work)
         print("\n" + text, flush=True)
         if chosen.quick or not quiet:
             print("These figures only show that the benchmark works: do not quote them.")

@@ -5,6 +5,7 @@ Start reading at `Cold.load`.
 """
 
 import dataclasses
+import os
 
 import brokers
 import machine
@@ -73,7 +74,9 @@ class Cold:
             self.context.say(f"  {kind.name}: a log of {filled['bytes'] // MIB} MiB")
             if self.group.hits() == hits:
                 raise brokers.Failed("the memory cgroup was never full: nothing would be cold")
+            os.sync()
             for acks in ACKS:
+                self.load(broker, acks, ALONE, -1)  # Kafka's compiler needs to see it first.
                 for cold in COLD:
                     sample = self.load(broker, acks, cold, number)
                     self.samples.append(sample)

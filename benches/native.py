@@ -1,6 +1,6 @@
 """The programs in Rust: building them, running them, reading their line of JSON.
 
-Owns: where they are built (`build` beside the data), one run at a time or one beside others.
+Owns: where they are built (`build` in the work folder), one run at a time or one beside others.
 Leaves to others: what their words mean (each package's `main.rs`).
 """
 
@@ -16,8 +16,8 @@ RUN_WITHIN_S = 900
 
 
 class Tools:
-    def __init__(self, parent):
-        self.target = parent / "build"
+    def __init__(self, work):
+        self.target = work / "build"
         self.built = {}
 
     def program(self, package):

@@ -66,6 +66,7 @@ class Sweep:
         self.context = context
         self.partitions = [16, 64] if context.quick else [16, 1_000, 10_000]
         self.seconds = 2 if context.quick else 60
+        self.warm_s = 1 if context.quick else 15
         self.driver = brokers.Driver(context.folder)
         self.sides = {
             kind.name: kind(context.folder / kind.name, self.driver)
@@ -94,7 +95,13 @@ class Sweep:
         except brokers.Failed as error:
             raise brokers.Failed(f"{broker.name}: {error}\n{broker.last_words()}") from error
 
-    def load(self, side, shape, partitions, number):
+    def warm_up(self):
+        """Every path once; Kafka's compiler needs it most."""
+        for side in self.sides:
+            for shape in SHAPES:
+                self.load(side, shape, self.partitions[0], -1, self.warm_s)
+
+    def load(self, side, shape, partitions, number, seconds):
         broker = self.sides[side]
         idle = next(other for name, other in self.sides.items() if name != side)
         before = broker.checkpoints() if side == "Logmill" else None
@@ -103,7 +110,7 @@ class Sweep:
             broker, "produce", partitions, "--acks", "all", "--rate", shape.rate_mb,
             "--batch-bytes", shape.batch_bytes, "--record-bytes", shape.record_bytes,
             "--batches-per-request", shape.batches, "--connections", CONNECTIONS,
-            "--seconds", self.seconds,
+            "--seconds", seconds,
         )  # fmt: skip
         if said["errors"]:
             raise brokers.Failed(f"{side} refused batches, by error code: {said['errors']}")
@@ -118,6 +125,7 @@ class Sweep:
     def run(self):
         self.context.tools.program("load")
         self.prepare()
+        self.warm_up()
         for number in self.context.rounds():
             for path, line in floor.bare_writes(self.context).items():
                 self.bare[path].append(line)
@@ -125,7 +133,7 @@ class Sweep:
                 for partitions in self.partitions:
                     for side in self.sides:
                         if self.takes(side, partitions):
-                            sample = self.load(side, shape, partitions, number)
+                            sample = self.load(side, shape, partitions, number, self.seconds)
                             self.samples.append(sample)
                             self.context.say(f"  {sample}")
 

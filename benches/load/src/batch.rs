@@ -53,7 +53,8 @@ impl Batch {
             bytes.push(0);
             count += 1;
         }
-        let now = now_ns() / 1_000_000;
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(since.as_millis())?;
         let length: i32 = (bytes.len() - LENGTH_END).try_into()?;
         bytes[8..12].copy_from_slice(&length.to_be_bytes());
         bytes[12..16].copy_from_slice(&(-1_i32).to_be_bytes());
@@ -68,7 +69,7 @@ impl Batch {
         Ok(batch)
     }
 
-    /// Writes when the first record was due, in nanoseconds since 1970.
+    /// Writes when the first record was due, by [`now_ns`].
     pub fn stamp(&mut self, due_ns: u64) {
         self.bytes[self.stamp_at..][..STAMP_BYTES].copy_from_slice(&due_ns.to_be_bytes());
         self.seal();
@@ -116,10 +117,10 @@ fn stamp_of(records: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(stamp.try_into().ok()?)).filter(|stamp| *stamp != 0)
 }
 
-/// Nanoseconds since 1970: the clock that driver processes share.
+/// Nanoseconds of the monotonic clock, which is the same in all processes of a machine.
 pub fn now_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
 
 /// Bytes that no codec makes smaller.

@@ -111,7 +111,7 @@ struct Part {
 /// Shared by all connections.
 struct Plan {
     begin: Instant,
-    /// Wall time of `begin`: the clock of the stamps.
+    /// `begin` by the clock of the stamps.
     begin_ns: u64,
     end: Instant,
     /// Between two requests of the whole run; none at full speed.
