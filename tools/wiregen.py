@@ -25,6 +25,13 @@ import zipfile
 
 KAFKA = "4.4.0"
 ARTIFACTS = ["kafka-clients", "kafka-group-coordinator", "kafka-transaction-coordinator"]
+# Records of Kafka's own metadata log, as far as adopting a directory needs them.
+METADATA_KAFKA = "4.3.1"
+METADATA_ARTIFACT = "kafka-metadata"
+METADATA = (
+    "TopicRecord PartitionRecord PartitionChangeRecord RemoveTopicRecord ConfigRecord "
+    "ProducerIdsRecord FeatureLevelRecord"
+).split()
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "src" / "wire" / "generated"
 FOREVER = 32767
@@ -44,7 +51,7 @@ def fetched(group, artifact, version):
     name = f"{artifact}-{version}.jar"
     setup = pathlib.Path(os.environ.get("LOGMILL_SETUP_DIR", ROOT / ".setup"))
     local = pathlib.Path.home() / ".m2/repository" / group.replace(".", "/") / artifact / version
-    for folder in (setup / "kafka-clients", local):
+    for folder in (setup / "kafka-clients", setup / "kafka", local):
         if (folder / name).exists():
             return folder / name
     get = ["mvn", "-q", "-B", "dependency:get", "-Dtransitive=false"]
@@ -52,10 +59,15 @@ def fetched(group, artifact, version):
     return local / name
 
 
+def version_of(artifact):
+    return METADATA_KAFKA if artifact == METADATA_ARTIFACT else KAFKA
+
+
 def jar(artifact, jars):
+    version = version_of(artifact)
     if jars:
-        return pathlib.Path(jars) / f"{artifact}-{KAFKA}.jar"
-    return fetched("org.apache.kafka", artifact, KAFKA)
+        return pathlib.Path(jars) / f"{artifact}-{version}.jar"
+    return fetched("org.apache.kafka", artifact, version)
 
 
 def definitions(jars):
@@ -70,6 +82,11 @@ def definitions(jars):
                 definition = json.loads(re.sub(r"(?m)^\s*//.*$", "", text))
                 if definition["validVersions"] != "none":
                     found.append((artifact, definition))
+    with zipfile.ZipFile(jar(METADATA_ARTIFACT, jars)) as archive:
+        for name in sorted(METADATA):
+            text = archive.read(f"common/metadata/{name}.json").decode()
+            definition = json.loads(re.sub(r"(?m)^\s*//.*$", "", text))
+            found.append((METADATA_ARTIFACT, definition))
     return found
 
 
@@ -410,7 +427,8 @@ def module(definition):
     records = ["Records"] if "Records" in types else []
     wire = ["Message", "Reader", *records, "Wire", "WireError", "Writer"]
     flexible = "i16::MAX" if definition.flexible_from == FOREVER else definition.flexible_from
-    header = HEADER.format(what=f"`{definition.name}`.", source=definition.artifact, kafka=KAFKA)
+    version = version_of(definition.artifact)
+    header = HEADER.format(what=f"`{definition.name}`.", source=definition.artifact, kafka=version)
     return (
         f"{header}{base}{model}use crate::wire::{{{', '.join(wire)}}};\n\n{text}\n"
         f"impl Message for {top.name} {{\n"
@@ -451,7 +469,8 @@ def mod_rs(all_definitions):
             f"broker: {str('broker' in d.listeners).lower()}, "
             f"controller: {str('controller' in d.listeners).lower()} }},\n"
         )
-    text += "];\n\n/// Every message with its codec, by name.\n"
+    text += "];\n\n/// Every message of the protocol with its codec, by name.\n"
+    ordered = [d for d in ordered if d.kind != "metadata"]
     text += f"pub static CODECS: [Codec; {len(ordered)}] = [\n"
     for d in ordered:
         text += f'    Codec::of::<{snake(d.name)}::{d.name}>("{d.name}", Kind::{KINDS[d.kind]}),\n'

@@ -11,16 +11,17 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::api::{Client, serve};
-use crate::cluster::{BrokerEndpoint, Command, Draft, Image, Planner, new_id};
+use crate::cluster::{ApplyError, BrokerEndpoint, Command, Draft, Image, Planner, adopt, new_id};
 use crate::env::{Env, IoError, Listener, Socket, SocketHandle};
 use crate::model::ShardId;
+use crate::shard::adopt::read_kafka;
 use crate::shard::ask::{Ask, Work, serve_inbox};
 use crate::shard::cleaner;
 use crate::shard::controller::Controller;
 use crate::shard::images::Opened;
 use crate::shard::metadata_log::MetadataLog;
 use crate::shard::producer_ids::LargestProducerId;
-use crate::shard::{Common, Core};
+use crate::shard::{Closing, Common, Core};
 
 /// Instances that rested for so long are given up.
 const PLUGIN_IDLE_MS: u64 = 60_000;
@@ -30,6 +31,8 @@ const PLUGIN_IDLE_MS: u64 = 60_000;
 pub enum BootError {
     #[error("metadata log: {0}")]
     Metadata(String),
+    #[error("this directory of Apache Kafka cannot be taken over: {0}")]
+    Adopt(String),
     #[error("cannot listen on {address}: {error:?}")]
     Listen { address: SocketAddr, error: IoError },
 }
@@ -78,47 +81,96 @@ pub async fn run_first(
     let snapshot_bytes = core.config.metadata_snapshot_bytes;
     let opened = MetadataLog::open(env, &core.identity.data_dir, snapshot_bytes).await;
     let (mut log, _) = opened.map_err(|e| text(&e))?;
-    let mut draft = Draft::new(log.image(), 1);
-    for command in boot_commands(&core, log.image(), served.port(), last_end) {
-        draft.push(command, env.wall_ms()).map_err(|e| text(&e))?;
+    let adopts = log.image().broker(core.identity.node_id).is_none();
+    let mut draft = begin_draft(&core, log.image()).map_err(|e| text(&e))?;
+    if adopts {
+        adopt_kafka(&core, &mut draft).await?;
     }
+    register(&core, &mut draft, served.port(), last_end).map_err(|e| text(&e))?;
     log.commit(env, draft).await.map_err(|e| text(&e))?;
     let image = log.image().clone();
     let controller = Controller::new(&core, log);
     let opened = match last_end {
         LastEnd::Stopped => Opened::AfterStop,
+        LastEnd::Crashed if adopts => Opened::AfterKafkasCrash,
         LastEnd::Crashed => Opened::AfterCrash,
     };
     core.sweep(&image).await;
     controller.publish(&image.into(), opened).await;
     let largest = core.ask_all(&LargestProducerId).await.unwrap_or_default();
     controller.reserve_producer_ids(largest.into_iter().max().unwrap_or(-1));
+    core.begin_recovery_points().await;
     core.set_controller(controller);
     core.set_acceptor(env.spawn(accept(core.clone(), listener)));
     Ok((core, served))
 }
 
-/// What the log must hold before this start serves: who we are, where partitions live, new epochs.
-fn boot_commands(core: &Core, image: &Image, port: u16, last_end: LastEnd) -> Vec<Command> {
-    let identity = &core.identity;
-    let planner = Planner::new(image, &core.config);
-    let mut commands = Vec::new();
+/// The cluster's id, and a home for every partition on the shards of this start.
+fn begin_draft(core: &Core, image: &Image) -> Result<Draft, ApplyError> {
+    let mut draft = Draft::new(image, 1);
     if image.cluster_id().is_none() {
-        commands.push(Command::FormCluster { cluster_id: identity.cluster_id });
+        let cluster_id = core.identity.cluster_id;
+        draft.push(Command::FormCluster { cluster_id }, core.env.wall_ms())?;
     }
+    let placed = Planner::new(draft.image(), &core.config).place(core.shards);
+    if let Some(command) = placed {
+        draft.push(command, core.env.wall_ms())?;
+    }
+    Ok(draft)
+}
+
+/// The first start on a directory that Apache Kafka wrote: its topics become ours.
+///
+/// Our registration follows in the same draft: without it the next start does this again.
+async fn adopt_kafka(core: &Core, draft: &mut Draft) -> Result<(), BootError> {
+    let dir = &core.identity.data_dir;
+    let found = read_kafka(&core.env, dir, core.identity.node_id).await;
+    let Some(found) = found.map_err(|error| BootError::Adopt(error.to_string()))? else {
+        return Ok(());
+    };
+    let notes = adopt(draft, &core.config, &found.kraft, core.env.wall_ms());
+    for note in notes.map_err(|error| BootError::Adopt(error.to_string()))? {
+        tracing::warn!("adopting {dir}: {note}");
+    }
+    let (topics, partitions) = (draft.image().topic_count(), draft.image().partition_count());
+    match found.metadata {
+        Some(metadata) => tracing::info!(
+            topics,
+            partitions,
+            metadata,
+            "took over the topics, settings and producer ids of Apache Kafka"
+        ),
+        None => tracing::warn!(
+            topics, partitions, %dir,
+            "took over the topics whose directories lie here; there is no __cluster_metadata-0, so \
+             they have default settings"
+        ),
+    }
+    Ok(())
+}
+
+/// What the log must hold before this start serves: who we are, and new epochs after a crash.
+fn register(
+    core: &Core,
+    draft: &mut Draft,
+    port: u16,
+    last_end: LastEnd,
+) -> Result<(), ApplyError> {
+    let identity = &core.identity;
     let endpoint = BrokerEndpoint {
         listener: "PLAINTEXT".to_owned(),
         host: identity.host.clone(),
         port: if identity.port == 0 { port } else { identity.port },
     };
     let incarnation = new_id(core.env.random(), core.env.random());
-    let directory = identity.directory_id;
-    commands.push(planner.register_broker(incarnation, directory, vec![endpoint]));
-    commands.extend(planner.place(core.shards));
-    if last_end == LastEnd::Crashed && 0 < image.topic_count() {
-        commands.push(Command::BumpLeaderEpochs { node: identity.node_id });
+    let planner = Planner::new(draft.image(), &core.config);
+    let command = planner.register_broker(incarnation, identity.directory_id, vec![endpoint]);
+    draft.push(command, core.env.wall_ms())?;
+    if last_end == LastEnd::Crashed && 0 < draft.image().topic_count() {
+        let command = Command::BumpLeaderEpochs { node: identity.node_id };
+        draft.push(command, core.env.wall_ms())?;
     }
-    commands
+    Ok(())
 }
 
 /// Accepts for ever and gives each connection to the shard that has the fewest.
@@ -192,10 +244,10 @@ fn start_connection(core: &Rc<Core>, socket: Socket, peer: SocketAddr) {
 pub struct Stop;
 
 impl Ask for Stop {
-    /// Partitions that could not be closed cleanly: then the next start is after a crash.
-    type Told = usize;
+    /// With a partition that could not be closed cleanly the next start is after a crash.
+    type Told = Closing;
 
-    fn start(self, core: &Rc<Core>) -> Work<usize> {
+    fn start(self, core: &Rc<Core>) -> Work<Closing> {
         core.stop_connections();
         let core = core.clone();
         Box::pin(async move { core.close_partitions().await })
@@ -213,10 +265,10 @@ impl Ask for StopNode {
         let core = core.clone();
         Box::pin(async move {
             core.stop_accepting();
-            match core.ask_all(&Stop).await {
-                Ok(failed) => failed.iter().sum::<usize>() == 0,
-                Err(_) => false,
-            }
+            let Ok(closings) = core.ask_all(&Stop).await else { return false };
+            let failed: usize = closings.iter().map(|closing| closing.failed).sum();
+            let points = closings.into_iter().flat_map(|closing| closing.points).collect();
+            core.write_last_points(points).await && failed == 0
         })
     }
 }

@@ -427,7 +427,7 @@ fn grown(before: &[PartitionImage], seeds: &[PartitionSeed]) -> Vec<PartitionIma
             isr: Arc::clone(&replicas),
             replicas,
             leader: seed.leader,
-            leader_epoch: LeaderEpoch(0),
+            leader_epoch: seed.leader_epoch,
             partition_epoch: 0,
             shard: seed.shard,
         });

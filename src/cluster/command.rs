@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::Overrides;
-use crate::model::{NodeId, PartitionIndex, ShardId, TopicId};
+use crate::model::{LeaderEpoch, NodeId, PartitionIndex, ShardId, TopicId};
 
 /// One command with its place in the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,6 +135,20 @@ pub struct PartitionSeed {
     pub replicas: Vec<NodeId>,
     pub leader: NodeId,
     pub shard: ShardId,
+    /// Not 0 for a partition that another broker led before.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub leader_epoch: LeaderEpoch,
+}
+
+impl PartitionSeed {
+    /// A partition that nobody led before; its first replica will.
+    pub fn new(replicas: Vec<NodeId>, shard: ShardId) -> Self {
+        Self { leader: replicas[0], replicas, shard, leader_epoch: LeaderEpoch(0) }
+    }
+}
+
+fn is_first(epoch: &LeaderEpoch) -> bool {
+    *epoch == LeaderEpoch(0)
 }
 
 /// Partitions of one topic that go to other shards.

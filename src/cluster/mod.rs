@@ -12,6 +12,7 @@ mod derive;
 mod draft;
 mod format;
 mod image;
+mod kraft;
 mod ordered;
 mod plan;
 mod snapshot;
@@ -30,10 +31,12 @@ pub use image::{
     Binding, BrokerImage, Image, PartitionImage, PluginImage, PluginVersion, Target, TopicChanges,
     TopicImage, is_internal_name,
 };
+pub use kraft::{Kraft, KraftError, KraftPartition, KraftTopic};
 pub use ordered::Ordered;
 pub use plan::{
-    BindRequest, Change, ConfigTarget, NewTopic, PARTITIONS_PER_REQUEST_MAX, PRODUCER_ID_BLOCK,
-    Planner, ProducerIdBlock, Refusal, TopicRef, new_id, topic_name_fault,
+    AdoptError, BindRequest, Change, ConfigTarget, NewTopic, PARTITIONS_PER_REQUEST_MAX,
+    PRODUCER_ID_BLOCK, Planner, ProducerIdBlock, Refusal, TopicRef, adopt, new_id,
+    topic_name_fault,
 };
 
 #[cfg(test)]

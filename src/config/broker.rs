@@ -68,6 +68,8 @@ pub struct BrokerConfig {
     pub transaction_timeout_max_ms: i32,
     /// Bytes of metadata log after which a snapshot replaces it.
     pub metadata_snapshot_bytes: u64,
+    /// Milliseconds between two records of the recovery points; 0: only at a stop.
+    pub recovery_points_ms: u64,
     /// Everything that was set, for what changes at run time and for DescribeConfigs.
     pub values: BrokerValues,
 }
@@ -119,6 +121,8 @@ impl BrokerConfig {
             producer_id_expiration_ms: number(&keys::PRODUCER_ID_EXPIRATION_MS),
             transaction_timeout_max_ms: int(&keys::TRANSACTION_TIMEOUT_MAX_MS),
             metadata_snapshot_bytes: u64::try_from(number(&keys::METADATA_SNAPSHOT_BYTES))
+                .expect("the key's range has no negatives"),
+            recovery_points_ms: u64::try_from(number(&keys::RECOVERY_CHECKPOINT_MS))
                 .expect("the key's range has no negatives"),
             values,
         })

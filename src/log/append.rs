@@ -147,7 +147,7 @@ impl Log {
         header.has_producer() && matches!(state.producers.check(header), Ok(Verdict::Duplicate(_)))
     }
 
-    fn rc(&self) -> Rc<Self> {
+    pub(super) fn rc(&self) -> Rc<Self> {
         self.this.upgrade().expect("called through an Rc")
     }
 

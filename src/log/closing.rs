@@ -22,6 +22,7 @@ impl Log {
     /// Makes a closed segment's data durable, then writes its indexes and the snapshot behind it.
     pub(super) async fn finish_segment(&self, old: Unfinished) -> Result<(), DiskError> {
         let base = old.segment.base;
+        self.unhindered(base).await;
         let path = file_path(&self.dir, base, LOG);
         let file = match old.file {
             Some(file) => file,
@@ -48,7 +49,11 @@ impl Log {
     }
 
     /// Writes a snapshot and drops the oldest; its name is durable with the next directory sync.
-    async fn write_snapshot(&self, end: Offset, content: Vec<u8>) -> Result<(), DiskError> {
+    pub(super) async fn write_snapshot(
+        &self,
+        end: Offset,
+        content: Vec<u8>,
+    ) -> Result<(), DiskError> {
         let path = file_path(&self.dir, end, SNAPSHOT);
         self.files.write_whole(&path, content).await?;
         let mut gone = Vec::new();
@@ -56,6 +61,7 @@ impl Log {
             let snapshots = &mut self.state.borrow_mut().on_disk.snapshots;
             snapshots.retain(|offset| *offset != end);
             snapshots.push(end);
+            snapshots.sort_unstable();
             let surplus = snapshots.len().saturating_sub(SNAPSHOTS_KEPT);
             gone.extend(snapshots.drain(..surplus));
         }
@@ -98,7 +104,7 @@ impl Log {
 
     fn is_quiet(&self) -> bool {
         let state = self.state.borrow();
-        !state.writer_runs && !state.sync_runs && !state.compaction_runs
+        !state.writer_runs && !state.sync_runs && !state.compaction_runs && state.settling.is_none()
     }
 
     /// Ends in order: everything stable, indexes and producer snapshot complete.

@@ -66,6 +66,25 @@ impl OffsetIndex {
         }
         Some(Self { entries })
     }
+
+    /// The entries for offsets below `below` of a file whose end may be torn or not yet used.
+    pub fn decode_below(bytes: &[u8], below: u32, log_bytes: u64) -> Self {
+        let mut entries: Vec<OffsetEntry> = Vec::new();
+        for chunk in bytes.chunks_exact(OFFSET_ENTRY_BYTES) {
+            let (relative, position) = chunk.split_at(4);
+            let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().expect("four bytes"));
+            let entry = OffsetEntry { relative: number(relative), position: number(position) };
+            let ascends = entries.last().is_none_or(|last| {
+                last.relative < entry.relative && last.position < entry.position
+            });
+            let inside = u64::from(entry.position) < log_bytes;
+            if !ascends || !inside || below <= entry.relative {
+                break;
+            }
+            entries.push(entry);
+        }
+        Self { entries }
+    }
 }
 
 /// Largest timestamp so far, and the last offset of the batch that holds it.
@@ -125,5 +144,26 @@ impl TimeIndex {
             entries.push(entry);
         }
         Some(Self { entries })
+    }
+
+    /// The entries for offsets below `below` of a file whose end may be torn or not yet used.
+    pub fn decode_below(bytes: &[u8], below: u32) -> Self {
+        let mut entries: Vec<TimeEntry> = Vec::new();
+        for chunk in bytes.chunks_exact(TIME_ENTRY_BYTES) {
+            let (timestamp, relative) = chunk.split_at(8);
+            let entry = TimeEntry {
+                timestamp: i64::from_be_bytes(timestamp.try_into().expect("eight bytes")),
+                relative: u32::from_be_bytes(relative.try_into().expect("four bytes")),
+            };
+            // Two timestamps of one batch cannot both be its largest: strictly ascending.
+            let ascends = entries.last().is_none_or(|last| {
+                last.timestamp < entry.timestamp && last.relative < entry.relative
+            });
+            if !ascends || entry.timestamp < 0 || below <= entry.relative {
+                break;
+            }
+            entries.push(entry);
+        }
+        Self { entries }
     }
 }

@@ -27,6 +27,7 @@ mod config;
 mod disk;
 mod epochs;
 mod flush;
+mod found;
 mod index;
 mod names;
 mod owner;
@@ -36,6 +37,7 @@ mod read;
 mod recovery;
 mod scan;
 mod segment;
+mod settle;
 mod snapshot;
 mod tail;
 mod timestamps;
@@ -50,11 +52,13 @@ pub use compact::{
 pub use config::LogConfig;
 pub use disk::DiskError;
 pub use epochs::{EpochCache, EpochStart};
+pub use found::{FoundPartition, look_into, walk};
 pub use names::{LogPlace, is_delete_name};
 pub use owner::evict;
 pub use producers::{SequenceError, WINDOW_BATCHES_MAX};
 pub use progress::Ends;
 pub use read::{FirstBatch, Found, ReadError, Watch};
+pub use scan::{Check, Scanner, Walked};
 pub use timestamps::{TimestampError, TimestampHit};
 
 use disk::Files;
@@ -62,6 +66,7 @@ use flush::{FlushAt, FlushTimes};
 use producers::Producers;
 use progress::{Need, Progress};
 use segment::{Active, Closed};
+use settle::Settled;
 use tail::{Tail, TailLedger};
 use waiters::Waiters;
 use writer::{Item, OnDisk};
@@ -75,6 +80,8 @@ pub enum Start {
     Clean,
     /// A crash. Below `recovery_point` everything was stable once.
     Unclean { recovery_point: Option<Offset> },
+    /// A crash of Apache Kafka, whose producer snapshots may be there before the data below them.
+    Foreign { recovery_point: Option<Offset> },
 }
 
 /// Why a partition's log cannot be opened. The partition is offline then.
@@ -110,6 +117,8 @@ pub struct Recovered {
     pub segments_scanned: u64,
     /// Bytes cut off as a torn tail.
     pub bytes_cut: u64,
+    /// Bytes of batches that were read again, for checksums or producers.
+    pub bytes_read: u64,
     pub segments_dropped: u64,
     pub indexes_rebuilt: u64,
     /// Compactions that a crash had interrupted: completed or dropped.
@@ -245,6 +254,10 @@ struct State {
     /// When what nobody asked to sync is synced.
     flush_at: Option<FlushAt>,
     on_disk: OnDisk,
+    /// How much of the active segment its index files describe.
+    settled: Settled,
+    /// The segment whose index files are being extended.
+    settling: Option<Offset>,
     safe_waiters: Waiters,
     stable_waiters: Waiters,
     watchers: Waiters,
@@ -294,6 +307,8 @@ impl Log {
             want_stable: end,
             flush_at: None,
             on_disk,
+            settled: loaded.settled,
+            settling: None,
             safe_waiters: Waiters::default(),
             stable_waiters: Waiters::default(),
             watchers: Waiters::default(),

@@ -182,6 +182,16 @@ impl Producers {
         self.entries.values().filter_map(|entry| entry.txn_first).min()
     }
 
+    /// Whether nothing before it can add to this state: no transaction is open, and every window
+    /// is as full as it was. One batch that is not the producer's first may be all that Kafka kept
+    /// of five.
+    pub fn is_whole(&self) -> bool {
+        self.entries.values().all(|entry| {
+            let window = &entry.window;
+            entry.txn_first.is_none() && (window.len() != 1 || window[0].first_sequence == 0)
+        })
+    }
+
     /// Largest producer id seen, so that ids given out later start above.
     pub fn largest_id(&self) -> Option<ProducerId> {
         self.entries.keys().next_back().copied()

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-use crate::env::OpenHow;
+use crate::env::{File, OpenHow};
 use crate::log::checkpoint::encode_metadata;
 use crate::log::disk::Files;
 use crate::log::names::{
@@ -20,10 +20,12 @@ use crate::log::owner::owner_of;
 use crate::log::producers::Producers;
 use crate::log::scan::{Check, Scanner, Walked};
 use crate::log::segment::{Active, Closed};
+use crate::log::settle::Settled;
 use crate::log::{DiskError, EpochCache, LogConfig, LogError, Recovered, Start, snapshot};
 use crate::model::Offset;
 use crate::record::{ControlRecord, Header, Records};
 
+mod resume;
 mod swaps;
 mod trust;
 
@@ -32,6 +34,7 @@ pub struct Loaded {
     pub dir_is_there: bool,
     pub closed: BTreeMap<Offset, Rc<Closed>>,
     pub active: Active,
+    pub settled: Settled,
     pub epochs: EpochCache,
     pub producers: Producers,
     pub end: Offset,
@@ -52,6 +55,7 @@ pub async fn load(
         dir_is_there: false,
         closed: BTreeMap::new(),
         active: Active::new(Offset(0), now_ms),
+        settled: Settled::default(),
         epochs: EpochCache::default(),
         producers: Producers::default(),
         end: Offset(0),
@@ -63,7 +67,10 @@ pub async fn load(
     }
     if !files.exists(dir).await? {
         return match start {
-            Start::Unclean { recovery_point: Some(point) } if Offset(0) < point => {
+            Start::Unclean { recovery_point: Some(point) }
+            | Start::Foreign { recovery_point: Some(point) }
+                if Offset(0) < point =>
+            {
                 let (path, end) = (dir.to_owned(), Offset(0));
                 Err(LogError::Short { path, end, recovery_point: point })
             }
@@ -152,6 +159,7 @@ impl Recovery<'_> {
         self.drop_snapshots_above(end).await?;
         self.replay_producers().await?;
         self.loaded.epochs.truncate_from(end);
+        self.loaded.settled = Settled::nothing(self.loaded.active.base);
         if self.start != Start::Clean || self.loaded.report != Recovered::default() {
             self.write_result(&bases).await?;
         }
@@ -224,13 +232,15 @@ impl Recovery<'_> {
         let newest = self.snapshots.keys().next_back().copied();
         self.point = match self.start {
             Start::Unclean { recovery_point } => newest.max(recovery_point),
+            Start::Foreign { recovery_point } => recovery_point,
             // An orderly stop ends with a snapshot at the log's end.
             Start::Clean | Start::New => newest,
         };
-        self.floor = newest.max(self.point).unwrap_or(Offset(0));
+        self.floor = self.point.unwrap_or(Offset(0));
     }
 
     async fn load_segments(&mut self, bases: &[Offset]) -> Result<(), LogError> {
+        let may_resume = matches!(self.start, Start::Unclean { .. }) && !self.scan_all;
         for (at, base) in bases.iter().copied().enumerate() {
             let next = bases.get(at + 1).copied();
             let clean = self.start == Start::Clean;
@@ -238,7 +248,14 @@ impl Recovery<'_> {
             if !self.scan_all && (clean || below_floor) && self.trust(base, next).await? {
                 continue;
             }
-            let scan = self.scan(base).await?;
+            let resumed = match next {
+                None if may_resume => self.resume(base).await?,
+                _ => None,
+            };
+            let scan = match resumed {
+                Some(scan) => scan,
+                None => self.scan(base).await?,
+            };
             self.loaded.report.segments_scanned += 1;
             let gap = next.is_some_and(|next| scan.end < next && self.floor < next);
             if scan.bad.is_some() || gap {
@@ -262,8 +279,20 @@ impl Recovery<'_> {
         let path = file_path(self.dir, base, LOG);
         let file = self.files.open(&path, OpenHow::Read).await?;
         let file_bytes = self.files.bytes(&file, &path).await?;
-        let mut segment = Active::new(base, self.now_ms);
-        let mut scan = Scanner::new(self.files, file, &path, 0..file_bytes, base, Check::Crc);
+        self.scan_rest(Active::new(base, self.now_ms), file, file_bytes).await
+    }
+
+    /// Walks what `segment` does not describe yet.
+    async fn scan_rest(
+        &mut self,
+        mut segment: Active,
+        file: File,
+        file_bytes: u64,
+    ) -> Result<Scan, LogError> {
+        let base = segment.base;
+        let (path, range) = (file_path(self.dir, base, LOG), segment.bytes..file_bytes);
+        self.loaded.report.bytes_read += range.end - range.start;
+        let mut scan = Scanner::new(self.files, file, &path, range, base, Check::Crc);
         let mut end = base;
         let bad = loop {
             match scan.next().await? {
@@ -350,8 +379,8 @@ impl Recovery<'_> {
 
     /// Producer state at the log's end: a snapshot and the batches behind it.
     ///
-    /// After a crash from the second newest, because a snapshot of Kafka's holds one batch per
-    /// producer where five may be in flight.
+    /// After a crash from the newest one that holds all that can be asked for, else from the second
+    /// newest: a snapshot of Kafka's holds one batch per producer where five may be in flight.
     async fn replay_producers(&mut self) -> Result<(), LogError> {
         let log_start = self.loaded.closed.keys().next().copied();
         let log_start = log_start.unwrap_or(self.loaded.active.base);
@@ -360,19 +389,23 @@ impl Recovery<'_> {
             newest.next()
         } else {
             let first = newest.next();
-            newest.next().or(first.filter(|_| Offset(0) < log_start))
+            first
+                .filter(|(_, producers)| producers.is_whole())
+                .or_else(|| newest.next().or(first.filter(|_| Offset(0) < log_start)))
         };
         let (from, producers) = chosen.map_or((log_start, None), |(at, p)| (*at, Some(p.clone())));
         self.loaded.producers = producers.unwrap_or_default();
-        let mut segments: Vec<(Offset, Offset, u64)> = Vec::new();
+        let mut segments: Vec<(Offset, Offset, Range<u64>)> = Vec::new();
         for closed in self.loaded.closed.values() {
-            segments.push((closed.base, closed.end, closed.bytes));
+            segments.push((closed.base, closed.end, 0..closed.bytes));
         }
         let active = &self.loaded.active;
-        segments.push((active.base, self.loaded.end, active.bytes));
-        for (base, end, bytes) in segments {
+        let below = u32::try_from(from.0 - active.base.0).unwrap_or(0);
+        let position = u64::from(active.index.floor(below));
+        segments.push((active.base, self.loaded.end, position..active.bytes));
+        for (base, end, range) in segments {
             if from < end {
-                self.replay_segment(base, 0..bytes, from).await?;
+                self.replay_segment(base, range, from).await?;
             }
         }
         Ok(())
@@ -386,6 +419,7 @@ impl Recovery<'_> {
     ) -> Result<(), LogError> {
         let path = file_path(self.dir, base, LOG);
         let file = self.files.open(&path, OpenHow::Read).await?;
+        self.loaded.report.bytes_read += range.end - range.start;
         let mut scan = Scanner::new(self.files, file, &path, range, base, Check::Shape);
         loop {
             match scan.next().await? {
@@ -417,10 +451,12 @@ impl Recovery<'_> {
         if bases.is_empty() {
             return Ok(());
         }
-        let mut active = self.loaded.active.parts();
-        active.seal();
+        // Sealed in memory, too: from now on the files only grow.
+        self.loaded.active.seal();
+        let active = &self.loaded.active;
         self.sync_data(active.base).await?;
-        self.write_indexes(&active).await?;
+        self.write_indexes(active).await?;
+        self.loaded.settled = Settled::all(active);
         self.files.sync_dir(self.dir).await?;
         let end = self.loaded.end;
         let content = snapshot::encode(&self.loaded.producers);

@@ -13,6 +13,7 @@ mod compaction;
 mod crash;
 mod flush;
 mod life;
+mod settled;
 mod values;
 
 const TAIL_BYTES: usize = 8 << 10;

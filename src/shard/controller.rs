@@ -78,6 +78,9 @@ impl Controller {
 
     /// Durable, applied and published.
     async fn carry_out(&self, image: &Image, command: Command) -> Result<Arc<Image>, String> {
+        if let Command::CreateTopic(seed) = &command {
+            self.core.free_recovery_points(&seed.name).await;
+        }
         let image = self.write(image, command).await?;
         self.publish(&image, Opened::New).await;
         self.shorten().await;

@@ -12,11 +12,13 @@ use crate::config::TopicSettings;
 use crate::group::Changed;
 use crate::log::{DiskError, Log, LogError, LogPlace, Start, evict};
 use crate::model::{NodeId, PartitionIndex, TopicId, TopicPartition};
-use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::boundaries::Boundaries;
 use crate::shard::groups::OFFSETS_TOPIC;
 use crate::shard::partition::{Partition, log_config};
+use crate::shard::recovery_points::Points;
+use crate::shard::together::together;
+use crate::shard::{Core, LOGS_AT_ONCE};
 
 /// What lies in the directories of partitions that an image brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub enum Opened {
     AfterStop,
     /// What a crash left.
     AfterCrash,
+    /// What a crash of Apache Kafka left.
+    AfterKafkasCrash,
 }
 
 /// Brings a shard to an image.
@@ -34,6 +38,13 @@ pub enum Opened {
 pub struct Apply {
     pub image: Arc<Image>,
     pub opened: Opened,
+}
+
+/// A partition that an image names and the shard does not have yet.
+struct Missing {
+    topic: Arc<TopicImage>,
+    index: PartitionIndex,
+    settings: Arc<TopicSettings>,
 }
 
 impl Ask for Apply {
@@ -55,6 +66,7 @@ impl Core {
             if all { image.topics().cloned().collect() } else { changes.changed };
         let mut missing = Vec::new();
         for topic in &changed {
+            let mut settings = None;
             for (index, placed) in topic.partitions.iter().enumerate() {
                 let index = index as PartitionIndex;
                 if placed.shard != self.shard {
@@ -63,29 +75,56 @@ impl Core {
                 match self.partition(topic.id, index) {
                     Some(partition) if all => self.configure(&partition, topic, &image),
                     Some(partition) => self.refresh(&partition, topic, &image),
-                    None => missing.push((topic.clone(), index)),
+                    None => {
+                        let settings = settings.get_or_insert_with(|| {
+                            // Once per topic: it looks through all settings.
+                            self.settings_of(topic, &image)
+                        });
+                        let (topic, settings) = (topic.clone(), settings.clone());
+                        missing.push(Missing { topic, index, settings });
+                    }
                 }
             }
         }
-        let cleaned = match opened {
-            Opened::New => Boundaries::default(),
-            Opened::AfterStop | Opened::AfterCrash => self.read_boundaries(&image).await,
-        };
-        for (topic, index) in missing {
-            let partition = self.open(&image, &topic, index, opened).await;
-            if let Some(end) = cleaned.get(&(topic.name.to_string(), index)) {
-                partition.cleaned_end.set(*end);
-            }
-            let partition = Rc::new(partition);
-            self.partitions.borrow_mut().insert((topic.id, index), partition.clone());
-            if *topic.name == *OFFSETS_TOPIC {
-                self.groups.open(self, &partition);
-            }
-        }
+        self.open_all(&image, missing, opened).await;
         let before = self.image.replace(image.clone());
         self.plugins.follow(self, &image);
         self.tell_groups(&before, &image, &changes.gone);
         self.drop_deleted(&changes.gone).await;
+    }
+
+    /// Opens partitions, many at once.
+    async fn open_all(self: &Rc<Self>, image: &Arc<Image>, missing: Vec<Missing>, opened: Opened) {
+        let points = match opened {
+            Opened::AfterCrash | Opened::AfterKafkasCrash => {
+                Rc::new(self.read_recovery_points().await)
+            }
+            Opened::New | Opened::AfterStop => Rc::default(),
+        };
+        let cleaned = Rc::new(match opened {
+            Opened::New => Boundaries::default(),
+            Opened::AfterStop | Opened::AfterCrash | Opened::AfterKafkasCrash => {
+                self.read_boundaries(image).await
+            }
+        });
+        let (core, image) = (self.clone(), image.clone());
+        together(&self.env, missing, LOGS_AT_ONCE, move |missing| {
+            let (core, image) = (core.clone(), image.clone());
+            let (points, cleaned) = (points.clone(), cleaned.clone());
+            async move {
+                let partition = Rc::new(core.open(&image, &missing, opened, &points).await);
+                let place = (missing.topic.name.to_string(), missing.index);
+                if let Some(end) = cleaned.get(&place) {
+                    partition.cleaned_end.set(*end);
+                }
+                let key = (missing.topic.id, missing.index);
+                core.partitions.borrow_mut().insert(key, partition.clone());
+                if *missing.topic.name == *OFFSETS_TOPIC {
+                    core.groups.open(&core, &partition);
+                }
+            }
+        })
+        .await;
     }
 
     fn refresh(&self, partition: &Partition, topic: &TopicImage, image: &Image) {
@@ -137,20 +176,21 @@ impl Core {
     async fn open(
         &self,
         image: &Image,
-        topic: &TopicImage,
-        index: PartitionIndex,
+        missing: &Missing,
         opened: Opened,
+        points: &Points,
     ) -> Partition {
-        let name = TopicPartition { topic: topic.name.clone(), partition: index };
-        let settings = self.settings_of(topic, image);
-        let epoch = topic.partitions[index as usize].leader_epoch;
+        let Missing { topic, index, settings } = missing;
+        let name = TopicPartition { topic: topic.name.clone(), partition: *index };
+        let epoch = topic.partitions[*index as usize].leader_epoch;
         let place = self.place_of(topic.id, &name);
         let start = match opened {
             Opened::New => Start::New,
             Opened::AfterStop => Start::Clean,
-            Opened::AfterCrash => Start::Unclean { recovery_point: None },
+            Opened::AfterCrash => Start::Unclean { recovery_point: points.get(&name) },
+            Opened::AfterKafkasCrash => Start::Foreign { recovery_point: points.get(&name) },
         };
-        let config = log_config(&settings, &self.config);
+        let config = log_config(settings, &self.config);
         let mut log = Log::open(&self.logs, place.clone(), config.clone(), epoch, start).await;
         // A topic of this name was deleted, a crash brought its directory back, and this one has
         // written nothing yet. Its first append moves that directory away.
@@ -164,7 +204,7 @@ impl Core {
             tracing::error!(partition = %name, %error, "partition is offline");
             error.to_string()
         });
-        Partition::new(topic.id, name, epoch, topic.configs.clone(), settings, log)
+        Partition::new(topic.id, name, epoch, topic.configs.clone(), settings.clone(), log)
     }
 
     fn place_of(&self, topic_id: TopicId, name: &TopicPartition) -> LogPlace {

@@ -18,6 +18,7 @@ use crate::model::{NodeId, PartitionIndex, ShardId, TopicId};
 use crate::observe::Metrics;
 use crate::plugin::Host;
 
+pub mod adopt;
 pub mod append;
 pub mod ask;
 pub mod assignors;
@@ -42,7 +43,9 @@ pub mod partition;
 pub mod partitioners;
 pub mod plugins;
 pub mod producer_ids;
+pub mod recovery_points;
 pub mod sweep;
+pub mod together;
 pub mod trial;
 pub mod unpack;
 
@@ -53,6 +56,8 @@ use partition::Partition;
 use partitioners::Verdicts;
 use plugins::Plugins;
 use producer_ids::ProducerIds;
+use recovery_points::{LogPoint, PointsDesk};
+use together::together;
 use unpack::UNPACK_BYTES_MAX;
 
 /// Large requests of one shard in memory at one moment.
@@ -72,6 +77,9 @@ const QUEUE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Newest batches of one shard kept in memory for readers.
 const TAIL_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Logs of one shard that are opened or closed at once.
+const LOGS_AT_ONCE: usize = 64;
 
 /// Who this process is, to clients and to its own files.
 #[derive(Clone, Debug)]
@@ -137,6 +145,7 @@ pub struct Core {
     cleaner_turns: cleaner::Turns,
     /// Clean boundaries of all partitions; on shard 0.
     clean_checkpoint: boundaries::Checkpoint,
+    points: PointsDesk,
     /// On shard 0 only.
     controller: RefCell<Option<Rc<Controller>>>,
 }
@@ -179,6 +188,7 @@ impl Core {
             producer_ids: ProducerIds::default(),
             cleaner_turns: cleaner::Turns::default(),
             clean_checkpoint: boundaries::Checkpoint::default(),
+            points: PointsDesk::default(),
             controller: RefCell::default(),
         })
     }
@@ -248,21 +258,35 @@ impl Core {
         }
     }
 
-    /// Closes every log; says how many could not be closed cleanly.
-    pub async fn close_partitions(&self) -> usize {
+    /// Closes every log, many at once.
+    pub async fn close_partitions(self: &Rc<Self>) -> Closing {
         self.groups.close();
-        let mut failed = 0;
         let partitions = std::mem::take(&mut *self.partitions.borrow_mut());
-        for partition in partitions.into_values() {
-            let Ok(log) = partition.log() else {
-                failed += 1;
-                continue;
-            };
-            if let Err(error) = log.close().await {
-                tracing::error!(partition = %partition.name, %error, "log was not closed");
-                failed += 1;
+        let partitions: Vec<_> = partitions.into_values().collect();
+        let failed = Rc::new(Cell::new(0));
+        let count = failed.clone();
+        together(&self.env, partitions.clone(), LOGS_AT_ONCE, move |partition| {
+            let failed = count.clone();
+            async move {
+                let closed = match partition.log() {
+                    Ok(log) => log.close().await.map_err(|error| error.to_string()),
+                    Err(_) => Err("it is offline".to_owned()),
+                };
+                if let Err(error) = closed {
+                    tracing::error!(partition = %partition.name, error, "log was not closed");
+                    failed.set(failed.get() + 1);
+                }
             }
-        }
-        failed
+        })
+        .await;
+        let points = partitions.iter().filter_map(|partition| LogPoint::of(partition)).collect();
+        Closing { failed: failed.get(), points }
     }
+}
+
+/// How the logs of a shard ended.
+pub struct Closing {
+    /// Those that could not be closed cleanly.
+    pub failed: usize,
+    pub points: Vec<LogPoint>,
 }

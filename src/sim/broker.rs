@@ -36,6 +36,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("offsets.topic.replication.factor", "1"),
     // So small that a run rolls it often.
     ("offsets.topic.segment.bytes", "3000"),
+    // So often that a run meets it in every state.
+    ("log.flush.offset.checkpoint.interval.ms", "200"),
 ];
 
 /// What ends a process other than its own stop.

@@ -1,4 +1,5 @@
 //! The one integration binary: whole-broker tests, and the rules of the repository itself.
+mod adoption;
 mod answers;
 mod bounds;
 mod broker_sim;

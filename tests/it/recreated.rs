@@ -148,3 +148,44 @@ fn a_topic_whose_partition_is_offline_is_deleted_with_its_files() {
     life.boot();
     assert_eq!(life.produce(), (0, 0));
 }
+
+#[test]
+fn a_topic_created_again_never_meets_the_recovery_point_of_its_namesake() {
+    let mut life = Life::start();
+    life.create();
+    for offset in 0..20 {
+        assert_eq!(life.produce(), (0, offset));
+    }
+    // The point is recorded, and the topic goes; its successor is short when the process dies.
+    let core = life.broker.cores().borrow()[0].clone();
+    let env = core.env.clone();
+    assert!(life.run(&env, async move { core.write_recovery_points().await }));
+    life.delete();
+    life.create();
+    assert_eq!(life.produce(), (0, 0));
+    life.broker.die(Death::Crash);
+    life.boot();
+    assert_eq!(life.produce(), (0, 1), "nothing is missing from the new topic");
+}
+
+#[test]
+fn a_log_that_was_cut_below_its_recovery_point_stays_offline_through_starts() {
+    let mut life = Life::start();
+    life.create();
+    for offset in 0..20 {
+        assert_eq!(life.produce(), (0, offset));
+    }
+    let core = life.broker.cores().borrow()[0].clone();
+    let env = core.env.clone();
+    assert!(life.run(&env, async move { core.write_recovery_points().await }));
+    life.disk(|env| async move {
+        let path = format!("{}/{:020}.log", directory(), 0);
+        let file = env.open(&path, OpenHow::ReadWrite).await.expect("the segment");
+        env.truncate(&file, 300).await.expect("a cut");
+    });
+    for _ in 0..3 {
+        life.broker.die(Death::Crash);
+        life.boot();
+        assert_eq!(life.produce().0, ErrorCode::KafkaStorageError.code());
+    }
+}

@@ -4,11 +4,13 @@
 //! Leaves to others: doing it (`apply`), logging it (`shard`), duplicates within one request and
 //! the response (`api`).
 //! Start reading at: [`Planner`]; its methods are in the files of their subject.
+mod adopt;
 mod configs;
 mod plugins;
 mod start;
 mod topics;
 
+pub use adopt::{AdoptError, adopt};
 pub use configs::{Change, ConfigTarget};
 pub use plugins::BindRequest;
 pub use start::{PRODUCER_ID_BLOCK, ProducerIdBlock, new_id};

@@ -307,7 +307,7 @@ impl Planner<'_> {
     ///
     /// `before` partitions of the topic exist. Ties go to the shard after the last one chosen, so
     /// that neighbours spread even when all shards are alike.
-    fn seeds(&self, replicas: Vec<Vec<NodeId>>, before: usize) -> Vec<PartitionSeed> {
+    pub(super) fn seeds(&self, replicas: Vec<Vec<NodeId>>, before: usize) -> Vec<PartitionSeed> {
         let shards = usize::from(self.image.shards.max(1));
         let mut load: Vec<u32> = self.image.shard_load.to_vec();
         load.resize(load.len().max(shards), 0);
@@ -321,7 +321,7 @@ impl Planner<'_> {
             load[at] += 1;
             next = (at + 1) % shards;
             let shard = ShardId(u16::try_from(at).expect("shards are counted in 16 bits"));
-            seeds.push(PartitionSeed { leader: replicas[0], replicas, shard });
+            seeds.push(PartitionSeed::new(replicas, shard));
         }
         seeds
     }

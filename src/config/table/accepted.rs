@@ -149,9 +149,6 @@ keys! { KEYS:
         .doc("How often an idle controller writes an empty record.");
     RETENTION_CHECK_MS = long("log.retention.check.interval.ms").default("300000").at_least(1)
         .doc("How often logs are looked through for segments to delete.");
-    RECOVERY_CHECKPOINT_MS = int("log.flush.offset.checkpoint.interval.ms").default("60000")
-        .at_least(0)
-        .doc("How often recovery points are written down.");
     START_CHECKPOINT_MS = int("log.flush.start.offset.checkpoint.interval.ms").default("60000")
         .at_least(0)
         .doc("How often log start offsets are written down.");

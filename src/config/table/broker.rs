@@ -68,6 +68,12 @@ keys! { KEYS:
     FETCH_BYTES_MAX = int("fetch.max.bytes").default("57671680").at_least(1_024).now()
         .doc("Largest answer to a Fetch.");
 
+    // Recovery.
+    RECOVERY_CHECKPOINT_MS = int("log.flush.offset.checkpoint.interval.ms").default("60000")
+        .at_least(0).now()
+        .doc("How often it is written down up to where each log is durable; a start after a crash \
+              reads only what lies behind. 0: only at a stop.");
+
     // Groups and their offsets.
     GROUP_SESSION_MIN_MS = int("group.min.session.timeout.ms").default("6000").now()
         .doc("Shortest session timeout that a member of a classic group may ask for.");

@@ -184,7 +184,9 @@ async fn live(env: Env, model: Shared, config: LogConfig, epoch: i32, last: Opti
     env.spawn(consume(log.clone(), env.clone(), model.clone()));
     loop {
         env.sleep_until(crate::env::Instant(env.now().0 + 2_000_000)).await;
-        // As the shard does it: from time to time the recovery point is recorded, durably.
+        // As the shard does it: from time to time the log is settled and the recovery point
+        // recorded, durably.
+        let _ = log.settle(1 + env.random() % 3_000).await;
         let point = log.recovery_point();
         model.borrow_mut().recovery_point = Some(point);
     }
@@ -198,8 +200,9 @@ fn lives(seed: u64, faults: Faults, with_points: bool) -> usize {
     model.borrow_mut().clients.resize_with(PRODUCERS, Client::default);
     let mut last = None;
     for epoch in 0..5 {
+        let spread = if dice.chance(300) { 100_000 } else { 3_000 };
         let config = LogConfig {
-            segment_bytes_max: 600 + dice.below(3_000),
+            segment_bytes_max: 600 + dice.below(spread),
             index_interval_bytes: 100 + dice.below(400),
             ..LogConfig::default()
         };

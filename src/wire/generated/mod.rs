@@ -38,6 +38,7 @@ pub mod broker_heartbeat_request;
 pub mod broker_heartbeat_response;
 pub mod broker_registration_request;
 pub mod broker_registration_response;
+pub mod config_record;
 pub mod consumer_group_current_member_assignment_key;
 pub mod consumer_group_current_member_assignment_value;
 pub mod consumer_group_describe_request;
@@ -119,6 +120,7 @@ pub mod envelope_request;
 pub mod envelope_response;
 pub mod expire_delegation_token_request;
 pub mod expire_delegation_token_response;
+pub mod feature_level_record;
 pub mod fetch_request;
 pub mod fetch_response;
 pub mod fetch_snapshot_request;
@@ -167,8 +169,11 @@ pub mod offset_fetch_request;
 pub mod offset_fetch_response;
 pub mod offset_for_leader_epoch_request;
 pub mod offset_for_leader_epoch_response;
+pub mod partition_change_record;
+pub mod partition_record;
 pub mod produce_request;
 pub mod produce_response;
+pub mod producer_ids_record;
 pub mod push_telemetry_request;
 pub mod push_telemetry_response;
 pub mod read_share_group_state_request;
@@ -177,6 +182,7 @@ pub mod read_share_group_state_summary_request;
 pub mod read_share_group_state_summary_response;
 pub mod remove_raft_voter_request;
 pub mod remove_raft_voter_response;
+pub mod remove_topic_record;
 pub mod renew_delegation_token_request;
 pub mod renew_delegation_token_response;
 pub mod request_header;
@@ -227,6 +233,7 @@ pub mod streams_group_topology_key;
 pub mod streams_group_topology_value;
 pub mod sync_group_request;
 pub mod sync_group_response;
+pub mod topic_record;
 pub mod transaction_log_key;
 pub mod transaction_log_value;
 pub mod txn_offset_commit_request;
@@ -342,7 +349,7 @@ pub static APIS: [Api; 91] = [
     Api { key: 94, name: "UnregisterController", version_min: 0, version_max: 0, flexible_from: 0, latest_unstable: false, broker: true, controller: true },
 ];
 
-/// Every message with its codec, by name.
+/// Every message of the protocol with its codec, by name.
 pub static CODECS: [Codec; 241] = [
     Codec::of::<aborted_txn::AbortedTxn>("AbortedTxn", Kind::Data),
     Codec::of::<add_offsets_to_txn_request::AddOffsetsToTxnRequest>("AddOffsetsToTxnRequest", Kind::Request),

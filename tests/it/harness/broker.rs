@@ -162,6 +162,17 @@ impl Broker {
         assert!(fine, "stopped with {status}\n{}", tail(&self.log(), 30));
     }
 
+    /// The next start on this data is one of another broker.
+    pub fn hand_over(&mut self, to: Peer) {
+        assert!(self.child.is_none(), "it runs");
+        self.peer = to;
+        if is_root() {
+            let owner = if to == Peer::Logmill { ORDINARY_USER } else { 0 };
+            let owner = format!("{owner}:{owner}");
+            run(Command::new("chown").args(["-R", &owner]).arg(self.data()), 30);
+        }
+    }
+
     /// kill −9.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
@@ -212,6 +223,11 @@ impl Broker {
         command.args(["--admin", &self.admin_url()]);
         command.env("LOGMILL_TOKEN_FILE", self.data().join("admin.token"));
         command
+    }
+
+    /// `logmill serve` with the settings of this broker, for a start that is to fail.
+    pub fn serve_command(&self) -> Command {
+        self.logmill_command()
     }
 
     fn logmill_command(&self) -> Command {

@@ -1,0 +1,216 @@
+//! Recovery points: up to where each log is durable, written down where the next start looks.
+//!
+//! Owns: `recovery-point-offset-checkpoint` and `replication-offset-checkpoint` of a log directory.
+//! Leaves to others: making logs durable (`log`), what a start does with the points (`log`).
+//! Invariant: shard 0 alone writes; a line names a topic that exists, so that a topic created again
+//! under a name never meets its namesake's; the line of a log that is offline stays as it was.
+//! Start reading at: [`Core::write_recovery_points`].
+//! Source: Kafka `LogManager#checkpointLogRecoveryOffsets`,
+//! `ReplicaManager#checkpointHighWatermarks`.
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::log::checkpoint::{
+    CheckpointLine, HIGH_WATERMARKS, RECOVERY_POINTS, read_offsets, write_offsets,
+};
+use crate::log::{DiskError, Ends};
+use crate::model::{Offset, TopicPartition};
+use crate::shard::Core;
+use crate::shard::ask::{Ask, Work};
+use crate::shard::partition::{Partition, Turnstile};
+
+/// Growth of an active segment after which its indexes and producers are written down, too: the
+/// most that a start reads of it.
+const SETTLE_BYTES_MIN: u64 = 32 << 20;
+
+/// Recovery points as a start reads them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Points(BTreeMap<(String, i32), Offset>);
+
+impl Points {
+    pub fn get(&self, name: &TopicPartition) -> Option<Offset> {
+        self.0.get(&(name.topic.to_string(), name.partition)).copied()
+    }
+}
+
+/// What shard 0 wrote last.
+#[derive(Default)]
+pub struct PointsDesk {
+    line: Turnstile,
+    written: RefCell<Written>,
+}
+
+#[derive(Default)]
+struct Written {
+    points: Vec<CheckpointLine>,
+    marks: Vec<CheckpointLine>,
+}
+
+/// Where one log is.
+pub struct LogPoint {
+    name: TopicPartition,
+    /// `None`: the log is offline, nobody knows more than before.
+    at: Option<(Offset, Offset)>,
+}
+
+impl LogPoint {
+    /// `None` for a log that holds nothing yet: it has no directory.
+    pub fn of(partition: &Partition) -> Option<Self> {
+        let name = partition.name.clone();
+        let Ok(log) = partition.log() else { return Some(Self { name, at: None }) };
+        let Ends { high_watermark, log_end, .. } = log.ends();
+        if log_end == Offset(0) {
+            return None;
+        }
+        Some(Self { name, at: Some((log.recovery_point(), high_watermark)) })
+    }
+}
+
+/// Where the logs of one shard are, after those that grew much were settled.
+#[derive(Clone)]
+struct GatherPoints;
+
+impl Ask for GatherPoints {
+    type Told = Vec<LogPoint>;
+
+    fn start(self, core: &Rc<Core>) -> Work<Self::Told> {
+        let core = core.clone();
+        Box::pin(async move {
+            for partition in core.partitions() {
+                if let Ok(log) = partition.log() {
+                    // An error has taken the log offline and is told there.
+                    let _ = log.settle(SETTLE_BYTES_MIN).await;
+                }
+            }
+            core.partitions().iter().filter_map(|one| LogPoint::of(one)).collect()
+        })
+    }
+}
+
+/// Writes the recovery points now, for instance after a checkpoint; asked of shard 0.
+#[derive(Clone)]
+pub struct WriteRecoveryPoints;
+
+impl Ask for WriteRecoveryPoints {
+    /// False: they could not be written, the old ones hold.
+    type Told = bool;
+
+    fn start(self, core: &Rc<Core>) -> Work<bool> {
+        let core = core.clone();
+        Box::pin(async move { core.write_recovery_points().await })
+    }
+}
+
+impl Core {
+    /// The points that the process before this one left; none when they cannot be read.
+    pub async fn read_recovery_points(&self) -> Points {
+        let lines = self.read_lines(RECOVERY_POINTS).await;
+        let entry = |line: CheckpointLine| ((line.topic, line.partition), line.offset);
+        Points(lines.into_iter().map(entry).collect())
+    }
+
+    async fn read_lines(&self, name: &str) -> Vec<CheckpointLine> {
+        let dir = &self.identity.data_dir;
+        match read_offsets(&self.env, dir, name).await {
+            Ok(lines) => lines.unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(%error, "recovery reads more than it would need to");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Asks all shards and writes what changed, durably; false when that failed. On shard 0 only.
+    pub async fn write_recovery_points(self: &Rc<Self>) -> bool {
+        let turn = self.points.line.enter();
+        turn.called().await;
+        let Ok(told) = self.ask_all(&GatherPoints).await else { return false };
+        self.write_points(told.into_iter().flatten().collect()).await
+    }
+
+    /// The last points of a process, from shards that have closed their logs.
+    pub async fn write_last_points(self: &Rc<Self>, told: Vec<LogPoint>) -> bool {
+        let turn = self.points.line.enter();
+        turn.called().await;
+        self.write_points(told).await
+    }
+
+    async fn write_points(&self, mut told: Vec<LogPoint>) -> bool {
+        told.sort_by(|one, other| one.name.cmp(&other.name));
+        let (points, marks) = {
+            let before = self.points.written.borrow();
+            let known = |lines: &[CheckpointLine], name: &TopicPartition| {
+                let key = (&*name.topic, name.partition);
+                let at = lines.binary_search_by(|line| (&*line.topic, line.partition).cmp(&key));
+                at.ok().map(|at| lines[at].offset)
+            };
+            let lines = |before: &[CheckpointLine], now: fn(&(Offset, Offset)) -> Offset| {
+                let line = |one: &LogPoint| {
+                    let offset = one.at.as_ref().map(now).or_else(|| known(before, &one.name))?;
+                    let (topic, partition) = (one.name.topic.to_string(), one.name.partition);
+                    Some(CheckpointLine { topic, partition, offset })
+                };
+                told.iter().filter_map(line).collect::<Vec<_>>()
+            };
+            (lines(&before.points, |at| at.0), lines(&before.marks, |at| at.1))
+        };
+        let written = async {
+            if points != self.points.written.borrow().points {
+                self.write_lines(RECOVERY_POINTS, &points).await?;
+                self.points.written.borrow_mut().points = points;
+            }
+            if marks != self.points.written.borrow().marks {
+                self.write_lines(HIGH_WATERMARKS, &marks).await?;
+                self.points.written.borrow_mut().marks = marks;
+            }
+            Ok::<_, DiskError>(())
+        };
+        match written.await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, "recovery points are not written, the old ones hold");
+                false
+            }
+        }
+    }
+
+    async fn write_lines(&self, name: &str, lines: &[CheckpointLine]) -> Result<(), DiskError> {
+        write_offsets(&self.env, &self.identity.data_dir, name, lines).await
+    }
+
+    /// Takes over what lies on the disk, then writes the points from time to time. On shard 0 only,
+    /// after every partition is open and before a topic can be created.
+    pub async fn begin_recovery_points(self: &Rc<Self>) {
+        let mut points = self.read_lines(RECOVERY_POINTS).await;
+        let mut marks = self.read_lines(HIGH_WATERMARKS).await;
+        points.sort_unstable();
+        marks.sort_unstable();
+        self.points.written.replace(Written { points, marks });
+        self.write_recovery_points().await;
+        let (core, pause_ms) = (self.clone(), self.config.recovery_points_ms);
+        if pause_ms == 0 {
+            return;
+        }
+        self.env.spawn(async move {
+            loop {
+                core.env.sleep_ms(pause_ms).await;
+                core.write_recovery_points().await;
+            }
+        });
+    }
+
+    /// Makes sure that no line is left of a topic that had this name before.
+    pub async fn free_recovery_points(self: &Rc<Self>, topic: &str) {
+        {
+            let turn = self.points.line.enter();
+            turn.called().await;
+            let written = self.points.written.borrow();
+            let all = written.points.iter().chain(&written.marks);
+            if all.into_iter().all(|line| line.topic != topic) {
+                return;
+            }
+        }
+        self.write_recovery_points().await;
+    }
+}

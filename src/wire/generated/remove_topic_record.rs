@@ -1,0 +1,35 @@
+//! `RemoveTopicRecord`.
+//!
+//! Written by `tools/wiregen.py` from Apache Kafka's published message definitions
+//! (kafka-metadata 4.3.1, Apache-2.0). Do not edit: change the generator and run it again.
+use crate::model::TopicId;
+use crate::wire::{Message, Reader, Wire, WireError, Writer};
+
+/// RemoveTopicRecord, versions 0 to 0.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RemoveTopicRecord {
+    pub topic_id: TopicId,
+}
+
+impl Wire for RemoveTopicRecord {
+    const BYTES_MIN: usize = 17;
+
+    fn read(r: &mut Reader, v: i16) -> Result<Self, WireError> {
+        let mut it = Self::default();
+        it.topic_id = r.get(v)?;
+        r.skip_tagged()?;
+        Ok(it)
+    }
+
+    fn write(&self, w: &mut Writer, v: i16) -> Result<(), WireError> {
+        w.put(&self.topic_id, v)?;
+        w.put_no_tagged();
+        Ok(())
+    }
+}
+
+impl Message for RemoveTopicRecord {
+    const KEY: i16 = 9;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=0;
+    const FLEXIBLE_FROM: i16 = 0;
+}

@@ -1,0 +1,111 @@
+//! A start on a directory that Apache Kafka wrote: everything is there, and goes on.
+//!
+//! Owns: what clients find after Kafka was stopped or killed and logmill started in its place.
+//! Leaves to others: one partition's files (`log_files`), damage (`log`'s own tests).
+//! Start reading at: [`what_kafka_wrote_is_served`].
+use crate::harness::broker::{Broker, Peer};
+use crate::harness::client::{Client, Job, Outcome, write_records};
+use crate::harness::{Tier, java, skipped_below, tail};
+
+const CONFIGS: &str = "kafka.admin.ConfigCommand";
+
+fn tool(broker: &Broker, class: &str, words: &str) -> String {
+    let bootstrap = broker.bootstrap();
+    let mut args: Vec<&str> = words.split_whitespace().collect();
+    args.extend(["--bootstrap-server", &bootstrap]);
+    let done = java::tools().run_any(class, &args, None);
+    assert!(done.status == 0, "{words}\n{}\n{}", tail(&done.out, 20), tail(&done.err, 20));
+    done.out
+}
+
+/// Every record with its place, sorted.
+fn all(broker: &Broker, topic: &str, count: usize) -> Vec<(i32, i64, String)> {
+    let seen = Client::Confluent.consume(&broker.bootstrap(), &[topic], count);
+    let mut seen: Vec<_> = seen.into_iter().map(|s| (s.partition, s.offset, s.text)).collect();
+    seen.sort();
+    seen
+}
+
+/// Committed offsets of the group, by partition.
+fn committed(broker: &Broker) -> Vec<String> {
+    let said = tool(broker, java::CONSUMER_GROUPS, "--describe --group keepers");
+    let rows = said.lines().filter(|line| line.contains(" moved "));
+    let words = rows.map(|row| row.split_whitespace().take(4).collect::<Vec<_>>().join(" "));
+    let mut rows: Vec<String> = words.collect();
+    rows.sort();
+    rows
+}
+
+/// The ids of topics, as a broker tells them.
+fn topic_ids(broker: &Broker) -> Vec<String> {
+    let said = tool(broker, java::TOPICS, "--describe");
+    let lines = said.lines().filter(|line| line.contains("TopicId: "));
+    let id = |line: &str| line.split("PartitionCount").next().unwrap_or_default().to_owned();
+    let mut ids: Vec<String> = lines.map(id).collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn what_kafka_wrote_is_served() {
+    if skipped_below(Tier::Test, "adopting Kafka's directory") {
+        return;
+    }
+    for killed in [false, true] {
+        let mut broker = Broker::kafka(&[("shards", "2"), ("log.segment.bytes", "1048576")]);
+        let client = Client::Confluent;
+        client.create(&broker.bootstrap(), &["moved", "dropped"]);
+        let keep = "--alter --entity-type topics --entity-name moved --add-config";
+        tool(&broker, CONFIGS, &format!("{keep} retention.ms=86400001,segment.bytes=2000000"));
+        tool(&broker, java::TOPICS, "--delete --topic dropped");
+        let value = "v".repeat(300);
+        let records: Vec<String> =
+            (0..20_000).map(|n| format!("k{}:{value} {n}", n % 99)).collect();
+        let file = write_records(broker.folder(), &records);
+        let jobs = ["none", "zstd"].map(|codec| Job { topic: "moved".into(), acks: "all", codec });
+        client.produce(&broker.bootstrap(), &file, &jobs);
+        let told = client.insist(broker.folder(), &broker.bootstrap(), "moved", 50, None);
+        assert!(told.iter().all(|one| matches!(one, Outcome::Delivered { .. })));
+        let count = 2 * records.len() + 50;
+        client.consume_in_group(&broker.bootstrap(), "keepers", "moved", 700);
+        let before = (all(&broker, "moved", count), committed(&broker), topic_ids(&broker));
+        assert_eq!(before.0.len(), count);
+        if killed {
+            broker.kill();
+        } else {
+            broker.stop();
+        }
+        broker.hand_over(Peer::Logmill);
+        broker.start();
+        let after = (all(&broker, "moved", count), committed(&broker), topic_ids(&broker));
+        assert!(before == after, "killed: {killed}\n{}", tail(&broker.log(), 30));
+        let shown = tool(&broker, CONFIGS, "--describe --entity-type topics --entity-name moved");
+        for want in ["retention.ms=86400001", "segment.bytes=2000000"] {
+            assert!(shown.contains(want), "no {want} in\n{shown}");
+        }
+        // New producers write, a group goes on where it was, and all of it survives a restart.
+        let told = client.insist(broker.folder(), &broker.bootstrap(), "moved", 50, None);
+        assert!(told.iter().all(|one| matches!(one, Outcome::Delivered { .. })), "{told:?}");
+        let rest = client.consume_in_group(&broker.bootstrap(), "keepers", "moved", count - 650);
+        assert_eq!(rest.len(), count - 650, "what was not committed, and what is new");
+        broker.kill();
+        broker.start();
+        assert_eq!(all(&broker, "moved", count + 50).len(), count + 50);
+        assert!(!broker.log().contains("partition is offline"), "{}", broker.log());
+    }
+}
+
+#[test]
+fn a_directory_of_several_nodes_is_refused_in_one_sentence() {
+    if skipped_below(Tier::Test, "refusing Kafka's directory") {
+        return;
+    }
+    let mut broker = Broker::kafka(&[]);
+    Client::Confluent.create(&broker.bootstrap(), &["moved"]);
+    broker.stop();
+    broker.hand_over(Peer::Logmill);
+    let mut command = broker.serve_command();
+    let said = crate::harness::run_any(command.args(["--set", "node.id=7"]), 20);
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("belongs to node 1, but node.id is 7"), "{said}");
+}
