@@ -34,6 +34,35 @@ pub struct TimestampRule {
     pub after_max_ms: i64,
 }
 
+impl TimestampRule {
+    /// What is wrong with a record's time, in Kafka's words. `kind` is what its batch says of
+    /// itself, `place` where the record stands in it.
+    pub fn fault(
+        &self,
+        kind: TimestampType,
+        place: usize,
+        timestamp: i64,
+        now_ms: i64,
+    ) -> Option<String> {
+        if self.kind == TimestampType::CreateTime && timestamp != -1 {
+            let first = now_ms.saturating_sub(self.before_max_ms);
+            let last = now_ms.saturating_add(self.after_max_ms);
+            let outside = timestamp < first || last < timestamp;
+            return outside.then(|| {
+                format!(
+                    "Timestamp {timestamp} of message with offset {place} is out of range. The \
+                     timestamp should be within [{first}, {last}]"
+                )
+            });
+        }
+        (kind == TimestampType::LogAppendTime).then(|| {
+            "Invalid timestamp type in message. Producer should not set timestamp type to \
+             LogAppendTime."
+                .to_owned()
+        })
+    }
+}
+
 /// Why bytes are not an acceptable batch.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
@@ -89,6 +118,8 @@ pub struct CheckedBatch {
     header: Header,
     bytes: Bytes,
     frame_bytes: usize,
+    /// The header is not that of `bytes` any more.
+    amended: bool,
 }
 
 impl CheckedBatch {
@@ -130,7 +161,7 @@ impl CheckedBatch {
             return Err(BatchError::Control);
         }
         let frame_bytes = bytes.len();
-        Ok(Self { header, bytes, frame_bytes })
+        Ok(Self { header, bytes, frame_bytes, amended: false })
     }
 
     /// Takes a batch that this process built, such as a coordinator's.
@@ -143,7 +174,7 @@ impl CheckedBatch {
         check_crc(&header, &bytes)?;
         check_counts(&header)?;
         let frame_bytes = bytes.len();
-        Ok(Self { header, bytes, frame_bytes })
+        Ok(Self { header, bytes, frame_bytes, amended: false })
     }
 
     /// Says how much memory the slice keeps alive, so that a small batch is copied out of a large
@@ -158,6 +189,17 @@ impl CheckedBatch {
         if pins_much(self.bytes.len(), self.frame_bytes) {
             self.bytes = Bytes::copy_from_slice(&self.bytes);
             self.frame_bytes = self.bytes.len();
+        }
+        self
+    }
+
+    /// Says the largest timestamp of the records where the client said another, as Kafka does.
+    pub fn with_max_timestamp(mut self, max_timestamp: i64) -> Self {
+        if self.header.timestamp_type() == TimestampType::CreateTime
+            && self.header.max_timestamp != max_timestamp
+        {
+            self.header.max_timestamp = max_timestamp;
+            self.amended = true;
         }
         self
     }
@@ -216,6 +258,7 @@ impl CheckedBatch {
                 header.set_timestamp_type(TimestampType::CreateTime);
                 header.encode_with_crc(&self.bytes[HEADER_BYTES..])
             }
+            None if self.amended => header.encode_with_crc(&self.bytes[HEADER_BYTES..]),
             None => header.encode(),
         };
         let header = Header::decode(&head).expect("61 bytes");

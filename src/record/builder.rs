@@ -195,7 +195,8 @@ pub fn empty_batch(from: &Header) -> Bytes {
     seal(header, &[])
 }
 
-fn seal(mut header: Header, body: &[u8]) -> Bytes {
+/// A whole batch: this header with length and checksum made true, then the body.
+pub(super) fn seal(mut header: Header, body: &[u8]) -> Bytes {
     header.batch_length = (HEADER_BYTES - PREFIX_BYTES + body.len()) as i32;
     let head = header.encode_with_crc(body);
     let mut out = Vec::with_capacity(head.len() + body.len());

@@ -61,7 +61,8 @@ impl Codec {
     }
 }
 
-/// Compresses one body. `level` as in `compression.gzip.level` and its like; `None`: the default.
+/// Compresses one body. `level` as in `compression.gzip.level` and its like; `None`: the codec's
+/// own default, which for lz4 is its fast mode.
 pub fn compress(codec: Codec, body: &[u8], level: Option<i32>) -> Result<Vec<u8>, CodecError> {
     match codec {
         Codec::None => Ok(body.to_vec()),
@@ -77,12 +78,19 @@ pub fn compress(codec: Codec, body: &[u8], level: Option<i32>) -> Result<Vec<u8>
         Codec::Snappy => snappy::compress(body),
         Codec::Lz4 => {
             // 64 KiB independent blocks: the only form that Kafka's Java reader accepts.
-            let info = lz4_flex::frame::FrameInfo::new()
-                .block_size(lz4_flex::frame::BlockSize::Max64KB)
-                .block_mode(lz4_flex::frame::BlockMode::Independent);
-            let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
+            let level = level.and_then(|level| u32::try_from(level).ok()).unwrap_or(0);
+            let mut encoder = lz4::EncoderBuilder::new()
+                .block_size(lz4::BlockSize::Max64KB)
+                .block_mode(lz4::BlockMode::Independent)
+                .block_checksum(lz4::liblz4::BlockChecksum::NoBlockChecksum)
+                .checksum(lz4::ContentChecksum::NoChecksum)
+                .level(level)
+                .build(Vec::new())
+                .map_err(|error| codec.broken(error))?;
             encoder.write_all(body).map_err(|error| codec.broken(error))?;
-            encoder.finish().map_err(|error| codec.broken(error))
+            let (out, finished) = encoder.finish();
+            finished.map_err(|error| codec.broken(error))?;
+            Ok(out)
         }
         Codec::Zstd => zstd::bulk::compress(body, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL))
             .map_err(|error| codec.broken(error)),

@@ -11,6 +11,7 @@ mod builder;
 mod compress;
 mod control;
 mod header;
+mod recode;
 mod records;
 mod snappy;
 mod varint;

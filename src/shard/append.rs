@@ -17,7 +17,8 @@ use crate::record::{BatchError, CheckedBatch, Codec, Limits, TimestampRule, Zstd
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::partition::{Partition, timestamp_type};
-use crate::shard::unpack::check_plain;
+use crate::shard::repack::{Repacked, packing};
+use crate::shard::unpack::{RecordRules, check_plain};
 
 pub use crate::log::Acks;
 
@@ -107,7 +108,8 @@ fn append(
         Ok(checked) => checked,
         Err(told) => return ready(told),
     };
-    if !looks_inside(&settings, &checked) && !partition.turnstile.is_busy() {
+    let waits = looks_inside(&settings, &checked) || packing(&settings, &checked).is_some();
+    if !waits && !partition.turnstile.is_busy() {
         let put = put(core, &partition, checked, acks);
         return Box::pin(acknowledged(partition, put));
     }
@@ -124,8 +126,7 @@ fn append(
     // this answer yet because another one comes first.
     core.env.spawn(async move {
         turn.called().await;
-        let decided = held.decide(&partition, &checked, &client_id).await;
-        let put = decided.and_then(|()| put(&held, &partition, checked, acks));
+        let put = settle(&held, &partition, checked, acks, &client_id).await;
         drop(turn);
         drop(lined);
         sender.send(acknowledged(partition, put).await);
@@ -134,6 +135,23 @@ fn append(
         let gone = || AppendTold::failed(ErrorCode::NotLeaderOrFollower, "the shard stops");
         receiver.await.unwrap_or_else(gone)
     })
+}
+
+/// The batch in the codec of its topic, judged by its partitioner, and appended.
+async fn settle(
+    core: &Rc<Core>,
+    partition: &Partition,
+    checked: CheckedBatch,
+    acks: Acks,
+    client_id: &Arc<str>,
+) -> Result<Appended, AppendTold> {
+    let repacked = core.repack(partition, &checked).await?;
+    let (kept, unpacked, _held) = match repacked {
+        Some(Repacked { batch, unpacked, held }) => (batch, Some(unpacked), Some(held)),
+        None => (checked.clone(), None, None),
+    };
+    core.decide(partition, &checked, unpacked, client_id).await?;
+    put(core, partition, kept, acks)
 }
 
 /// Whether a plugin or an unpacked batch must be waited for before it gets offsets.
@@ -163,15 +181,25 @@ fn check(
         let text = "transactions are not supported yet";
         return Err(AppendTold::failed(ErrorCode::InvalidTxnState, text));
     }
-    if (settings.segment_bytes as usize) < checked.len_bytes() {
+    let is_kept = packing(settings, &checked).is_none();
+    if is_kept && (settings.segment_bytes as usize) < checked.len_bytes() {
         return Err(AppendTold::failed(ErrorCode::RecordListTooLarge, ""));
     }
-    let rule = timestamp_rule(settings);
-    checked.check_timestamps(&rule, core.env.wall_ms()).map_err(refused)?;
+    let rules = record_rules(core, settings);
     if checked.header().codec() == Some(Codec::None) {
-        check_plain(&checked, settings.cleanup.compact)?;
+        let largest = check_plain(&checked, &rules)?;
+        return Ok(checked.with_max_timestamp(largest));
+    }
+    if let Some((rule, now_ms)) = &rules.times {
+        checked.check_timestamps(rule, *now_ms).map_err(refused)?;
     }
     Ok(checked)
+}
+
+/// What the topic demands of each record of a batch that comes now.
+pub fn record_rules(core: &Core, settings: &TopicSettings) -> RecordRules {
+    let times = Some((timestamp_rule(settings), core.env.wall_ms()));
+    RecordRules { needs_keys: settings.cleanup.compact, times }
 }
 
 fn timestamp_rule(settings: &TopicSettings) -> TimestampRule {

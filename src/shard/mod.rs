@@ -44,6 +44,7 @@ pub mod partitioners;
 pub mod plugins;
 pub mod producer_ids;
 pub mod recovery_points;
+pub mod repack;
 pub mod sweep;
 pub mod together;
 pub mod trial;

@@ -22,7 +22,9 @@ use crate::shard::ask::{Ask, Work};
 use crate::shard::desk::ClientDisagreement;
 use crate::shard::partition::Partition;
 use crate::shard::plugins::Bound;
-use crate::shard::unpack::{Unpacked, check_keys, check_plain, is_too_large, unreadable};
+use crate::shard::unpack::{
+    RecordRules, Unpacked, check_plain, check_rows, is_too_large, unreadable,
+};
 
 /// Clients that are counted apart, per shard; all others count together.
 const CLIENTS_MAX: usize = 1_000;
@@ -30,6 +32,9 @@ const CLIENTS_MAX: usize = 1_000;
 const CLIENT_ID_CHARS_MAX: usize = 64;
 /// Under this name.
 const OTHER_CLIENTS: &str = "(others)";
+
+/// Records were looked at as they came; a topic may be compacted since.
+const KEYS: RecordRules = RecordRules { needs_keys: true, times: None };
 
 /// How often each client's choice of partition differs from the plugin's, on one shard.
 #[derive(Default)]
@@ -76,12 +81,14 @@ impl Core {
     /// Looks at keys that are compressed and asks the topic's partitioner; `Err` is what the client
     /// is told instead of an append.
     ///
+    /// `unpacked`: its records, when somebody has unpacked them already.
     /// While this waits, the topic's settings may change. Then those judge the batch that are in
     /// force when it gets its offsets.
     pub async fn decide(
         self: &Rc<Self>,
         partition: &Partition,
         batch: &CheckedBatch,
+        unpacked: Option<Unpacked>,
         client_id: &Arc<str>,
     ) -> Result<(), AppendTold> {
         if partition.log().is_ok_and(|log| log.is_duplicate(batch.header())) {
@@ -90,9 +97,15 @@ impl Core {
         let settings = partition.settings();
         if !looks_inside(&settings, batch) {
             // It was checked as it came, and the topic may be compacted since.
-            return if settings.cleanup.compact { check_plain(batch, true) } else { Ok(()) };
+            return match settings.cleanup.compact {
+                true => check_plain(batch, &KEYS).map(drop),
+                false => Ok(()),
+            };
         }
-        let unpacked = self.unpack(batch).await;
+        let unpacked = match unpacked {
+            Some(unpacked) => Ok(unpacked),
+            None => self.unpack(batch).await,
+        };
         loop {
             let asked = self.decider(partition);
             let answer = match (&asked, &unpacked) {
@@ -107,7 +120,7 @@ impl Core {
                 continue;
             }
             if partition.settings().cleanup.compact {
-                check_keys(&unpacked.as_ref().map_err(unreadable)?.records)?;
+                check_rows(&unpacked.as_ref().map_err(unreadable)?.records, &KEYS)?;
             }
             return match (now, answer, &unpacked) {
                 (None, ..) => Ok(()),

@@ -1,13 +1,15 @@
 //! Looking into a batch: the walk over plain records, unpacking compressed ones within a budget.
 //!
-//! Owns: how much unpacked memory one batch and one shard may take, records without keys.
+//! Owns: how much unpacked memory one batch and one shard may take, which records are refused.
 //! Leaves to others: codecs and the table over records (`record`), what a plugin says of them.
 //! Invariant: a batch is unpacked on a worker, after its memory has been charged.
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::model::ErrorCode;
-use crate::record::{CheckedBatch, Codec, CodecError, RecordError, Records, Walker};
+use crate::record::{
+    CheckedBatch, Codec, CodecError, Header, RecordError, Records, TimestampRule, Walker,
+};
 use crate::shard::Core;
 use crate::shard::append::{AppendTold, RECORD_ERRORS_MAX};
 use crate::shard::budget::Permit;
@@ -70,14 +72,71 @@ pub fn unreadable(error: &RecordError) -> AppendTold {
     AppendTold::failed(ErrorCode::InvalidRecord, error.to_string())
 }
 
+/// What a topic demands of single records.
+#[derive(Clone, Copy)]
+pub struct RecordRules {
+    pub needs_keys: bool,
+    /// The topic's rule and the clock; `None`: their times were checked already.
+    pub times: Option<(TimestampRule, i64)>,
+}
+
+impl RecordRules {
+    /// What is wrong with a record, and whether it is its time.
+    fn fault(
+        &self,
+        header: &Header,
+        at: usize,
+        has_key: bool,
+        time: i64,
+    ) -> Option<(bool, String)> {
+        if self.needs_keys && !has_key {
+            let text = "Compacted topic cannot accept message without key";
+            return Some((false, text.to_owned()));
+        }
+        let (rule, now_ms) = self.times?;
+        let text = rule.fault(header.timestamp_type(), at, time, now_ms)?;
+        Some((true, text))
+    }
+}
+
+/// The records of a batch that are not accepted.
+#[derive(Default)]
+struct Rejected {
+    records: Vec<(i32, String)>,
+    for_its_time: bool,
+}
+
+impl Rejected {
+    fn note(&mut self, at: usize, fault: Option<(bool, String)>) {
+        let Some((is_time, text)) = fault else { return };
+        self.for_its_time |= is_time;
+        if self.records.len() < RECORD_ERRORS_MAX {
+            self.records.push((at as i32, text));
+        }
+    }
+
+    /// One record that is not accepted refuses its batch; the answer names them.
+    fn into_answer(self) -> Result<(), AppendTold> {
+        let (code, text) = match self.for_its_time {
+            _ if self.records.is_empty() => return Ok(()),
+            true => (ErrorCode::InvalidTimestamp, " due to invalid timestamp"),
+            false => (ErrorCode::InvalidRecord, ""),
+        };
+        let text = format!("One or more records have been rejected{text}");
+        Err(AppendTold { record_errors: self.records, ..AppendTold::failed(code, text) })
+    }
+}
+
 /// Walks the records of an uncompressed batch: they fill it exactly, are numbered from 0 on, and
-/// have keys where the topic is compacted. Nothing is allocated unless one is refused.
+/// are what the topic demands. Says their largest timestamp. Nothing is allocated unless one is
+/// refused.
 ///
 /// Source: LogValidator#validateMessagesAndAssignOffsets.
-pub fn check_plain(batch: &CheckedBatch, needs_keys: bool) -> Result<(), AppendTold> {
-    let body = batch.body();
-    let mut keyless = Vec::new();
-    for (index, record) in Walker::new(&body, batch.header().record_count).enumerate() {
+pub fn check_plain(batch: &CheckedBatch, rules: &RecordRules) -> Result<i64, AppendTold> {
+    let (body, header) = (batch.body(), batch.header());
+    let mut rejected = Rejected::default();
+    let mut largest = -1;
+    for (index, record) in Walker::new(&body, header.record_count).enumerate() {
         let record = record
             .map_err(|error| AppendTold::failed(ErrorCode::InvalidRecord, error.to_string()))?;
         let at = record.offset_delta;
@@ -85,27 +144,20 @@ pub fn check_plain(batch: &CheckedBatch, needs_keys: bool) -> Result<(), AppendT
             let text = format!("record {index} of the batch has offset delta {at}");
             return Err(AppendTold::failed(ErrorCode::InvalidRecord, text));
         }
-        if needs_keys && record.key.is_none() && keyless.len() < RECORD_ERRORS_MAX {
-            keyless.push(index);
-        }
+        let time = header.timestamp(record.timestamp_delta);
+        largest = largest.max(time);
+        rejected.note(index, rules.fault(header, index, record.key.is_some(), time));
     }
-    without_keys(keyless)
+    rejected.into_answer()?;
+    Ok(largest)
 }
 
-/// As [`check_plain`] does for keys, over records that were unpacked.
-pub fn check_keys(records: &Records) -> Result<(), AppendTold> {
-    let rows = records.rows.iter().enumerate().filter(|(_, row)| row.key.is_null());
-    without_keys(rows.map(|(index, _)| index).take(RECORD_ERRORS_MAX).collect())
-}
-
-/// A compacted topic takes no record without a key; the answer names those that lack one.
-fn without_keys(indexes: Vec<usize>) -> Result<(), AppendTold> {
-    if indexes.is_empty() {
-        return Ok(());
+/// As [`check_plain`], over records that were unpacked.
+pub fn check_rows(records: &Records, rules: &RecordRules) -> Result<(), AppendTold> {
+    let mut rejected = Rejected::default();
+    for (index, row) in records.rows.iter().enumerate() {
+        let fault = rules.fault(&records.header, index, !row.key.is_null(), row.timestamp);
+        rejected.note(index, fault);
     }
-    let text = "Compacted topic cannot accept message without key";
-    let told =
-        AppendTold::failed(ErrorCode::InvalidRecord, "One or more records have been rejected");
-    let record_errors = indexes.into_iter().map(|at| (at as i32, text.to_owned())).collect();
-    Err(AppendTold { record_errors, ..told })
+    rejected.into_answer()
 }

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use logmill::base::Bytes;
 use logmill::model::{Offset, ProducerEpoch, ProducerId};
-use logmill::record::{BatchBuilder, BatchSpec, Codec, Records as Decoded};
+use logmill::record::{
+    BatchBuilder, BatchSpec, Codec, Header, Records as Decoded, Scanned, next_batch,
+};
 use logmill::wire::generated::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
@@ -208,6 +210,30 @@ impl Kafka {
     }
 
     fn fetch(&mut self, topic: &str, partition: i32, at: i64) -> Vec<Stored> {
+        unpack(&self.fetch_bytes(topic, partition, at))
+    }
+
+    /// Headers of all batches of a partition, in order.
+    #[track_caller]
+    pub fn batches(&mut self, topic: &str, partition: i32) -> Vec<Header> {
+        let (mut next, end) = (0, self.end(topic, partition));
+        let mut headers = Vec::new();
+        while next < end {
+            let bytes = self.fetch_bytes(topic, partition, next);
+            let (mut at, before) = (0, next);
+            while let Scanned::Batch(header, total) = next_batch(&bytes[at..]) {
+                if before <= header.base_offset.0 {
+                    headers.push(header);
+                    next = header.next_offset().0;
+                }
+                at += total;
+            }
+            assert!(before < next, "{topic}-{partition}: nothing at {before} below {end}");
+        }
+        headers
+    }
+
+    fn fetch_bytes(&mut self, topic: &str, partition: i32, at: i64) -> Bytes {
         let asked = FetchPartition {
             partition,
             current_leader_epoch: -1,
@@ -233,8 +259,7 @@ impl Kafka {
         let mut answer: FetchResponse = self.ask(&request, 11);
         let mut told = answer.responses.remove(0).partitions.remove(0);
         assert_eq!(told.error_code, 0, "{topic}-{partition} at {at}");
-        let bytes: Bytes = told.records.take().unwrap_or_default().0.concat().into();
-        unpack(&bytes)
+        told.records.take().unwrap_or_default().0.concat().into()
     }
 
     /// Error code and message of an IncrementalAlterConfigs; `None` deletes a setting.
@@ -307,8 +332,7 @@ fn now_ms() -> i64 {
 /// Whole batches; a torn one at the end is left out.
 fn unpack(bytes: &Bytes) -> Vec<Stored> {
     let (mut at, mut stored) = (0, Vec::new());
-    while let logmill::record::Scanned::Batch(_, total) = logmill::record::next_batch(&bytes[at..])
-    {
+    while let Scanned::Batch(_, total) = next_batch(&bytes[at..]) {
         let batch = bytes.slice(at..at + total);
         let records = Decoded::decode(&batch, UNPACKED_BYTES_MAX).expect("records that we wrote");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -166,13 +166,15 @@ keys! { KEYS:
         .rule(Rule::ListOf(&["compact", "delete"]))
         .doc("Default of a topic's `cleanup.policy`.");
     GZIP_LEVEL = int("compression.gzip.level").default("-1").rule(Rule::GzipLevel).cluster_wide()
+        .now()
         .doc("Default of a topic's `compression.gzip.level`.");
-    LZ4_LEVEL = int("compression.lz4.level").default("9").between(1, 17).cluster_wide()
+    LZ4_LEVEL = int("compression.lz4.level").default("9").now().between(1, 17).cluster_wide()
         .doc("Default of a topic's `compression.lz4.level`.");
-    COMPRESSION = text("compression.type").default("producer").cluster_wide()
+    COMPRESSION = text("compression.type").default("producer").now().cluster_wide()
         .one_of(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"])
         .doc("Default of a topic's `compression.type`.");
     ZSTD_LEVEL = int("compression.zstd.level").default("3").between(-131_072, 22).cluster_wide()
+        .now()
         .doc("Default of a topic's `compression.zstd.level`.");
     CLEANER_DELETE_RETENTION_MS = long("log.cleaner.delete.retention.ms").default("86400000")
         .at_least(0).cluster_wide().now()

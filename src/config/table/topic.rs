@@ -22,17 +22,18 @@ keys! { KEYS:
         .of_topic().now().rule(Rule::BetweenReal(0.0, 1.0))
         .doc("Logmill: largest share of its records that one pass under a compaction policy may \
               drop without approval.");
-    COMPRESSION_GZIP_LEVEL = int("compression.gzip.level").default("-1").of_topic()
+    COMPRESSION_GZIP_LEVEL = int("compression.gzip.level").default("-1").of_topic().now()
         .rule(Rule::GzipLevel).from(&[same("compression.gzip.level")])
         .doc("Level at which the broker compresses with gzip: 1 to 9, or -1.");
-    COMPRESSION_LZ4_LEVEL = int("compression.lz4.level").default("9").of_topic().between(1, 17)
+    COMPRESSION_LZ4_LEVEL = int("compression.lz4.level").default("9").of_topic().now()
+        .between(1, 17)
         .from(&[same("compression.lz4.level")])
         .doc("Level at which the broker compresses with lz4.");
-    COMPRESSION_TYPE = text("compression.type").default("producer").of_topic()
+    COMPRESSION_TYPE = text("compression.type").default("producer").of_topic().now()
         .one_of(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"])
         .from(&[same("compression.type")])
         .doc("Codec in which batches are kept; `producer` keeps the one that they came in.");
-    COMPRESSION_ZSTD_LEVEL = int("compression.zstd.level").default("3").of_topic()
+    COMPRESSION_ZSTD_LEVEL = int("compression.zstd.level").default("3").of_topic().now()
         .between(-131_072, 22).from(&[same("compression.zstd.level")])
         .doc("Level at which the broker compresses with zstd.");
     DELETE_RETENTION_MS = long("delete.retention.ms").default("86400000").of_topic().now()
