@@ -27,6 +27,7 @@ mod entry;
 mod features;
 pub mod machine;
 mod office;
+pub mod offline;
 mod plain;
 mod probe;
 mod ring;

@@ -29,10 +29,10 @@ pub async fn look_into(env: &Env, dir: &str) -> Result<Option<FoundPartition>, D
     Ok(Some(FoundPartition { topic_id, leader_epoch }))
 }
 
-/// Walks all batches of a file of them, with checksums.
-pub async fn walk(env: &Env, path: &str) -> Result<Scanner, DiskError> {
+/// Walks all batches of a file of them, with checksums; none may lie below `floor`.
+pub async fn walk(env: &Env, path: &str, floor: Offset) -> Result<Scanner, DiskError> {
     let files = Files(env.clone());
     let file = files.open(path, OpenHow::Read).await?;
     let bytes = files.bytes(&file, path).await?;
-    Ok(Scanner::new(&files, file, path, 0..bytes, Offset(0), Check::Crc))
+    Ok(Scanner::new(&files, file, path, 0..bytes, floor, Check::Crc))
 }

@@ -26,6 +26,7 @@ mod compact;
 mod config;
 mod disk;
 mod epochs;
+mod examine;
 mod flush;
 mod found;
 mod index;
@@ -35,6 +36,7 @@ mod producers;
 mod progress;
 mod read;
 mod recovery;
+mod repair;
 mod scan;
 mod segment;
 mod settle;
@@ -52,12 +54,14 @@ pub use compact::{
 pub use config::LogConfig;
 pub use disk::DiskError;
 pub use epochs::{EpochCache, EpochStart};
+pub use examine::unnoticed_damage;
 pub use found::{FoundPartition, look_into, walk};
 pub use names::{LogPlace, is_delete_name};
 pub use owner::evict;
 pub use producers::{SequenceError, WINDOW_BATCHES_MAX};
 pub use progress::Ends;
 pub use read::{FirstBatch, Found, ReadError, Watch};
+pub use repair::cut_away;
 pub use scan::{Check, Scanner, Walked};
 pub use timestamps::{TimestampError, TimestampHit};
 
@@ -123,6 +127,18 @@ pub struct Recovered {
     pub indexes_rebuilt: u64,
     /// Compactions that a crash had interrupted: completed or dropped.
     pub swaps_completed: u64,
+    /// What was found wrong, in the order in which it was found.
+    pub damage: Vec<Damage>,
+}
+
+/// Something wrong with a file, and what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    pub path: String,
+    /// Byte in the file; `None`: the file as a whole.
+    pub position: Option<u64>,
+    pub what: &'static str,
+    pub done: &'static str,
 }
 
 /// What all logs of one shard share.
@@ -287,7 +303,9 @@ impl Log {
         let mut epochs = loaded.epochs;
         let epochs_changed = epochs.assign(leader_epoch, end);
         let mut on_disk = OnDisk::new(loaded.dir_is_there, epochs_changed, loaded.snapshots);
-        (on_disk.finished_end, on_disk.complete_at) = (loaded.active.base, end);
+        // An incomplete log is completed when it closes, whether or not something was appended.
+        let complete_at = if loaded.complete { end } else { Offset(-1) };
+        (on_disk.finished_end, on_disk.complete_at) = (loaded.active.base, complete_at);
         let state = State {
             config,
             leader_epoch,

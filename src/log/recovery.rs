@@ -21,7 +21,7 @@ use crate::log::producers::Producers;
 use crate::log::scan::{Check, Scanner, Walked};
 use crate::log::segment::{Active, Closed};
 use crate::log::settle::Settled;
-use crate::log::{DiskError, EpochCache, LogConfig, LogError, Recovered, Start, snapshot};
+use crate::log::{Damage, DiskError, EpochCache, LogConfig, LogError, Recovered, Start, snapshot};
 use crate::model::Offset;
 use crate::record::{ControlRecord, Header, Records};
 
@@ -29,12 +29,18 @@ mod resume;
 mod swaps;
 mod trust;
 
+/// An active segment of this size is read whole rather than by its indexes: fewer calls, and none
+/// of its small files need to be there.
+const SMALL_SEGMENT_BYTES: u64 = 64 << 10;
+
 /// What a partition's directory came to.
 pub struct Loaded {
     pub dir_is_there: bool,
     pub closed: BTreeMap<Offset, Rc<Closed>>,
     pub active: Active,
     pub settled: Settled,
+    /// Indexes and snapshot on disk describe all of the log.
+    pub complete: bool,
     pub epochs: EpochCache,
     pub producers: Producers,
     pub end: Offset,
@@ -56,6 +62,7 @@ pub async fn load(
         closed: BTreeMap::new(),
         active: Active::new(Offset(0), now_ms),
         settled: Settled::default(),
+        complete: true,
         epochs: EpochCache::default(),
         producers: Producers::default(),
         end: Offset(0),
@@ -77,7 +84,11 @@ pub async fn load(
             _ => Ok(empty),
         };
     }
-    check_owner(files, place, dir).await?;
+    if check_owner(files, place, dir).await? == Owner::Repaired {
+        let (path, what) = (format!("{dir}/{METADATA}"), "it is missing or damaged");
+        let damage = Damage { path, position: None, what, done: "written again" };
+        empty.report.damage.push(damage);
+    }
     empty.dir_is_there = true;
     let mut recovery = Recovery {
         files,
@@ -89,6 +100,7 @@ pub async fn load(
         point: None,
         floor: Offset(0),
         scan_all: false,
+        epochs_text: String::new(),
         snapshots: BTreeMap::new(),
         loaded: empty,
     };
@@ -96,17 +108,25 @@ pub async fn load(
     Ok(recovery.loaded)
 }
 
+/// What `partition.metadata` said.
+#[derive(PartialEq, Eq)]
+enum Owner {
+    Ours,
+    Repaired,
+}
+
 /// Refuses a directory of another topic; repairs a missing or torn `partition.metadata`.
-async fn check_owner(files: &Files, place: &LogPlace, dir: &str) -> Result<(), LogError> {
+async fn check_owner(files: &Files, place: &LogPlace, dir: &str) -> Result<Owner, LogError> {
     match owner_of(files, dir).await? {
-        Some(found) if found == place.topic_id => Ok(()),
+        Some(found) if found == place.topic_id => Ok(Owner::Ours),
         Some(found) => {
             let expected = place.topic_id;
             Err(LogError::ForeignTopic { path: dir.to_owned(), found, expected })
         }
         None => {
             let text = encode_metadata(place.topic_id).into_bytes();
-            Ok(files.replace(&format!("{dir}/{METADATA}"), text).await?)
+            files.replace(&format!("{dir}/{METADATA}"), text).await?;
+            Ok(Owner::Repaired)
         }
     }
 }
@@ -124,6 +144,8 @@ struct Recovery<'a> {
     floor: Offset,
     /// The epochs' file is lost: every batch must be seen.
     scan_all: bool,
+    /// `leader-epoch-checkpoint` as it was found.
+    epochs_text: String,
     /// Readable producer snapshots.
     snapshots: BTreeMap<Offset, Producers>,
     loaded: Loaded,
@@ -161,7 +183,7 @@ impl Recovery<'_> {
         self.loaded.epochs.truncate_from(end);
         self.loaded.settled = Settled::nothing(self.loaded.active.base);
         if self.start != Start::Clean || self.loaded.report != Recovered::default() {
-            self.write_result(&bases).await?;
+            self.write_result(&bases, &names).await?;
         }
         self.loaded.snapshots.extend(self.snapshots.keys());
         self.loaded.snapshots.sort_unstable();
@@ -192,7 +214,9 @@ impl Recovery<'_> {
             if let Some((base, INDEX | TIME_INDEX)) = parse(name)
                 && !bases.contains(&base)
             {
-                self.files.remove(&format!("{}/{name}", self.dir)).await?;
+                let path = format!("{}/{name}", self.dir);
+                self.files.remove(&path).await?;
+                self.damaged(path, None, "its segment is not there", "removed");
             }
         }
         bases.sort_unstable();
@@ -203,10 +227,29 @@ impl Recovery<'_> {
         let content = self.files.read_whole(&format!("{}/{EPOCHS}", self.dir)).await?;
         let text = content.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
         match text.and_then(EpochCache::decode) {
-            Some(epochs) => self.loaded.epochs = epochs,
-            None => self.scan_all = has_segments,
+            Some(epochs) => {
+                self.epochs_text = epochs.encode();
+                self.loaded.epochs = epochs;
+            }
+            None => {
+                self.scan_all = has_segments;
+                if has_segments {
+                    let path = format!("{}/{EPOCHS}", self.dir);
+                    self.damaged(path, None, "it is missing or damaged", "built again");
+                }
+            }
         }
         Ok(())
+    }
+
+    fn damaged(
+        &mut self,
+        path: String,
+        position: Option<u64>,
+        what: &'static str,
+        done: &'static str,
+    ) {
+        self.loaded.report.damage.push(Damage { path, position, what, done });
     }
 
     /// Keeps the readable snapshots; removes damaged ones. A clean start needs only the newest.
@@ -221,7 +264,10 @@ impl Recovery<'_> {
             let content = self.files.read_whole(&path).await?.unwrap_or_default();
             match snapshot::decode(&content, self.now_ms) {
                 Some(producers) => drop(self.snapshots.insert(offset, producers)),
-                None => self.files.remove(&path).await?,
+                None => {
+                    self.files.remove(&path).await?;
+                    self.damaged(path, None, "it is damaged", "removed: an older one is used");
+                }
             }
         }
         Ok(())
@@ -245,8 +291,12 @@ impl Recovery<'_> {
             let next = bases.get(at + 1).copied();
             let clean = self.start == Start::Clean;
             let below_floor = next.is_some_and(|next| next <= self.floor);
-            if !self.scan_all && (clean || below_floor) && self.trust(base, next).await? {
-                continue;
+            if !self.scan_all && (clean || below_floor) {
+                if self.trust(base, next).await? {
+                    continue;
+                }
+                let path = file_path(self.dir, base, INDEX);
+                self.damaged(path, None, "the indexes do not fit the segment", "built again");
             }
             let resumed = match next {
                 None if may_resume => self.resume(base).await?,
@@ -323,6 +373,8 @@ impl Recovery<'_> {
             let why = scan.bad.map_or("the next segment does not follow", |(_, why)| why);
             return Err(LogError::Corrupt { path, position, why, recovery_point: point });
         }
+        let why = scan.bad.map_or("the next segment does not follow", |(_, why)| why);
+        self.damaged(path.clone(), Some(position), why, "what follows is cut off");
         // Later segments first, durably: were the tail cut first and the power failed, the next
         // recovery would find a good end and take the later segments for its continuation.
         for base in later.iter().rev() {
@@ -330,6 +382,8 @@ impl Recovery<'_> {
                 self.files.remove(&file_path(self.dir, *base, suffix)).await?;
             }
             self.loaded.report.segments_dropped += 1;
+            let path = file_path(self.dir, *base, LOG);
+            self.damaged(path, None, "it follows what is cut off", "removed");
         }
         if !later.is_empty() {
             self.files.sync_dir(self.dir).await?;
@@ -439,26 +493,44 @@ impl Recovery<'_> {
     }
 
     /// Makes what recovery decided durable, ending with the snapshot that says so.
-    async fn write_result(&mut self, bases: &[Offset]) -> Result<(), LogError> {
-        let epochs = self.loaded.epochs.encode().into_bytes();
-        self.files.replace(&format!("{}/{EPOCHS}", self.dir), epochs).await?;
-        // The crash may have come before the first sync of anything: directory and owner, too.
-        let metadata = format!("{}/{METADATA}", self.dir);
-        let file = self.files.open(&metadata, OpenHow::ReadWrite).await?;
-        self.files.sync(&file, &metadata).await?;
-        self.files.sync_dir(self.dir).await?;
-        self.files.sync_dir(self.parent).await?;
+    ///
+    /// Below the recovery point all is durable already, names and owner too: an idle log costs
+    /// no sync, a small one no file.
+    async fn write_result(&mut self, bases: &[Offset], names: &[String]) -> Result<(), LogError> {
+        let durable = self.point.unwrap_or(Offset(0));
+        let epochs = self.loaded.epochs.encode();
+        if epochs != self.epochs_text || durable == Offset(0) {
+            self.files.replace(&format!("{}/{EPOCHS}", self.dir), epochs.into_bytes()).await?;
+        }
+        if durable == Offset(0) {
+            // The crash may have come before the first sync of anything: directory and owner, too.
+            let metadata = format!("{}/{METADATA}", self.dir);
+            let file = self.files.open(&metadata, OpenHow::ReadWrite).await?;
+            self.files.sync(&file, &metadata).await?;
+            self.files.sync_dir(self.dir).await?;
+            self.files.sync_dir(self.parent).await?;
+        }
         if bases.is_empty() {
+            return Ok(());
+        }
+        let (base, end) = (self.loaded.active.base, self.loaded.end);
+        if durable < end {
+            self.sync_data(base).await?;
+            self.files.sync_dir(self.dir).await?;
+        }
+        let index = format!("{:020}{INDEX}", base.0);
+        let is_near = self.loaded.closed.is_empty()
+            || self.snapshots.keys().next_back().is_some_and(|newest| base <= *newest);
+        if is_near && self.loaded.active.bytes <= SMALL_SEGMENT_BYTES && !names.contains(&index) {
+            self.loaded.complete = false;
             return Ok(());
         }
         // Sealed in memory, too: from now on the files only grow.
         self.loaded.active.seal();
         let active = &self.loaded.active;
-        self.sync_data(active.base).await?;
         self.write_indexes(active).await?;
         self.loaded.settled = Settled::all(active);
         self.files.sync_dir(self.dir).await?;
-        let end = self.loaded.end;
         let content = snapshot::encode(&self.loaded.producers);
         self.files.write_whole(&file_path(self.dir, end, SNAPSHOT), content).await?;
         self.files.sync_dir(self.dir).await?;

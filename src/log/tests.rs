@@ -15,6 +15,7 @@ mod flush;
 mod life;
 mod settled;
 mod values;
+mod verify;
 
 const TAIL_BYTES: usize = 8 << 10;
 const QUEUE_BYTES: usize = 1 << 30;

@@ -47,6 +47,11 @@ pub enum Command {
         #[command(subcommand)]
         order: ConfigOrder,
     },
+    /// Look at logs, and repair them, without a broker; also those of Apache Kafka
+    Log {
+        #[command(subcommand)]
+        order: LogOrder,
+    },
     /// Ask a running broker whether it is well
     Health,
 }
@@ -266,6 +271,36 @@ pub enum GroupOrder {
     Describe {
         /// The group's id
         group: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LogOrder {
+    /// Say what is damaged, by file and byte, and what the next start would do; changes nothing
+    Verify {
+        /// A data directory, or a partition's
+        path: PathBuf,
+    },
+    /// Print the batches of a log
+    Dump {
+        /// A .log file, a partition's directory or a data directory
+        path: PathBuf,
+        /// Print the records, too
+        #[arg(long)]
+        records: bool,
+    },
+    /// List the topics of a data directory, with their ids and settings
+    Topics {
+        /// A data directory
+        path: PathBuf,
+    },
+    /// Do what a start after a crash would do; refused while a broker runs on the directory
+    Repair {
+        /// A data directory, or a partition's
+        path: PathBuf,
+        /// Cut also where records were acknowledged as durable; what goes is saved there first
+        #[arg(long, value_name = "DIRECTORY")]
+        cut_corruption: Option<PathBuf>,
     },
 }
 

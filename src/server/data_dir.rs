@@ -14,7 +14,7 @@ use crate::server::meta::{self, Meta, MetaError};
 use crate::server::users;
 
 const LOCK_FILE: &str = ".lock";
-const CLEAN_FILE: &str = ".kafka_cleanshutdown";
+pub(super) const CLEAN_FILE: &str = ".kafka_cleanshutdown";
 /// What Kafka 4.4 writes; -1: no broker epoch is kept in it.
 const CLEAN_TEXT: &str = "{\"version\":0,\"brokerEpoch\":-1}";
 
@@ -79,7 +79,7 @@ impl DataDir {
     }
 }
 
-fn take_lock(dir: &Path) -> Result<File, DataDirError> {
+pub(super) fn take_lock(dir: &Path) -> Result<File, DataDirError> {
     let path = dir.join(LOCK_FILE);
     let io = |what| {
         let path = path.clone();

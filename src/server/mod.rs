@@ -13,6 +13,7 @@ mod cli;
 mod data_dir;
 mod doctor;
 mod meta;
+mod offline;
 mod outdoors;
 mod ports;
 mod ring;
@@ -32,6 +33,9 @@ pub fn run() -> ExitCode {
     let done = match command {
         Command::Serve(args) => start::serve(&args).map_err(|error| error.to_string()),
         Command::Doctor(args) => doctor(&args, remote.json),
+        Command::Log { order } => {
+            offline::run(order, remote.json).map_err(|error| error.to_string())
+        }
         remotely => cli::run(remotely, &remote).map_err(|error| error.to_string()),
     };
     match done {

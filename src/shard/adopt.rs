@@ -111,7 +111,7 @@ async fn read_file(
     whole: Whole,
     kraft: &mut Kraft,
 ) -> Result<(), AdoptReadError> {
-    let mut batches = walk(env, path).await?;
+    let mut batches = walk(env, path, Offset(0)).await?;
     loop {
         let (header, bytes) = match batches.next().await? {
             Walked::End => return Ok(()),

@@ -3,9 +3,11 @@
 //! Owns: what clients find after Kafka was stopped or killed and logmill started in its place.
 //! Leaves to others: one partition's files (`log_files`), damage (`log`'s own tests).
 //! Start reading at: [`what_kafka_wrote_is_served`].
+use std::process::Command;
+
 use crate::harness::broker::{Broker, Peer};
 use crate::harness::client::{Client, Job, Outcome, write_records};
-use crate::harness::{Tier, java, skipped_below, tail};
+use crate::harness::{Tier, java, root, run, skipped_below, tail};
 
 const CONFIGS: &str = "kafka.admin.ConfigCommand";
 
@@ -75,6 +77,7 @@ fn what_kafka_wrote_is_served() {
         } else {
             broker.stop();
         }
+        is_whole(&broker);
         broker.hand_over(Peer::Logmill);
         broker.start();
         let after = (all(&broker, "moved", count), committed(&broker), topic_ids(&broker));
@@ -90,9 +93,41 @@ fn what_kafka_wrote_is_served() {
         assert_eq!(rest.len(), count - 650, "what was not committed, and what is new");
         broker.kill();
         broker.start();
-        assert_eq!(all(&broker, "moved", count + 50).len(), count + 50);
+        let last = all(&broker, "moved", count + 50);
+        assert_eq!(last.len(), count + 50);
         assert!(!broker.log().contains("partition is offline"), "{}", broker.log());
+        if !killed {
+            goes_back(broker, &last);
+        }
     }
+}
+
+/// Kafka serves what logmill wrote, under the same ids.
+fn goes_back(mut broker: Broker, want: &[(i32, i64, String)]) {
+    let (offsets, ids) = (committed(&broker), topic_ids(&broker));
+    broker.stop();
+    broker.hand_over(Peer::Kafka);
+    let ours = broker.format_anew();
+    let mut script = Command::new(root().join("tools/to-kafka"));
+    script.args([&ours, &broker.data()]).args(["--logmill", env!("CARGO_BIN_EXE_logmill")]);
+    let said = run(&mut script, 60);
+    assert!(said.contains("topics, "), "{said}");
+    broker.start();
+    assert!(all(&broker, "moved", want.len()) == want);
+    assert_eq!(topic_ids(&broker), ids);
+    assert_eq!(committed(&broker), offsets);
+    let shown = tool(&broker, CONFIGS, "--describe --entity-type topics --entity-name moved");
+    assert!(shown.contains("retention.ms=86400001"), "{shown}");
+    let told = Client::Confluent.insist(broker.folder(), &broker.bootstrap(), "moved", 50, None);
+    assert!(told.iter().all(|one| matches!(one, Outcome::Delivered { .. })), "{told:?}");
+    assert_eq!(all(&broker, "moved", want.len() + 50).len(), want.len() + 50);
+}
+
+/// `logmill log verify` finds nothing wrong in what Kafka left.
+fn is_whole(broker: &Broker) {
+    let data = broker.data().display().to_string();
+    let said = run(broker.cli().args(["log", "verify", &data]), 60);
+    assert!(said.contains(" 0 damaged"), "{said}");
 }
 
 #[test]

@@ -56,7 +56,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "base", "model", "config", "observe", "wire", "env", "io", "admin", "plugin",
+            "base", "model", "config", "observe", "record", "wire", "env", "io", "admin", "plugin",
             "cluster", "group", "log", "shard", "api",
         ],
     ),

@@ -20,6 +20,7 @@ mod hostile;
 mod layering;
 mod log_files;
 mod members;
+mod offline;
 mod operators;
 mod packed;
 mod plugin_host;

@@ -9,7 +9,7 @@ use crate::base::Bytes;
 use crate::env::{File, OpenHow};
 use crate::log::index::{OFFSET_ENTRY_BYTES, OffsetIndex, TIME_ENTRY_BYTES, TimeIndex};
 use crate::log::names::{INDEX, LOG, TIME_INDEX, file_path};
-use crate::log::recovery::Recovery;
+use crate::log::recovery::{Recovery, SMALL_SEGMENT_BYTES};
 use crate::log::scan::{Check, Scanner, Walked};
 use crate::log::segment::{Active, Closed, MaxTimestamp};
 use crate::log::{DiskError, LogError, Start};
@@ -120,16 +120,20 @@ impl Recovery<'_> {
             self.end_with(Active::new(base, self.now_ms), base);
             return Ok(true);
         }
-        let index = self.files.read_whole(&file_path(self.dir, base, INDEX)).await?;
-        let times = self.files.read_whole(&file_path(self.dir, base, TIME_INDEX)).await?;
-        let (Some(index), Some(times)) = (index, times) else { return Ok(false) };
-        let index = OffsetIndex::decode(&index, bytes);
-        let (Some(index), Some(times)) = (index, TimeIndex::decode(&times)) else {
-            return Ok(false);
+        let mut segment = if bytes <= SMALL_SEGMENT_BYTES {
+            Active::new(base, self.now_ms)
+        } else {
+            let index = self.files.read_whole(&file_path(self.dir, base, INDEX)).await?;
+            let times = self.files.read_whole(&file_path(self.dir, base, TIME_INDEX)).await?;
+            let (Some(index), Some(times)) = (index, times) else { return Ok(false) };
+            let index = OffsetIndex::decode(&index, bytes);
+            let (Some(index), Some(times)) = (index, TimeIndex::decode(&times)) else {
+                return Ok(false);
+            };
+            let head = self.files.read(&file, &path, 0, HEADER_BYTES).await?;
+            let first = Header::decode(&head).map(|header| header.max_timestamp);
+            Active::resume(base, self.now_ms, index, times, first)
         };
-        let head = self.files.read(&file, &path, 0, HEADER_BYTES).await?;
-        let first = Header::decode(&head).map(|header| header.max_timestamp);
-        let mut segment = Active::resume(base, self.now_ms, index, times, first);
         let range = segment.bytes..bytes;
         let mut scan = Scanner::new(self.files, file, &path, range, base, Check::Crc);
         let mut end = base;

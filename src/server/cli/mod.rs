@@ -74,7 +74,9 @@ pub fn run(command: Command, remote: &Remote) -> Done {
         Command::Group { order } => group(order, remote),
         Command::Config { order } => config(order, remote),
         Command::Health => health(remote),
-        Command::Serve(_) | Command::Doctor(_) => unreachable!("these run in this process"),
+        Command::Serve(_) | Command::Doctor(_) | Command::Log { .. } => {
+            unreachable!("these run in this process")
+        }
     }
 }
 

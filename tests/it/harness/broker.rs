@@ -173,6 +173,16 @@ impl Broker {
         }
     }
 
+    /// Moves the data aside and makes an empty directory for Kafka, formatted; gives the old one.
+    pub fn format_anew(&mut self) -> PathBuf {
+        assert!(self.child.is_none() && self.peer == Peer::Kafka, "a Kafka that does not run");
+        let aside = self.folder.path().join("data-before");
+        std::fs::rename(self.data(), &aside).expect("a rename");
+        std::fs::create_dir(self.data()).expect("a data folder");
+        drop(self.kafka_command());
+        aside
+    }
+
     /// kill −9.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");

@@ -1,0 +1,83 @@
+//! What the files of a partition hold that no start looks at: every batch, every index entry.
+//!
+//! Owns: that reading. Leaves to others: what a start does with the rest (`recovery`, rehearsed by
+//! whoever asks).
+//! Start reading at: [`unnoticed_damage`].
+use crate::env::Env;
+use crate::log::disk::Files;
+use crate::log::index::{OffsetEntry, OffsetIndex, TimeIndex};
+use crate::log::names::{INDEX, LOG, TIME_INDEX, file_path, parse};
+use crate::log::scan::Walked;
+use crate::log::{Damage, DiskError, walk};
+use crate::model::Offset;
+
+const NOT_LOOKED_AT: &str = "a start does not look there; who reads it gets an error";
+
+/// Damage in segments that a start takes over without reading them, the first of each file.
+pub async fn unnoticed_damage(env: &Env, dir: &str) -> Result<Vec<Damage>, DiskError> {
+    let (files, mut found) = (Files(env.clone()), Vec::new());
+    let mut note = |path: String, position, what| {
+        found.push(Damage { path, position, what, done: NOT_LOOKED_AT });
+    };
+    for name in files.names(dir).await? {
+        let Some((base, LOG)) = parse(&name) else { continue };
+        let path = format!("{dir}/{name}");
+        let file = files.open(&path, crate::env::OpenHow::Read).await?;
+        let log_bytes = files.bytes(&file, &path).await?;
+        let index_path = file_path(dir, base, INDEX);
+        let index = files.read_whole(&index_path).await?;
+        let index = index.map(|bytes| OffsetIndex::decode(&bytes, log_bytes));
+        if index == Some(None) {
+            note(index_path.clone(), None, "its entries do not ascend within the segment");
+        }
+        let mut signs = Signs::of(index.flatten().unwrap_or_default(), base);
+        let mut batches = walk(env, &path, base).await?;
+        loop {
+            match batches.next().await? {
+                Walked::Batch { header, position, .. } => {
+                    signs.pass(position, header.last_offset());
+                }
+                Walked::End => {
+                    if signs.is_wrong || signs.at < signs.entries.len() {
+                        note(index_path, None, "an entry does not name a batch of the segment");
+                    }
+                    break;
+                }
+                Walked::Bad { position, why } => {
+                    note(path, Some(position), why);
+                    break;
+                }
+            }
+        }
+        let times_path = file_path(dir, base, TIME_INDEX);
+        let times = files.read_whole(&times_path).await?;
+        if times.is_some_and(|bytes| TimeIndex::decode(&bytes).is_none()) {
+            note(times_path, None, "its entries do not ascend");
+        }
+    }
+    Ok(found)
+}
+
+/// The entries of an index, held against the batches as they come.
+struct Signs {
+    entries: Vec<OffsetEntry>,
+    base: Offset,
+    at: usize,
+    is_wrong: bool,
+}
+
+impl Signs {
+    fn of(index: OffsetIndex, base: Offset) -> Self {
+        Self { entries: index.entries, base, at: 0, is_wrong: false }
+    }
+
+    fn pass(&mut self, position: u64, last: Offset) {
+        let Some(entry) = self.entries.get(self.at) else { return };
+        if position < u64::from(entry.position) {
+            return;
+        }
+        let named = self.base.0 + i64::from(entry.relative);
+        self.is_wrong |= position != u64::from(entry.position) || named != last.0;
+        self.at += 1;
+    }
+}
