@@ -16,15 +16,29 @@ pub struct CleanerSettings {
     pub threads: u32,
     /// `log.cleaner.backoff.ms`, at least 1: 0 would be a shard that never rests.
     pub backoff_ms: u64,
+    /// `log.cleaner.dedupe.buffer.size`, the share of one pass.
+    pub dedupe_bytes: u64,
+    /// `log.cleaner.io.buffer.load.factor`.
+    pub load_factor: f64,
+    /// `log.cleaner.io.buffer.size`, the share of one pass.
+    pub io_bytes: u64,
+    /// `log.cleaner.io.max.bytes.per.second`, the share of one pass.
+    pub io_bytes_per_second: f64,
 }
 
 impl CleanerSettings {
     pub fn new(values: &BrokerValues) -> Self {
         let unsigned = |key| u64::try_from(values.value(key).number()).unwrap_or(0);
+        let threads = u32::try_from(unsigned(&keys::CLEANER_THREADS)).unwrap_or(u32::MAX);
+        let passes = u64::from(threads.max(1));
         Self {
             enabled: values.value(&keys::CLEANER_ENABLE).flag(),
-            threads: u32::try_from(unsigned(&keys::CLEANER_THREADS)).unwrap_or(u32::MAX),
+            threads,
             backoff_ms: unsigned(&keys::CLEANER_BACKOFF_MS).max(1),
+            dedupe_bytes: unsigned(&keys::CLEANER_DEDUPE_BYTES) / passes,
+            load_factor: values.value(&keys::CLEANER_LOAD_FACTOR).real(),
+            io_bytes: unsigned(&keys::CLEANER_IO_BYTES) / passes,
+            io_bytes_per_second: values.value(&keys::CLEANER_IO_RATE).real() / passes as f64,
         }
     }
 }

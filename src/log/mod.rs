@@ -49,7 +49,7 @@ mod writer;
 pub use append::{Ack, Acks, AppendError, Appended};
 pub use compact::{
     BoxFuture, Cleanable, CompactError, CompactionJob, CompactionPolicy, CompactionReport,
-    PassBatch, PassMode, PassRange, PolicyError, Scope,
+    PassBatch, PassLimits, PassMode, PassRange, PolicyError, Scope,
 };
 pub use config::LogConfig;
 pub use disk::DiskError;

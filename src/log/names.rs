@@ -6,6 +6,8 @@ use crate::model::{Offset, PartitionIndex, TopicId};
 pub const LOG: &str = ".log";
 pub const INDEX: &str = ".index";
 pub const TIME_INDEX: &str = ".timeindex";
+/// Aborted transactions; only in logs that Kafka wrote.
+pub const TXN_INDEX: &str = ".txnindex";
 pub const SNAPSHOT: &str = ".snapshot";
 /// Written by a compaction that has not finished: dropped at the next start.
 pub const CLEANED: &str = ".cleaned";

@@ -14,6 +14,7 @@ mod crash;
 mod flush;
 mod life;
 mod settled;
+mod transactions;
 mod values;
 mod verify;
 

@@ -170,7 +170,10 @@ pub struct CompactionMetrics {
     passes_total: Family<OutcomeLabels, Counter>,
     pub seconds: SecondsHistogram,
     pub read_bytes_total: Counter,
+    pub written_bytes_total: Counter,
+    /// Tombstones among them.
     pub dropped_records_total: Counter,
+    pub dropped_tombstones_total: Counter,
     /// When the last pass ended, in seconds since 1970.
     pub last_pass_seconds: Gauge,
     dirty_ratio: Family<ShardLabels, Gauge<f64, AtomicU64>>,
@@ -277,7 +280,9 @@ impl Metrics {
                 passes_total: Family::default(),
                 seconds: SecondsHistogram::requests(),
                 read_bytes_total: Counter::default(),
+                written_bytes_total: Counter::default(),
                 dropped_records_total: Counter::default(),
+                dropped_tombstones_total: Counter::default(),
                 last_pass_seconds: Gauge::default(),
                 dirty_ratio: Family::default(),
                 set_back: Family::default(),
@@ -335,6 +340,10 @@ impl Metrics {
         r.register("compaction_read_bytes", help, c.read_bytes_total.clone());
         let help = "Records that compaction dropped";
         r.register("compaction_dropped_records", help, c.dropped_records_total.clone());
+        let help = "Tombstones that compaction dropped";
+        r.register("compaction_dropped_tombstones", help, c.dropped_tombstones_total.clone());
+        let help = "Bytes that compaction wrote";
+        r.register("compaction_written_bytes", help, c.written_bytes_total.clone());
         let help = "Seconds since 1970 at the end of the last compaction pass";
         r.register("compaction_last_pass_timestamp_seconds", help, c.last_pass_seconds.clone());
         let help = "Highest share of dirty bytes among a shard's compacted partitions";

@@ -30,6 +30,7 @@ fn the_names_are_api_and_change_only_on_purpose() {
         logmill_build_info
         logmill_compaction_dirty_ratio
         logmill_compaction_dropped_records_total
+        logmill_compaction_dropped_tombstones_total
         logmill_compaction_failed_partitions
         logmill_compaction_last_pass_timestamp_seconds
         logmill_compaction_passes_total
@@ -37,6 +38,7 @@ fn the_names_are_api_and_change_only_on_purpose() {
         logmill_compaction_seconds_bucket
         logmill_compaction_seconds_count
         logmill_compaction_seconds_sum
+        logmill_compaction_written_bytes_total
         logmill_connections_accepted_total
         logmill_connections_refused_total
         logmill_fetch_bytes_total

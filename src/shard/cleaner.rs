@@ -73,14 +73,14 @@ pub async fn run(core: Rc<Core>) {
             if slot.is_err() {
                 return;
             }
-            let chosen = look(&core).await;
-            if let Some(partition) = &chosen {
-                clean(&core, partition, &settings).await;
-            }
+            let cleaned = match look(&core).await {
+                Some(partition) => clean(&core, &partition, &settings).await,
+                None => false,
+            };
             if core.ask(ShardId(0), GiveTurn).told().await.is_err() {
                 return;
             }
-            if chosen.is_some() {
+            if cleaned {
                 continue;
             }
         }
@@ -88,13 +88,15 @@ pub async fn run(core: Rc<Core>) {
     }
 }
 
-async fn clean(core: &Rc<Core>, partition: &Rc<Partition>, settings: &CleanerSettings) {
+/// Runs a pass; false when it came to nothing, and the next look can wait.
+async fn clean(core: &Rc<Core>, partition: &Rc<Partition>, settings: &CleanerSettings) -> bool {
     match compaction::run_by_itself(core, partition).await {
-        Ok(_) => {}
-        // It was closed or deleted meanwhile.
-        Err(failure) if failure.is_end() => {}
+        Ok(_) => true,
+        // It was closed or deleted meanwhile, or its segments are being removed.
+        Err(failure) if failure.is_end() => false,
         Err(failure) => {
             partition.setback.note(failure, settings.backoff_ms, core.env.now());
+            false
         }
     }
 }

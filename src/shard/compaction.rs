@@ -10,7 +10,8 @@ use std::rc::Rc;
 use crate::cluster::PluginKind;
 use crate::config::CompactionBinding;
 use crate::log::{
-    CompactError, CompactionJob, CompactionPolicy, CompactionReport, DiskError, PassMode, PassRange,
+    CompactError, CompactionJob, CompactionPolicy, CompactionReport, DiskError, PassLimits,
+    PassMode, PassRange,
 };
 use crate::model::{ErrorCode, PartitionIndex, ShardId, TopicId};
 use crate::observe::CompactionOutcome;
@@ -157,7 +158,14 @@ async fn compact(
     }
     let now_ms = core.env.wall_ms();
     let range = log.compaction_range(partition.cleaned_end.get(), now_ms);
-    let mut job = CompactionJob { mode: order.mode, ..CompactionJob::new(range, now_ms) };
+    let cleaner = core.cleaner_settings();
+    let limits = PassLimits::new(
+        cleaner.dedupe_bytes,
+        cleaner.load_factor,
+        cleaner.io_bytes,
+        cleaner.io_bytes_per_second,
+    );
+    let mut job = CompactionJob { mode: order.mode, limits, ..CompactionJob::new(range, now_ms) };
     let Some(binding) = &settings.compaction else {
         return Ok((log.compact(&job, None).await?, String::new()));
     };
@@ -214,8 +222,10 @@ fn count(core: &Core, told: &Result<(CompactionReport, String), Failure>) {
         Ok((report, _)) => {
             metrics.count_pass(CompactionOutcome::Done);
             metrics.seconds.observe_ns(report.millis * 1_000_000);
-            metrics.read_bytes_total.inc_by(report.bytes_before);
+            metrics.read_bytes_total.inc_by(report.bytes_read);
             if !report.dry_run {
+                metrics.written_bytes_total.inc_by(report.bytes_written);
+                metrics.dropped_tombstones_total.inc_by(report.dropped_tombstones);
                 metrics.dropped_records_total.inc_by(report.dropped);
                 metrics.last_pass_seconds.set(core.env.wall_ms() / 1_000);
             }

@@ -8,6 +8,7 @@ mod client;
 mod clients;
 mod codecs;
 mod commands;
+mod compaction;
 mod contract;
 mod crash;
 mod demo;

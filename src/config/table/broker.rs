@@ -143,20 +143,20 @@ keys! { KEYS:
         .cluster_wide().now()
         .doc("How long compaction rests when nothing is worth a pass.");
     CLEANER_DEDUPE_BYTES = long("log.cleaner.dedupe.buffer.size").default("134217728")
-        .cluster_wide()
+        .cluster_wide().now()
         .doc("Memory for the keys of compaction passes, shared by `log.cleaner.threads`. A pass \
               over more keys takes several rounds, each over a range of the keys' hashes.");
     CLEANER_ENABLE = boolean("log.cleaner.enable").default("true").now()
         .doc("Whether compaction runs by itself.");
     CLEANER_IO_BYTES = int("log.cleaner.io.buffer.size").default("524288").at_least(0)
-        .cluster_wide()
+        .cluster_wide().now()
         .doc("Memory for reading and writing of compaction passes, shared by \
               `log.cleaner.threads`.");
     CLEANER_LOAD_FACTOR = double("log.cleaner.io.buffer.load.factor").default("0.9")
-        .cluster_wide()
+        .cluster_wide().now()
         .doc("How full the memory for keys may get.");
     CLEANER_IO_RATE = double("log.cleaner.io.max.bytes.per.second")
-        .default("1.7976931348623157E308").cluster_wide()
+        .default("1.7976931348623157E308").cluster_wide().now()
         .doc("Bytes per second that compaction may read and write.");
     CLEANER_THREADS = int("log.cleaner.threads").default("1").at_least(0).cluster_wide().now()
         .doc("Compaction passes at once; 0: none.");

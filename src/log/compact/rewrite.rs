@@ -1,30 +1,30 @@
 //! Writing what stays, and putting it in the place of what was there.
 //!
-//! Owns: groups of segments that become one, the files' names on the way, the order of syncs.
+//! Owns: groups of segments that become one, the files' names on the way, the order of syncs, the
+//! one point before segments change.
 //! Leaves to others: completing it after a crash (`recovery::swaps`).
 //! Invariant: `.log.swap` exists only while its content is durable and complete; from then on it,
 //! not the old segments, is the truth. Readers never see a file of one form with an index of the
 //! other.
-//! Start reading at: [`Pass::rewrite`], then [`Pass::replace`].
+//! Start reading at: [`Pass::rewrite`], then [`Pass::replace`], [`Pass::before_replacing`].
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::base::Bytes;
 use crate::env::{File, OpenHow};
-use crate::log::compact::{Claim, CompactError, CompactionReport, Pass, PassMode, Visited};
-use crate::log::index::OFFSET_ENTRY_BYTES;
-use crate::log::names::{CLEANED, INDEX, LOG, SWAP, TIME_INDEX, file_path};
+use crate::log::compact::steps::{Kept, Rebuild};
+use crate::log::compact::{
+    Claim, CompactError, CompactionReport, Pass, PassMode, Source, abort_rows,
+};
+use crate::log::index::{OffsetIndex, TIME_ENTRY_BYTES, TimeIndex};
+use crate::log::names::{CLEANED, INDEX, LOG, SWAP, TIME_INDEX, TXN_INDEX, file_path};
 use crate::log::segment::{Active, Closed, Warm};
-use crate::log::timestamps::INLINE_BYTES_MAX;
-use crate::log::{DiskError, LogConfig};
+use crate::log::{DiskError, Life, LogConfig};
 use crate::model::Offset;
-use crate::record::{BatchBuilder, Codec, Header, empty_batch};
-
-/// Bytes gathered before a write.
-const WRITE_BYTES: usize = 1 << 20;
+use crate::record::{Header, empty_batch};
 
 /// One new segment in the making.
 struct Output {
-    first: usize,
     segment: Active,
     path: String,
     /// `None` in a dry run.
@@ -43,42 +43,64 @@ impl Pass<'_> {
         claim: &Claim<'_>,
     ) -> Result<CompactionReport, CompactError> {
         let config = self.log.config();
-        let mut output: Option<Output> = None;
-        let mut ordinal = 0;
-        for at in 0..self.sources.len() {
-            if !output.as_ref().is_some_and(|output| self.joins(output, at, &config)) {
-                if let Some(done) = output.take() {
-                    self.replace(done, at, claim, &config).await?;
-                }
-                if self.stays_alone(at, &config) {
-                    ordinal += self.sources[at].records as usize;
-                    self.report.bytes_after += self.sources[at].closed.bytes;
-                    self.report.segments_after += 1;
-                    continue;
-                }
-                output = Some(self.create(at).await?);
+        let mut at = 0;
+        while at < self.sources.len() {
+            if self.stays_alone(at, &config) {
+                self.report.bytes_after += self.sources[at].closed.bytes;
+                self.report.segments_after += 1;
+                at += 1;
+                continue;
             }
-            let into = output.as_mut().expect("made above");
-            if let Err(error) = self.copy(at, into, &mut ordinal, &config).await {
-                let _ = self.log.files.remove(&format!("{}{CLEANED}", into.path)).await;
-                return Err(error);
+            let mut output = self.create(at).await?;
+            let path = output.path.clone();
+            match self.rewrite_group(&mut output, at, claim, &config).await {
+                Ok(next) => at = next,
+                Err(error) => {
+                    self.drop_cleaned(&path, claim).await;
+                    return Err(error);
+                }
             }
-        }
-        if let Some(done) = output.take() {
-            self.replace(done, self.sources.len(), claim, &config).await?;
         }
         self.report.records_after = self.report.records_before - self.report.dropped;
         Ok(self.report.clone())
     }
 
+    /// Makes one segment of those from `first` on, as many as fit; says which comes next.
+    async fn rewrite_group(
+        &mut self,
+        output: &mut Output,
+        first: usize,
+        claim: &Claim<'_>,
+        config: &LogConfig,
+    ) -> Result<usize, CompactError> {
+        let mut at = first;
+        while at == first || (at < self.sources.len() && self.joins(output, at, config)) {
+            self.copy(at, output).await?;
+            at += 1;
+        }
+        self.replace(output, first..at, claim, config).await?;
+        Ok(at)
+    }
+
+    /// Gives back the room of a new form that came to nothing; the next start would, too.
+    async fn drop_cleaned(&self, log_path: &str, claim: &Claim<'_>) {
+        if claim.replacing.get() {
+            return;
+        }
+        let stem = log_path.strip_suffix(LOG).unwrap_or(log_path);
+        for suffix in [LOG, INDEX, TIME_INDEX, TXN_INDEX] {
+            let _ = self.log.files.remove(&format!("{stem}{suffix}{CLEANED}")).await;
+        }
+    }
+
     /// Bytes that a source will come to, roughly.
     fn bytes_left(&self, at: usize) -> u64 {
         let source = &self.sources[at];
-        if source.records == 0 {
+        if source.data_records == 0 {
             return source.closed.bytes;
         }
-        let kept = source.records - source.dropped;
-        (u128::from(source.closed.bytes) * u128::from(kept) / u128::from(source.records)) as u64
+        let kept = u128::from(source.data_records - source.marks.dropped);
+        (u128::from(source.closed.bytes) * kept / u128::from(source.data_records)) as u64
     }
 
     fn joins(&self, output: &Output, at: usize, config: &LogConfig) -> bool {
@@ -87,21 +109,18 @@ impl Pass<'_> {
         let entries = output.segment.index.entries.len() as u64
             + closed.bytes / config.index_interval_bytes.max(1)
             + 2;
-        // An index of aborted transactions belongs to one segment only.
-        !self.has_transactions
-            && output.segment.bytes + self.bytes_left(at) <= config.segment_bytes_max
+        output.segment.bytes + self.bytes_left(at) <= config.segment_bytes_max
             && output.segment.bytes + closed.bytes < i32::MAX as u64
             && span < i64::from(i32::MAX)
-            && entries * OFFSET_ENTRY_BYTES as u64 <= config.index_bytes_max
+            && entries * TIME_ENTRY_BYTES as u64 <= config.index_bytes_max
     }
 
     /// Whether a source is neither changed nor going to be one with the next.
     fn stays_alone(&self, at: usize, config: &LogConfig) -> bool {
         let bytes = self.sources[at].closed.bytes;
         let next_fits = at + 1 < self.sources.len()
-            && !self.has_transactions
             && bytes + self.bytes_left(at + 1) <= config.segment_bytes_max;
-        !self.sources[at].changes && !next_fits
+        !self.sources[at].changes() && !next_fits
     }
 
     async fn create(&mut self, first: usize) -> Result<Output, CompactError> {
@@ -116,79 +135,45 @@ impl Pass<'_> {
         }
         let segment = Active::new(base, self.job.now_ms);
         let (buffer, buffer_bytes, written, gone) = (Vec::new(), 0, 0, None);
-        Ok(Output { first, segment, path, file, buffer, buffer_bytes, written, gone })
+        Ok(Output { segment, path, file, buffer, buffer_bytes, written, gone })
     }
 
-    async fn copy(
-        &mut self,
-        source: usize,
-        out: &mut Output,
-        ordinal: &mut usize,
-        config: &LogConfig,
-    ) -> Result<(), CompactError> {
-        let mut walk = self.walk(source);
-        while let Some((header, bytes)) = walk.next().await? {
-            let opaque = header.is_control() || header.is_transactional();
-            let count = if opaque { 0 } else { header.record_count.max(0) as usize };
-            let first = *ordinal;
-            *ordinal += count;
-            if !opaque && count == 0 {
-                // An earlier pass emptied it.
-                self.keep_empty(&header, out, config).await?;
-            } else if opaque || !self.sources[source].changes {
-                self.emit(&header, bytes, out, config).await?;
-            } else {
-                let batch = Some(self.decode(source, header, &bytes).await?);
-                let visited = Visited { source, header, bytes, batch, ordinal: first };
-                self.copy_data(visited, out, config).await?;
-            }
-        }
+    async fn copy(&mut self, at: usize, out: &mut Output) -> Result<(), CompactError> {
+        let config = self.log.config();
+        let source = &mut self.sources[at];
+        let track = source.track.clone();
+        let changes = source.changes();
+        let mut marks = std::mem::take(&mut source.marks);
+        marks.changes = changes;
+        let step = Rebuild {
+            transactions: self.transactions.clone(),
+            now_ms: self.job.now_ms,
+            delete_retention_ms: config.delete_retention_ms,
+            bytes_max: config.decompressed_bytes_max,
+            end: self.end,
+            marks,
+            bit: 0,
+            kept: Vec::new(),
+            kept_tombstones: 0,
+        };
+        let step = self
+            .walk(&track, step, async |pass, step| {
+                for kept in std::mem::take(&mut step.kept) {
+                    match kept {
+                        Kept::Batch(header, bytes) => {
+                            pass.emit(&header, bytes, out, &config).await?;
+                        }
+                        Kept::Nothing(header) => pass.keep_empty(&header, out, &config).await?,
+                    }
+                }
+                Ok(())
+            })
+            .await?;
+        self.report.kept_tombstones += step.kept_tombstones;
         Ok(())
     }
 
-    async fn copy_data(
-        &mut self,
-        visited: Visited,
-        out: &mut Output,
-        config: &LogConfig,
-    ) -> Result<(), CompactError> {
-        let Some(batch) = visited.batch.clone() else { return Ok(()) };
-        let (header, rows) = (visited.header, &batch.records.rows);
-        let kept: Vec<usize> =
-            (0..rows.len()).filter(|index| !self.is_marked(visited.ordinal + index)).collect();
-        let tombstones = kept.iter().filter(|index| rows[**index].value.is_null()).count();
-        self.report.kept_tombstones += tombstones as u64;
-        if kept.is_empty() {
-            return self.keep_empty(&header, out, config).await;
-        }
-        let needs_horizon = self.needs_horizon(&visited);
-        if kept.len() == rows.len() && !needs_horizon {
-            return self.emit(&header, visited.bytes, out, config).await;
-        }
-        let horizon = self.job.now_ms.saturating_add(config.delete_retention_ms);
-        let horizon = needs_horizon.then_some(horizon);
-        let records = batch.records.clone();
-        let build = move || {
-            let mut builder = BatchBuilder::like(&records.header, horizon);
-            for index in kept {
-                builder.push_row(&records, &records.rows[index])?;
-            }
-            builder.finish()
-        };
-        let built = match header.codec() {
-            Some(Codec::None) if visited.bytes.len() <= INLINE_BYTES_MAX => build(),
-            _ => self.log.host.env.work(build).await,
-        };
-        let bytes = built.map_err(|error| CompactError::Corrupt {
-            path: self.sources[visited.source].path.clone(),
-            position: 0,
-            why: format!("batch at offset {}: {error}", header.base_offset),
-        })?;
-        let header = Header::decode(&bytes).expect("a builder's batch has a header");
-        self.emit(&header, bytes, out, config).await
-    }
-
-    /// Keeps a batch without its records if its producer's sequence hangs on it; else remembers it
+    /// Keeps a batch without its records if its producer's state hangs on it; else remembers it
     /// in case that it is the segment's end.
     async fn keep_empty(
         &mut self,
@@ -199,9 +184,12 @@ impl Pass<'_> {
         let is_newest = {
             let state = self.log.state.borrow();
             let known = state.producers.entries.get(&header.producer_id);
-            let newest = known.and_then(|entry| entry.window.back());
             header.has_producer()
-                && newest.is_some_and(|newest| newest.last_offset == header.last_offset())
+                && known.is_some_and(|entry| match entry.window.back() {
+                    Some(newest) => newest.last_offset == header.last_offset(),
+                    // All that is left of the producer is a mark, with its epoch.
+                    None => header.is_control() && header.producer_epoch == entry.epoch,
+                })
         };
         if !is_newest {
             out.gone = Some(*header);
@@ -239,7 +227,7 @@ impl Pass<'_> {
         if out.file.is_some() {
             out.buffer_bytes += bytes.len();
             out.buffer.push(bytes);
-            if WRITE_BYTES <= out.buffer_bytes {
+            if self.job.limits.io_bytes <= out.buffer_bytes {
                 self.flush(out).await?;
             }
         }
@@ -250,47 +238,42 @@ impl Pass<'_> {
         let Some(file) = &out.file else { return Ok(()) };
         let slices = std::mem::take(&mut out.buffer);
         let path = format!("{}{CLEANED}", out.path);
+        self.pace.take(&self.log.host.env, out.buffer_bytes).await;
         self.log.files.write(file, &path, out.written, slices).await?;
+        self.report.bytes_written += out.buffer_bytes as u64;
         out.written += std::mem::take(&mut out.buffer_bytes) as u64;
         Ok(())
     }
 
-    /// Puts a finished output in the place of the sources from its first up to `end`.
+    /// Puts a finished output in the place of its sources.
     async fn replace(
         &mut self,
-        mut out: Output,
-        end: usize,
+        out: &mut Output,
+        sources: Range<usize>,
         claim: &Claim<'_>,
         config: &LogConfig,
     ) -> Result<(), CompactError> {
         if let Some(last) = out.gone.take() {
-            self.emit_empty(&last, &mut out, config).await?;
+            self.emit_empty(&last, out, config).await?;
         }
         self.report.bytes_after += out.segment.bytes;
         self.report.segments_after += 1;
         if self.job.mode == PassMode::DryRun {
             return Ok(());
         }
-        self.flush(&mut out).await?;
+        self.flush(out).await?;
         let files = &self.log.files;
         let file = out.file.take().expect("not a dry run");
         files.sync(&file, &out.path).await?;
         out.segment.seal();
-        let base = out.segment.base;
-        for (suffix, content) in
-            [(INDEX, out.segment.index.encode()), (TIME_INDEX, out.segment.time_index.encode())]
-        {
-            let path = format!("{}{CLEANED}", file_path(&self.log.dir, base, suffix));
-            files.write_whole(&path, content).await?;
-        }
+        self.write_indexes(&out.segment).await?;
+        let has_aborted = self.write_abort_rows(out.segment.base, sources.clone()).await?;
         files.sync_dir(&self.log.dir).await?;
-        self.log.check_open()?;
+        self.before_replacing(sources.end).await?;
+        let end = self.sources[sources.end - 1].closed.end;
+        let new = self.replace_in_memory(&sources, out, file, end)?;
         claim.replacing.set(true);
-        let segment_end = self.sources[end - 1].closed.end;
-        let new = self.replace_in_memory(&out, file, segment_end);
-        let gone: Vec<Offset> =
-            self.sources[out.first + 1..end].iter().map(|source| source.closed.base).collect();
-        if let Err(error) = self.replace_on_disk(base, &gone).await {
+        if let Err(error) = self.replace_on_disk(&sources, has_aborted).await {
             claim.replacing.set(false);
             self.log.fail(error.clone());
             return Err(error.into());
@@ -302,36 +285,126 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// THE point before segments change their form: whatever else may still write to the old one,
+    /// or write it again after a crash, must have let go of it when this returns.
+    ///
+    /// Today that is the writer's part: the sources' own files are complete and durable.
+    async fn before_replacing(&self, end: usize) -> Result<(), CompactError> {
+        let end = self.sources[end - 1].closed.end;
+        self.log
+            .settled(|log| {
+                let state = log.state.borrow();
+                end <= state.on_disk.finished_end || !matches!(state.life, Life::Open)
+            })
+            .await?;
+        self.log.check_open()
+    }
+
+    /// The indexes can be large: workers put them into bytes.
+    async fn write_indexes(&self, segment: &Active) -> Result<(), DiskError> {
+        let (log, env) = (self.log, &self.log.host.env);
+        let (index, times) = (OffsetIndex::clone(&segment.index), segment.time_index.clone());
+        let times = TimeIndex::clone(&times);
+        let encode = move || [(INDEX, index.encode()), (TIME_INDEX, times.encode())];
+        for (suffix, content) in env.long_work(encode).await {
+            let path = format!("{}{CLEANED}", file_path(&log.dir, segment.base, suffix));
+            log.files.write_whole(&path, content).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the rows of aborted transactions that readers of the new form need; false when no
+    /// source has such a file.
+    async fn write_abort_rows(
+        &self,
+        base: Offset,
+        sources: Range<usize>,
+    ) -> Result<bool, CompactError> {
+        let (mut found, mut content) = (false, Vec::new());
+        for source in &self.sources[sources] {
+            let path = file_path(&self.log.dir, source.closed.base, TXN_INDEX);
+            let Some(file) = self.log.files.read_whole(&path).await? else { continue };
+            found = true;
+            let rows = abort_rows::decode(&file).ok_or_else(|| CompactError::Corrupt {
+                path: path.clone(),
+                position: 0,
+                why: "it holds no rows of aborted transactions".to_owned(),
+            })?;
+            for row in rows {
+                if self.transactions.has_data_of(row.producer, row.mark) {
+                    content.extend_from_slice(&row.bytes);
+                }
+            }
+        }
+        if found {
+            let path = format!("{}{CLEANED}", file_path(&self.log.dir, base, TXN_INDEX));
+            self.log.files.write_whole(&path, content).await?;
+        }
+        Ok(found)
+    }
+
     /// Readers from now on get the new segment: its open file and its indexes in memory, whatever
     /// the names mean at the moment.
-    fn replace_in_memory(&self, out: &Output, file: File, end: Offset) -> Rc<Closed> {
+    fn replace_in_memory(
+        &self,
+        sources: &Range<usize>,
+        out: &Output,
+        file: File,
+        end: Offset,
+    ) -> Result<Rc<Closed>, CompactError> {
         let new = Rc::new(Closed::pinned(&out.segment, end));
         *new.warm.borrow_mut() = Some(Warm { file, index: out.segment.index.clone() });
         let mut state = self.log.state.borrow_mut();
-        state.closed.retain(|base, _| *base < new.base || end <= *base);
+        let is_there = |source: &Source| {
+            let now = state.closed.get(&source.closed.base);
+            now.is_some_and(|now| Rc::ptr_eq(now, &source.closed))
+        };
+        // Deletion by age, size or order may have come first: what it took must not come back.
+        if !self.sources[sources.clone()].iter().all(is_there) {
+            return Err(CompactError::Overtaken);
+        }
+        for source in &self.sources[sources.clone()] {
+            state.closed.remove(&source.closed.base);
+        }
         state.closed.insert(new.base, new.clone());
         drop(state);
         self.log.tail.drop_below(end);
-        new
+        Ok(new)
     }
 
-    async fn replace_on_disk(&self, base: Offset, gone: &[Offset]) -> Result<(), DiskError> {
+    async fn replace_on_disk(
+        &self,
+        sources: &Range<usize>,
+        has_aborted: bool,
+    ) -> Result<(), DiskError> {
         let (files, dir) = (&self.log.files, &self.log.dir);
-        for suffix in [INDEX, TIME_INDEX, LOG] {
+        let base = self.sources[sources.start].closed.base;
+        let rename = async |suffix: &str, from: &str, to: &str| {
             let path = file_path(dir, base, suffix);
-            files.rename(&format!("{path}{CLEANED}"), &format!("{path}{SWAP}")).await?;
+            files.rename(&format!("{path}{from}"), &format!("{path}{to}")).await
+        };
+        if has_aborted {
+            // It cannot be built again: durably there before the log's new form counts.
+            rename(TXN_INDEX, CLEANED, SWAP).await?;
+            files.sync_dir(dir).await?;
+        }
+        for suffix in [INDEX, TIME_INDEX, LOG] {
+            rename(suffix, CLEANED, SWAP).await?;
         }
         files.sync_dir(dir).await?;
-        for other in gone {
-            for suffix in [INDEX, TIME_INDEX, LOG] {
-                files.remove(&file_path(dir, *other, suffix)).await?;
+        for other in &self.sources[sources.start + 1..sources.end] {
+            for suffix in [INDEX, TIME_INDEX, TXN_INDEX, LOG] {
+                files.remove(&file_path(dir, other.closed.base, suffix)).await?;
             }
         }
         // Durably gone before the replacement loses the name that says what it covers.
         files.sync_dir(dir).await?;
+        if has_aborted {
+            rename(TXN_INDEX, SWAP, "").await?;
+            files.sync_dir(dir).await?;
+        }
         for suffix in [INDEX, TIME_INDEX, LOG] {
-            let path = file_path(dir, base, suffix);
-            files.rename(&format!("{path}{SWAP}"), &path).await?;
+            rename(suffix, SWAP, "").await?;
         }
         files.sync_dir(dir).await
     }

@@ -6,7 +6,7 @@
 //! Start reading at: [`Recovery::finish_swaps`].
 use crate::env::OpenHow;
 use crate::log::LogError;
-use crate::log::names::{CLEANED, INDEX, LOG, SWAP, TIME_INDEX, file_path, parse};
+use crate::log::names::{CLEANED, INDEX, LOG, SWAP, TIME_INDEX, TXN_INDEX, file_path, parse};
 use crate::log::recovery::Recovery;
 use crate::log::scan::{Check, Scanner, Walked};
 use crate::model::Offset;
@@ -64,10 +64,14 @@ impl Recovery<'_> {
                 && base < other
                 && other < end
             {
-                for suffix in [INDEX, TIME_INDEX, LOG] {
+                for suffix in [INDEX, TIME_INDEX, TXN_INDEX, LOG] {
                     self.files.remove(&file_path(self.dir, other, suffix)).await?;
                 }
             }
+        }
+        let aborted = file_path(self.dir, base, TXN_INDEX);
+        if self.files.exists(&format!("{aborted}{SWAP}")).await? {
+            self.files.rename(&format!("{aborted}{SWAP}"), &aborted).await?;
         }
         // Durably gone before the replacement loses the name that says what it covers.
         self.files.sync_dir(self.dir).await?;

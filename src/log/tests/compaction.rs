@@ -82,9 +82,11 @@ fn same(found: &Content, want: &Content) {
     assert!(missing.is_empty() && extra.is_empty(), "missing {missing:?}, extra {extra:?}");
 }
 
-async fn pass(log: &Log, now_ms: i64, first_dirty: i64, keys_max: usize) -> CompactionReport {
+pub async fn pass(log: &Log, now_ms: i64, first_dirty: i64, keys_max: usize) -> CompactionReport {
     let range = log.compaction_range(Offset(first_dirty), now_ms);
-    let job = CompactionJob { keys_max, ..CompactionJob::new(range, now_ms) };
+    // Chunks as small as they get, so that batches lie across their borders.
+    let limits = PassLimits { keys_max, io_bytes: 0, ..PassLimits::default() };
+    let job = CompactionJob { limits, ..CompactionJob::new(range, now_ms) };
     log.compact(&job, None).await.unwrap()
 }
 
@@ -388,37 +390,18 @@ fn only_one_pass_runs_and_a_closed_log_has_none() {
 }
 
 #[test]
-fn control_batches_and_transactions_of_others_stay_as_they_are() {
+fn a_pass_keeps_to_its_pace() {
     let world = quiet_world();
     run(&world, async |env| {
         let log = open(&env, compacted(), 0, Start::New).await.unwrap();
-        let mut transaction = spec(Some((5, 0, 0)));
-        transaction.transactional = true;
-        drop(log.append(&batch(1, &["a"]), Acks::Leader, 5).unwrap().ack);
-        drop(log.append(&batch_of(&transaction, 1, &["t"]), Acks::Leader, 5).unwrap().ack);
-        drop(log.append(&batch(1, &["b"]), Acks::Leader, 5).unwrap().ack);
-        log.flush().await.unwrap();
-        assert_eq!(log.ends().last_stable_offset, Offset(1), "a transaction is open");
-        let mut mark = spec(Some((5, 0, -1)));
-        (mark.transactional, mark.control) = (true, true);
-        let mut builder = BatchBuilder::new(&mark);
-        builder.push(Offset(0), 1, Some(&[0, 0, 0, 1]), Some(&[0; 6]), []).unwrap();
-        drop(log.append(&builder.finish_checked().unwrap(), Acks::Leader, 5).unwrap().ack);
+        fill(&log, &mut Rng::new(3), &mut Content::new(), 100, &mut [0; 3]);
         log.roll().await.unwrap();
-        // Only replay reads marks; it is how the transaction of another broker ends here.
-        log.close().await.unwrap();
-        let start = Start::Unclean { recovery_point: None };
-        let log = open(&env, compacted(), 1, start).await.unwrap();
-        assert_eq!(log.ends().last_stable_offset, Offset(4));
-        let report = pass(&log, 1_000, 0, 100).await;
-        assert_eq!((report.records_before, report.records_after), (4, 3));
-        let batches = read_all(&log).await;
-        let flags: Vec<_> = batches
-            .iter()
-            .map(|(header, _)| {
-                (header.base_offset.0, header.is_transactional(), header.is_control())
-            })
-            .collect();
-        assert_eq!(flags, [(1, true, false), (2, false, false), (3, true, true)]);
+        let mut job = CompactionJob::new(log.compaction_range(Offset(0), 0), 0);
+        job.limits.bytes_per_second = 1_000.0;
+        let start = env.now();
+        let report = log.compact(&job, None).await.unwrap();
+        let seconds = (env.now().0 - start.0) / 1_000_000_000;
+        let bytes = report.bytes_read + report.bytes_written;
+        assert!(20_000 < bytes && bytes / 1_100 < seconds, "{bytes} bytes in {seconds} s");
     });
 }
