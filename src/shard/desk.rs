@@ -233,8 +233,12 @@ pub struct PartitionDetail {
     pub log_end: i64,
     pub segments: u32,
     pub bytes: u64,
+    /// Where compaction has come to; 0 in a topic that is not compacted.
+    pub cleaned_end: i64,
     /// Why it serves nothing; empty while it is online.
     pub offline: String,
+    /// Why its last compaction pass failed; empty when it did not.
+    pub not_compacted: String,
 }
 
 /// What a partitioner said about one client's records.

@@ -103,8 +103,12 @@ impl Ask for LookAtPartitions {
                 shard: core.shard.0,
                 leader: core.identity.node_id.0,
                 leader_epoch: partition.leader_epoch.get().0,
+                cleaned_end: partition.cleaned_end.get().0,
                 ..Default::default()
             };
+            if let Some(failure) = partition.setback.failure() {
+                detail.not_compacted = failure.to_string();
+            }
             match partition.log() {
                 Err(_) => detail.offline = partition.offline_reason().unwrap_or_default(),
                 Ok(log) => {

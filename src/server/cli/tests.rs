@@ -342,6 +342,16 @@ fn topics_read_as_documented() {
 }
 
 #[test]
+fn a_topic_says_what_is_wrong_with_a_partition() {
+    let failed = PartitionDetail { not_compacted: "it traps".into(), ..Default::default() };
+    let gone = PartitionDetail { offline: "no disk".into(), ..failed.clone() };
+    let partitions = vec![failed, gone];
+    let detail = TopicDetail { name: "flights".into(), partitions, ..Default::default() };
+    let said = topic_text::detail(&detail);
+    assert!(said.contains("not compacted: it traps\n") && said.contains("offline: no disk\n"));
+}
+
+#[test]
 fn sentences_end() {
     let ends = ["It is so.", "Is it?", "--set x: no value"].map(words::sentence);
     assert_eq!(ends, ["It is so.", "Is it?", "--set x: no value."]);

@@ -48,7 +48,7 @@ pub(super) fn detail(topic: &TopicDetail) -> String {
             p.log_end.to_string(),
             p.segments.to_string(),
             words::bytes(p.bytes),
-            if p.offline.is_empty() { String::new() } else { format!("offline: {}", p.offline) },
+            what_is_wrong(p),
         ]
     };
     let headings =
@@ -64,6 +64,16 @@ pub(super) fn detail(topic: &TopicDetail) -> String {
         out.push_str(&clients(&topic.clients));
     }
     out
+}
+
+fn what_is_wrong(partition: &PartitionDetail) -> String {
+    if !partition.offline.is_empty() {
+        return format!("offline: {}", partition.offline);
+    }
+    match partition.not_compacted.as_str() {
+        "" => String::new(),
+        why => format!("not compacted: {why}"),
+    }
 }
 
 fn clients(clients: &[ClientDisagreement]) -> String {
