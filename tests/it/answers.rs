@@ -80,6 +80,16 @@ fn create(kafka: &mut Kafka, topic: CreatableTopic, validate_only: bool) -> Crea
 }
 
 #[test]
+fn more_replicas_in_sync_than_there_are_replicas_are_not_demanded() {
+    let (mut broker, mut kafka) = stage();
+    let two = [("min.insync.replicas", Some("2"))];
+    assert_eq!(kafka.alter(TYPE_TOPIC, "seen", &two), (0, None));
+    let told = kafka.put("seen", 0, batch(&[(None, "c")]));
+    assert_eq!((told.error_code, told.base_offset), (0, 2), "{told:?}");
+    broker.stop();
+}
+
+#[test]
 fn a_create_that_only_validates_says_what_would_be() {
     let (mut broker, mut kafka) = stage();
     let retention =

@@ -163,7 +163,7 @@ fn offsets_are_found_by_time_as_by_kafka() {
             differ.push(format!("{timestamp} in version {version}: {:?}, {:?}", told[0], told[1]));
         }
     };
-    for version in 1..=10 {
+    for version in 1..=11 {
         for timestamp in [-1, -2, -3, -4, -5, -6, -7, 0, 1_777, 1_778, 2_500, i64::MAX] {
             // From version 2 on a reader says which records it wants.
             for isolation in 0..=i8::from(1 < version) {

@@ -228,6 +228,7 @@ keys! { KEYS:
         .one_of(&["CreateTime", "LogAppendTime"]).now()
         .doc("Default of a topic's `message.timestamp.type`.");
     MIN_INSYNC_REPLICAS = int("min.insync.replicas").default("1").at_least(1).cluster_wide()
+        .now()
         .doc("Default of a topic's `min.insync.replicas`.");
     PREALLOCATE = boolean("log.preallocate").default("false").cluster_wide()
         .doc("Default of a topic's `preallocate`.");

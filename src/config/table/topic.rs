@@ -97,7 +97,7 @@ keys! { KEYS:
     MIN_COMPACTION_LAG_MS = long("min.compaction.lag.ms").default("0").of_topic().now()
         .at_least(0).from(&[same("log.cleaner.min.compaction.lag.ms")])
         .doc("How long a record is at least safe from compaction.");
-    MIN_INSYNC_REPLICAS = int("min.insync.replicas").default("1").of_topic().at_least(1)
+    MIN_INSYNC_REPLICAS = int("min.insync.replicas").default("1").of_topic().now().at_least(1)
         .from(&[same("min.insync.replicas")])
         .doc("Replicas that must be in sync for acks=all; at most the replication factor counts.");
     PARTITIONER_FAILURE_POLICY = text("partitioner.failure.policy").default("closed").of_topic()

@@ -17,6 +17,7 @@ mod canaries;
 mod clients;
 mod frames;
 mod hostile;
+mod kept;
 mod line;
 mod model;
 mod passing;
