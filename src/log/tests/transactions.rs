@@ -1,7 +1,9 @@
 //! Compaction of logs with transactions, as Kafka writes them and its cleaner treats them.
 use super::compaction::pass;
 use super::*;
+use crate::base::Rng;
 use crate::log::names::{TXN_INDEX, file_path};
+use crate::sim::each_seed;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -43,6 +45,12 @@ async fn again(env: &Env, log: &Log, epoch: i32) -> Rc<Log> {
     log.close().await.unwrap();
     let start = Start::Unclean { recovery_point: None };
     open(env, config(), epoch, start).await.unwrap()
+}
+
+/// A row as Kafka writes it: version, producer, first offset, mark, last stable offset.
+fn row(producer: i64, first: i64, mark: i64) -> Vec<u8> {
+    let numbers = [producer, first, mark, mark + 1].map(i64::to_be_bytes).concat();
+    [&[0, 0], &numbers[..]].concat()
 }
 
 fn config() -> LogConfig {
@@ -162,11 +170,6 @@ fn rows_of_aborted_transactions_stay_as_long_as_their_data_was_there() {
         // Producer 1 goes on; of producer 2 the last batch stays, though empty.
         append(&log, &mut next, &[Data(1, "d", "d"), Commit(1)]);
         let log = again(&env, &log, 1).await;
-        // As Kafka writes them: version, producer, first offset, mark, last stable offset.
-        let row = |producer: i64, first: i64, mark: i64| {
-            let numbers = [producer, first, mark, mark + 1].map(i64::to_be_bytes).concat();
-            [&[0, 0], &numbers[..]].concat()
-        };
         let path = file_path("data/flights-3", Offset(0), TXN_INDEX);
         let files = Files(env.clone());
         files.write_whole(&path, [row(1, 0, 1), row(2, 2, 3)].concat()).await.unwrap();
@@ -175,5 +178,52 @@ fn rows_of_aborted_transactions_stay_as_long_as_their_data_was_there() {
         assert_eq!(&rows[..], [row(1, 0, 1), row(2, 2, 3)].concat());
         pass(&log, 2_000, 7, 100).await;
         assert_eq!(&files.read_whole(&path).await.unwrap().unwrap()[..], row(2, 2, 3));
+    });
+}
+
+#[test]
+fn a_power_cut_loses_no_row_of_an_aborted_transaction() {
+    let rows = [(Offset(0), row(1, 0, 1)), (Offset(3), row(2, 3, 4))];
+    each_seed(25, |seed| {
+        let world = World::new(seed, Faults::LEGAL);
+        let (mut dice, rows) = (Rng::new(seed), rows.clone());
+        let mut shards = world.boot(MachineId::FIRST, 1);
+        let written = rows.clone();
+        let log = world.block_on(&mut shards, async move |env| {
+            let log = open(&env, config(), 0, Start::New).await.unwrap();
+            let mut next = [0; 10];
+            append(&log, &mut next, &[Data(1, "a", "1"), Abort(1), Plain("a", "a")]);
+            log.roll().await.unwrap();
+            append(&log, &mut next, &[Data(2, "b", "2"), Abort(2), Plain("b", "b")]);
+            append(&log, &mut next, &[Data(1, "c", "1"), Data(2, "d", "2"), Commit(1), Commit(2)]);
+            let log = again(&env, &log, 1).await;
+            let files = Files(env.clone());
+            for (base, row) in written {
+                let path = file_path("data/flights-3", base, TXN_INDEX);
+                files.write_whole(&path, row).await.unwrap();
+            }
+            files.sync_dir("data/flights-3").await.unwrap();
+            log
+        });
+        let end = log.ends().log_end;
+        shards[0].env().spawn(async move {
+            pass(&log, 1_000_000, 0, 7).await;
+        });
+        world.run_for(&mut shards, 1 + dice.below(6_000_000));
+        world.power_cut(MachineId::FIRST, shards);
+        let mut shards = world.boot(MachineId::FIRST, 1);
+        world.block_on(&mut shards, async move |env| {
+            let start = Start::Unclean { recovery_point: Some(end) };
+            drop(open(&env, config(), 2, start).await.unwrap());
+            let mut found = Vec::new();
+            for entry in env.list_dir("data/flights-3").await.unwrap() {
+                if entry.name.ends_with(TXN_INDEX) {
+                    let path = format!("data/flights-3/{}", entry.name);
+                    let content = Files(env.clone()).read_whole(&path).await.unwrap().unwrap();
+                    found.extend_from_slice(&content);
+                }
+            }
+            assert_eq!(found, rows.map(|(_, row)| row).concat(), "in the old form or the new");
+        });
     });
 }
