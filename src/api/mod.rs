@@ -33,6 +33,7 @@ mod k16_list_groups;
 mod k18_api_versions;
 mod k19_create_topics;
 mod k20_delete_topics;
+mod k21_delete_records;
 mod k22_init_producer_id;
 mod k23_offset_for_leader_epoch;
 mod k32_describe_configs;
@@ -270,6 +271,7 @@ pub async fn perform(request: Request) -> Result<Option<Vec<Bytes>>, Close> {
         19 | 20 | 37 | 44 if request.core.shard != first => route::to(first, request).await,
         19 => k19_create_topics::handle(request).await,
         20 => k20_delete_topics::handle(request).await,
+        21 => k21_delete_records::handle(request).await,
         22 => k22_init_producer_id::handle(request).await,
         23 => k23_offset_for_leader_epoch::handle(request).await,
         32 => k32_describe_configs::handle(request).await,

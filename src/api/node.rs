@@ -21,6 +21,8 @@ use crate::shard::controller::Controller;
 use crate::shard::images::Opened;
 use crate::shard::metadata_log::MetadataLog;
 use crate::shard::producer_ids::LargestProducerId;
+use crate::shard::retention::retain_from_time_to_time;
+use crate::shard::starts::keep_from_time_to_time;
 use crate::shard::{Closing, Common, Core};
 
 /// Instances that rested for so long are given up.
@@ -51,6 +53,7 @@ pub fn run_other(env: &Env, common: Common) -> Rc<Core> {
     if core.cleaner_settings().enabled {
         env.spawn(cleaner::run(core.clone()));
     }
+    env.spawn(retain_from_time_to_time(core.clone()));
     if core.plugins.host().is_some() {
         env.spawn(evict_idle_plugins(core.clone()));
     }
@@ -97,6 +100,8 @@ pub async fn run_first(
     };
     core.sweep(&image).await;
     controller.publish(&image.into(), opened).await;
+    core.tidy_starts().await;
+    core.env.spawn(keep_from_time_to_time(core.clone()));
     let largest = core.ask_all(&LargestProducerId).await.unwrap_or_default();
     controller.reserve_producer_ids(largest.into_iter().max().unwrap_or(-1));
     core.begin_recovery_points().await;

@@ -33,6 +33,7 @@ pub const ADVERTISED: &[Advertised] = &[
     api(18, 0, 5),
     api(19, 2, 7),
     api(20, 1, 6),
+    api(21, 0, 2),
     api(22, 0, 5),
     api(23, 2, 4),
     api(32, 1, 4),

@@ -64,6 +64,8 @@ pub struct BrokerConfig {
     pub offsets_replication_factor: i16,
     pub offsets_segment_bytes: i32,
     pub offset_metadata_bytes_max: u32,
+    pub retention_check_ms: u64,
+    pub start_checkpoint_ms: u64,
     pub producer_id_expiration_ms: i64,
     pub transaction_timeout_max_ms: i32,
     /// Bytes of metadata log after which a snapshot replaces it.
@@ -118,6 +120,8 @@ impl BrokerConfig {
             offsets_replication_factor: short(&keys::OFFSETS_REPLICATION_FACTOR)?,
             offsets_segment_bytes: int(&keys::OFFSETS_SEGMENT_BYTES),
             offset_metadata_bytes_max: unsigned(&keys::OFFSET_METADATA_BYTES_MAX)?,
+            retention_check_ms: number(&keys::RETENTION_CHECK_MS).unsigned_abs(),
+            start_checkpoint_ms: number(&keys::START_CHECKPOINT_MS).unsigned_abs(),
             producer_id_expiration_ms: number(&keys::PRODUCER_ID_EXPIRATION_MS),
             transaction_timeout_max_ms: int(&keys::TRANSACTION_TIMEOUT_MAX_MS),
             metadata_snapshot_bytes: u64::try_from(number(&keys::METADATA_SNAPSHOT_BYTES))

@@ -126,6 +126,12 @@ impl Env {
         self.path_op(PathOp::SyncDir { path: path.to_owned() }).await.map(drop)
     }
 
+    /// When a file's content changed last: milliseconds of the wall clock since 1970.
+    pub async fn changed_ms(&self, path: &str) -> Result<i64, IoError> {
+        let done = self.path_op(PathOp::ChangedMs { path: path.to_owned() }).await?;
+        Ok(done.result? as i64)
+    }
+
     pub async fn exists(&self, path: &str) -> Result<bool, IoError> {
         let done = self.path_op(PathOp::Exists { path: path.to_owned() }).await?;
         Ok(done.result? == 1)

@@ -165,6 +165,10 @@ pub enum PathOp {
     Exists {
         path: String,
     },
+    /// When the content changed last: milliseconds of the wall clock since 1970.
+    ChangedMs {
+        path: String,
+    },
     /// How much the file system of that directory holds; comes back as [`Memory::Space`].
     Space {
         path: String,

@@ -171,6 +171,12 @@ fn space(path: &str) -> std::io::Result<Space> {
     Ok(Space { total_bytes: bytes(stat.f_blocks), usable_bytes: bytes(stat.f_bavail) })
 }
 
+/// A time before 1970 counts as 1970.
+fn changed_ms(path: &str) -> std::io::Result<usize> {
+    let changed = fs::metadata(path)?.modified()?;
+    Ok(changed.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis() as usize))
+}
+
 /// Performs an operation on names or sizes, here and now.
 pub fn perform(op: &PathOp) -> Done {
     let none = |result: std::io::Result<()>| result.map(|()| 0);
@@ -183,6 +189,7 @@ pub fn perform(op: &PathOp) -> Done {
         PathOp::RemoveDirAll { path } => none(fs::remove_dir_all(path)),
         PathOp::CreateDirAll { path } => none(fs::create_dir_all(path)),
         PathOp::SyncDir { path } => none(File::open(path).and_then(|dir| dir.sync_all())),
+        PathOp::ChangedMs { path } => changed_ms(path),
         PathOp::Exists { path } => fs::exists(path).map(usize::from),
         PathOp::Space { path } => match space(path) {
             Ok(space) => return Done { result: Ok(0), memory: Memory::Space(space) },

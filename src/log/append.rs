@@ -216,6 +216,7 @@ impl Log {
         assert!(state.active.base < end, "an empty segment is not closed");
         let mut old = std::mem::replace(&mut state.active, Active::new(end, wall_ms));
         old.seal();
+        state.active.jitter_ms = state.config.jitter_ms(&self.host.env);
         let closed = Rc::new(Closed::pinned(&old, end));
         state.closed.insert(old.base, closed);
         let snapshot = crate::log::snapshot::encode(&state.producers);

@@ -149,7 +149,8 @@ impl Log {
         Ok(())
     }
 
-    /// Deletes the partition: renames its directory, durably, then removes it.
+    /// Deletes the partition: renames its directory, durably, and removes it after
+    /// `file.delete.delay.ms`.
     ///
     /// Appends that wait for an answer get an error.
     pub async fn delete(&self) -> Result<(), DiskError> {
@@ -167,7 +168,8 @@ impl Log {
             }
         }
         if self.files.exists(&self.dir).await? {
-            move_away(&self.host.env, &self.place).await?;
+            let delay_ms = self.config().file_delete_delay_ms;
+            move_away(&self.host, &self.place, delay_ms).await?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The settings that one partition's log uses, with Kafka's names.
 //!
 //! Owns: a plain value. Leaves to others: parsing, defaults of the broker, what changed (`config`).
+use crate::env::Env;
 use crate::record::TimestampType;
 
 /// Settings of one log; a change applies to the next append.
@@ -10,6 +11,16 @@ pub struct LogConfig {
     pub segment_bytes_max: u64,
     /// `segment.ms`: age in record time at which the active file is closed.
     pub segment_ms_max: i64,
+    /// `segment.jitter.ms`: a random part of it is taken from the age, for each segment anew.
+    pub segment_jitter_ms_max: i64,
+    /// `cleanup.policy` has `delete`: the two limits of retention count.
+    pub deletes: bool,
+    /// `retention.ms`; negative: none.
+    pub retention_ms: i64,
+    /// `retention.bytes`; negative: none.
+    pub retention_bytes: i64,
+    /// `file.delete.delay.ms`: how long removed files keep their last name.
+    pub file_delete_delay_ms: u64,
     /// `segment.index.bytes`: an index of that size closes the file too.
     pub index_bytes_max: u64,
     /// `index.interval.bytes`: bytes of log between two index entries.
@@ -40,6 +51,11 @@ impl Default for LogConfig {
         Self {
             segment_bytes_max: 1 << 30,
             segment_ms_max: 7 * 24 * 60 * 60 * 1_000,
+            segment_jitter_ms_max: 0,
+            deletes: true,
+            retention_ms: 7 * 24 * 60 * 60 * 1_000,
+            retention_bytes: -1,
+            file_delete_delay_ms: 60_000,
             index_bytes_max: 10 << 20,
             index_interval_bytes: 4_096,
             timestamp_type: TimestampType::CreateTime,
@@ -51,6 +67,17 @@ impl Default for LogConfig {
             delete_retention_ms: 24 * 60 * 60 * 1_000,
             min_compaction_lag_ms: 0,
             decompressed_bytes_max: 256 << 20,
+        }
+    }
+}
+
+impl LogConfig {
+    /// What one segment's age is shortened by; other segments get other values.
+    pub(super) fn jitter_ms(&self, env: &Env) -> i64 {
+        let below = self.segment_jitter_ms_max.min(self.segment_ms_max);
+        match u64::try_from(below) {
+            Ok(below @ 1..) => i64::try_from(env.random() % below).expect("below an i64"),
+            _ => 0,
         }
     }
 }

@@ -106,6 +106,24 @@ impl Files {
         self.0.rename(from, to).await.map_err(|source| DiskError::new("rename", from, source))
     }
 
+    /// Renames a file; one that is not there is fine. Says whether it was.
+    pub async fn rename_if_there(&self, from: &str, to: &str) -> Result<bool, DiskError> {
+        match self.0.rename(from, to).await {
+            Ok(()) => Ok(true),
+            Err(IoError::NotFound) => Ok(false),
+            Err(source) => Err(DiskError::new("rename", from, source)),
+        }
+    }
+
+    /// When a file's content changed last, by the wall clock; `None`: there is no such file.
+    pub async fn changed_ms(&self, path: &str) -> Result<Option<i64>, DiskError> {
+        match self.0.changed_ms(path).await {
+            Ok(changed_ms) => Ok(Some(changed_ms)),
+            Err(IoError::NotFound) => Ok(None),
+            Err(source) => Err(DiskError::new("look at", path, source)),
+        }
+    }
+
     /// Names in a directory; none when the directory is not there.
     pub async fn names(&self, path: &str) -> Result<Vec<String>, DiskError> {
         match self.0.list_dir(path).await {

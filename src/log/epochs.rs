@@ -41,6 +41,19 @@ impl EpochCache {
         self.entries.retain(|entry| entry.start < end);
     }
 
+    /// Forgets what ended at or below `start`: that part of the log is gone. The epoch that wrote
+    /// `start`, or would write it, begins there now. Says whether the list changed.
+    pub fn truncate_below(&mut self, start: Offset) -> bool {
+        let behind = self.entries.partition_point(|entry| entry.start <= start);
+        let Some(covers) = behind.checked_sub(1) else { return false };
+        if covers == 0 && self.entries[0].start == start {
+            return false;
+        }
+        self.entries.drain(..covers);
+        self.entries[0].start = start;
+        true
+    }
+
     /// The epoch that wrote `offset`.
     pub fn epoch_of(&self, offset: Offset) -> Option<LeaderEpoch> {
         let behind = self.entries.partition_point(|entry| entry.start <= offset);

@@ -29,6 +29,7 @@ mod epochs;
 mod examine;
 mod flush;
 mod found;
+mod graveyard;
 mod index;
 mod names;
 mod owner;
@@ -36,11 +37,14 @@ mod producers;
 mod progress;
 mod read;
 mod recovery;
+mod removal;
 mod repair;
+mod retention;
 mod scan;
 mod segment;
 mod settle;
 mod snapshot;
+mod start_offset;
 mod tail;
 mod timestamps;
 mod waiters;
@@ -62,15 +66,19 @@ pub use producers::{SequenceError, WINDOW_BATCHES_MAX};
 pub use progress::Ends;
 pub use read::{FirstBatch, Found, ReadError, Watch};
 pub use repair::cut_away;
+pub use retention::Removed;
 pub use scan::{Check, Scanner, Walked};
+pub use start_offset::DeleteRecordsError;
 pub use timestamps::{TimestampError, TimestampHit};
 
 use disk::Files;
 use flush::{FlushAt, FlushTimes};
+use graveyard::Graveyard;
 use producers::Producers;
 use progress::{Need, Progress};
 use segment::{Active, Closed};
 use settle::Settled;
+use start_offset::ListedStarts;
 use tail::{Tail, TailLedger};
 use waiters::Waiters;
 use writer::{Item, OnDisk};
@@ -149,6 +157,9 @@ pub struct LogHost {
     /// Bytes that logs of the shard accepted and did not yet write.
     queued: Rc<Cell<usize>>,
     queue_bytes_max: usize,
+    /// What `log-start-offset-checkpoint` said when the process began.
+    listed_starts: ListedStarts,
+    graveyard: Graveyard,
     trace: Rc<RefCell<Option<Trace>>>,
     counters: Rc<Counters>,
     metrics: Option<LogMetrics>,
@@ -166,6 +177,8 @@ pub struct Counters {
     pub appended_batches_total: Cell<u64>,
     pub duplicates_total: Cell<u64>,
     pub rolls_total: Cell<u64>,
+    /// Times that a log start rose.
+    pub start_moves_total: Cell<u64>,
     pub file_reads_total: Cell<u64>,
     pub tail_reads_total: Cell<u64>,
     pub offline_total: Cell<u64>,
@@ -185,6 +198,8 @@ impl LogHost {
             tail: TailLedger::new(tail_bytes_max),
             queued: Rc::default(),
             queue_bytes_max,
+            listed_starts: ListedStarts::default(),
+            graveyard: Graveyard::default(),
             trace: Rc::default(),
             counters: Rc::default(),
             metrics: None,
@@ -264,6 +279,7 @@ struct State {
     queue_bytes: usize,
     writer_runs: bool,
     sync_runs: bool,
+    /// A compaction or a removal of segments is at work; see [`removal::Hold`].
     compaction_runs: bool,
     /// Syncs go on until the stable end is here.
     want_stable: Offset,
@@ -285,7 +301,8 @@ const WARM_SEGMENTS_MAX: usize = 4;
 impl Log {
     /// Opens or recovers one partition's log.
     ///
-    /// Nothing is created: directory and files appear with the first append.
+    /// Nothing is created: directory and files appear with the first append. The log start is what
+    /// [`LogHost::list_starts`] was told, unless the partition is new.
     /// Errors: any means that the partition stays offline; files are left as they are, except that
     /// a torn tail above the recovery point may have been cut already.
     pub async fn open(
@@ -297,15 +314,21 @@ impl Log {
     ) -> Result<Rc<Self>, LogError> {
         let files = Files(host.env.clone());
         let dir: Arc<str> = place.path().into();
-        let loaded = recovery::load(&files, &place, &dir, &config, start).await?;
+        let listed = host.listed_starts.take(&place).filter(|_| start != Start::New);
+        let least_start = listed.unwrap_or(Offset(0));
+        let loaded = recovery::load(&files, &place, &dir, &config, start, least_start).await?;
         let end = loaded.end;
-        let log_start = loaded.closed.keys().next().copied().unwrap_or(loaded.active.base);
+        let first = loaded.closed.keys().next().copied().unwrap_or(loaded.active.base);
+        let log_start = first.max(least_start);
         let mut epochs = loaded.epochs;
-        let epochs_changed = epochs.assign(leader_epoch, end);
+        let mut epochs_changed = epochs.assign(leader_epoch, end);
+        epochs_changed |= epochs.truncate_below(log_start);
         let mut on_disk = OnDisk::new(loaded.dir_is_there, epochs_changed, loaded.snapshots);
         // An incomplete log is completed when it closes, whether or not something was appended.
         let complete_at = if loaded.complete { end } else { Offset(-1) };
         (on_disk.finished_end, on_disk.complete_at) = (loaded.active.base, complete_at);
+        let mut active = loaded.active;
+        active.jitter_ms = config.jitter_ms(&host.env);
         let state = State {
             config,
             leader_epoch,
@@ -316,7 +339,7 @@ impl Log {
             expire_at_ms: host.env.wall_ms() + EXPIRY_INTERVAL_MS,
             closed: loaded.closed,
             warm: VecDeque::new(),
-            active: loaded.active,
+            active,
             queue: VecDeque::new(),
             queue_bytes: 0,
             writer_runs: false,

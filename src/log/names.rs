@@ -8,6 +8,9 @@ pub const INDEX: &str = ".index";
 pub const TIME_INDEX: &str = ".timeindex";
 /// Aborted transactions; only in logs that Kafka wrote.
 pub const TXN_INDEX: &str = ".txnindex";
+/// The files of one segment, in the order in which they are removed: without the first, what is
+/// left of the others is litter.
+pub const SEGMENT_FILES: [&str; 4] = [LOG, INDEX, TIME_INDEX, TXN_INDEX];
 pub const SNAPSHOT: &str = ".snapshot";
 /// Written by a compaction that has not finished: dropped at the next start.
 pub const CLEANED: &str = ".cleaned";

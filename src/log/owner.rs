@@ -6,9 +6,10 @@
 //! Invariant: a directory is renamed, durably, before anything in it is removed, so that no crash
 //! leaves a part of one.
 //! Start reading at: [`evict`].
-use crate::env::Env;
+use crate::log::LogHost;
 use crate::log::checkpoint::decode_metadata;
 use crate::log::disk::{DiskError, Files};
+use crate::log::graveyard::Remains;
 use crate::log::names::{LogPlace, METADATA};
 use crate::model::TopicId;
 
@@ -19,39 +20,35 @@ pub async fn owner_of(files: &Files, dir: &str) -> Result<Option<TopicId>, DiskE
     Ok(text.and_then(decode_metadata))
 }
 
-/// Renames the directory of a partition that no log has open, and removes it in the background;
-/// no directory is fine.
+/// Renames the directory of a partition that no log has open, and removes it after `delay_ms`; no
+/// directory is fine.
 ///
 /// `is_kept` is asked about its owner: true leaves it alone. A directory without a known owner
 /// goes: its name says whose it is.
 pub async fn evict(
-    env: &Env,
+    host: &LogHost,
     place: &LogPlace,
+    delay_ms: u64,
     is_kept: impl Fn(TopicId) -> bool,
 ) -> Result<(), DiskError> {
-    let (files, dir) = (Files(env.clone()), place.path());
+    let (files, dir) = (Files(host.env.clone()), place.path());
     if !files.exists(&dir).await? {
         return Ok(());
     }
     if owner_of(&files, &dir).await?.is_some_and(is_kept) {
         return Ok(());
     }
-    move_away(env, place).await
+    move_away(host, place, delay_ms).await
 }
 
-/// Renames the directory to `<topic>-<p>.<unique>-delete`, durably; that is removed later: by a
-/// task of its own, or by the next start.
-pub async fn move_away(env: &Env, place: &LogPlace) -> Result<(), DiskError> {
-    let files = Files(env.clone());
+/// Renames the directory to `<topic>-<p>.<unique>-delete`, durably; that is removed after
+/// `delay_ms`, or by the next start.
+pub async fn move_away(host: &LogHost, place: &LogPlace, delay_ms: u64) -> Result<(), DiskError> {
+    let (env, files) = (&host.env, Files(host.env.clone()));
     let (high, low) = (env.random(), env.random());
     let gone = place.delete_path(u128::from(high) << 64 | u128::from(low));
     files.rename(&place.path(), &gone).await?;
     files.sync_dir(&place.dir).await?;
-    let env = env.clone();
-    env.clone().spawn(async move {
-        if let Err(error) = env.remove_dir_all(&gone).await {
-            tracing::warn!(%error, "{gone} cannot be removed; the next start tries again");
-        }
-    });
+    host.graveyard.bury(env, delay_ms, vec![Remains::Directory(gone)]);
     Ok(())
 }

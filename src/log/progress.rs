@@ -58,6 +58,14 @@ impl Progress {
         }
     }
 
+    /// Everything below `start` is gone for readers from now on; says whether it was not before.
+    pub fn raise_start(&mut self, start: Offset) -> bool {
+        assert!(start <= self.high_watermark, "start {start}, readable {}", self.high_watermark);
+        let rises = self.log_start < start;
+        self.log_start = self.log_start.max(start);
+        rises
+    }
+
     pub fn appended(&mut self, end: Offset, need: Need) {
         assert!(self.log_end < end);
         self.log_end = end;

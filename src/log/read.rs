@@ -114,7 +114,10 @@ impl Log {
             return Ok(found);
         }
         loop {
-            let view = self.view(from).await?;
+            let view = match self.view(from).await {
+                Ok(view) => view,
+                Err(error) => return Err(self.read_error(from, error)),
+            };
             add(&self.host.counters.file_reads_total, 1);
             let found = self.read_view(&view, from, bytes_max, first, upper).await?;
             match (found, view.next) {
@@ -122,6 +125,18 @@ impl Log {
                 (None, Some(next)) if next < upper => from = next,
                 (found, _) => return Ok(found.unwrap_or_default()),
             }
+        }
+    }
+
+    /// A file that is gone may have been removed since the read began.
+    fn read_error(&self, from: Offset, error: DiskError) -> ReadError {
+        let progress = &self.state.borrow().progress;
+        let (log_start, log_end) = (progress.log_start, progress.log_end);
+        match error.source {
+            IoError::NotFound if from < log_start => {
+                ReadError::OutOfRange { from, log_start, log_end }
+            }
+            _ => error.into(),
         }
     }
 

@@ -25,6 +25,7 @@ use crate::log::{Damage, DiskError, EpochCache, LogConfig, LogError, Recovered, 
 use crate::model::Offset;
 use crate::record::{ControlRecord, Header, Records};
 
+mod below_start;
 mod resume;
 mod swaps;
 mod trust;
@@ -48,24 +49,25 @@ pub struct Loaded {
     pub report: Recovered,
 }
 
-/// Opens a partition's directory; see [`crate::log::Log::open`].
+/// Opens a partition's directory; see [`crate::log::Log::open`]. Nothing below `log_start` counts.
 pub async fn load(
     files: &Files,
     place: &LogPlace,
     dir: &str,
     config: &LogConfig,
     start: Start,
+    log_start: Offset,
 ) -> Result<Loaded, LogError> {
     let now_ms = files.0.wall_ms();
     let mut empty = Loaded {
         dir_is_there: false,
         closed: BTreeMap::new(),
-        active: Active::new(Offset(0), now_ms),
+        active: Active::new(log_start, now_ms),
         settled: Settled::default(),
         complete: true,
         epochs: EpochCache::default(),
         producers: Producers::default(),
-        end: Offset(0),
+        end: log_start,
         snapshots: Vec::new(),
         report: Recovered::default(),
     };
@@ -97,6 +99,7 @@ pub async fn load(
         config,
         now_ms,
         start,
+        log_start,
         point: None,
         floor: Offset(0),
         scan_all: false,
@@ -138,6 +141,8 @@ struct Recovery<'a> {
     config: &'a LogConfig,
     now_ms: i64,
     start: Start,
+    /// Readers find nothing below, whatever lies on disk.
+    log_start: Offset,
     /// Below it everything was stable once: damage there is not a torn tail.
     point: Option<Offset>,
     /// Segments that end at or below it were complete on disk: trusted after cheap checks.
@@ -167,10 +172,12 @@ impl Recovery<'_> {
             names = self.files.names(self.dir).await?;
         }
         let bases = self.read_names(&names).await?;
+        let bases = self.drop_below_start(bases).await?;
         self.read_epochs(!bases.is_empty()).await?;
         self.load_snapshots(&names).await?;
         self.choose_floor();
         self.load_segments(&bases).await?;
+        let bases = self.reach_start(bases).await?;
         let end = self.loaded.end;
         if let Some(point) = self.point
             && end < point
@@ -179,6 +186,7 @@ impl Recovery<'_> {
             return Err(LogError::Short { path, end, recovery_point: point });
         }
         self.drop_snapshots_above(end).await?;
+        self.drop_snapshots_below_start().await?;
         self.replay_producers().await?;
         self.loaded.epochs.truncate_from(end);
         self.loaded.settled = Settled::nothing(self.loaded.active.base);
@@ -458,7 +466,7 @@ impl Recovery<'_> {
         let position = u64::from(active.index.floor(below));
         segments.push((active.base, self.loaded.end, position..active.bytes));
         for (base, end, range) in segments {
-            if from < end {
+            if from < end && !range.is_empty() {
                 self.replay_segment(base, range, from).await?;
             }
         }

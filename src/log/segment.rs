@@ -32,6 +32,8 @@ pub struct Active {
     pub max_timestamp: Option<MaxTimestamp>,
     pub first_timestamp: Option<i64>,
     pub created_ms: i64,
+    /// Its age is over so much sooner than that of others.
+    pub jitter_ms: i64,
     bytes_since_entry: u64,
 }
 
@@ -45,6 +47,7 @@ impl Active {
             max_timestamp: None,
             first_timestamp: None,
             created_ms,
+            jitter_ms: 0,
             bytes_since_entry: 0,
         }
     }
@@ -115,6 +118,7 @@ impl Active {
             max_timestamp: self.max_timestamp,
             first_timestamp: self.first_timestamp,
             created_ms: self.created_ms,
+            jitter_ms: self.jitter_ms,
             bytes_since_entry: self.bytes_since_entry,
         }
     }
@@ -135,16 +139,16 @@ impl Active {
         if self.bytes == 0 {
             return false;
         }
-        let aged = match self.first_timestamp {
-            Some(first) if 0 <= first => {
-                config.segment_ms_max < header.max_timestamp.saturating_sub(first)
-            }
-            _ => config.segment_ms_max < now_ms.saturating_sub(self.created_ms),
+        // The time of the records; of those without one, our clock.
+        let age_ms = match self.first_timestamp {
+            Some(first) if 0 <= first => header.max_timestamp.saturating_sub(first),
+            _ => now_ms.saturating_sub(self.created_ms),
         };
         let index_bytes = (self.index.entries.len() + 1) * OFFSET_ENTRY_BYTES;
-        let time_bytes = (self.time_index.entries.len() + 1) * TIME_ENTRY_BYTES;
+        // The last entry is that of the segment's end.
+        let time_bytes = (self.time_index.entries.len() + 2) * TIME_ENTRY_BYTES;
         config.segment_bytes_max < self.bytes + bytes
-            || aged
+            || config.segment_ms_max.saturating_sub(self.jitter_ms) < age_ms
             || config.index_bytes_max < index_bytes as u64
             || config.index_bytes_max < time_bytes as u64
             || i64::from(i32::MAX) <= header.last_offset().0 - self.base.0
@@ -164,6 +168,8 @@ pub struct Closed {
     pub max_timestamp: Option<MaxTimestamp>,
     /// Timestamp of its first batch; `None` until somebody needs it and reads it.
     pub first_timestamp: Cell<Option<i64>>,
+    /// Last change of the file, once retention asked for it.
+    pub changed_ms: Cell<Option<i64>>,
     /// Opened and loaded when somebody reads; dropped when colder than its neighbours.
     pub warm: RefCell<Option<Warm>>,
     /// The indexes, until they are on disk.
@@ -173,9 +179,9 @@ pub struct Closed {
 impl Closed {
     /// A segment whose indexes are on disk.
     pub fn new(base: Offset, end: Offset, bytes: u64, max_timestamp: Option<MaxTimestamp>) -> Self {
-        let (warm, pinned) = (RefCell::default(), RefCell::default());
+        let (changed_ms, warm, pinned) = (Cell::default(), RefCell::default(), RefCell::default());
         let first_timestamp = Cell::new(None);
-        Self { base, end, bytes, max_timestamp, first_timestamp, warm, pinned }
+        Self { base, end, bytes, max_timestamp, first_timestamp, changed_ms, warm, pinned }
     }
 
     /// A segment that was just closed.

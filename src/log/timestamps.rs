@@ -7,6 +7,7 @@
 use std::rc::Rc;
 
 use crate::base::Bytes;
+use crate::env::IoError;
 use crate::log::index::TimeIndex;
 use crate::log::names::{TIME_INDEX, file_path};
 use crate::log::scan::{Check, Scanner, Walked};
@@ -65,18 +66,35 @@ impl Log {
             if candidate.max.timestamp < timestamp {
                 continue;
             }
-            let times = match &candidate.time_index {
-                Some(times) => times.clone(),
-                None => self.load_time_index(candidate.base).await?,
-            };
-            let from = Offset(candidate.base.0 + i64::from(times.floor(timestamp)));
-            let wanted = |row: &crate::record::Row| timestamp <= row.timestamp;
-            let stop = upper.min(candidate.end);
-            if let Some(hit) = self.search(from, stop, timestamp, wanted).await? {
-                return Ok(Some(hit));
+            match self.search_from(&candidate, timestamp, upper).await {
+                Ok(None) => {}
+                Err(error) if self.was_removed(&candidate, &error) => {}
+                found => return found,
             }
         }
         Ok(None)
+    }
+
+    /// First record of one segment at or after `timestamp`.
+    async fn search_from(
+        &self,
+        candidate: &Candidate,
+        timestamp: i64,
+        upper: Offset,
+    ) -> Result<Option<TimestampHit>, TimestampError> {
+        let times = match &candidate.time_index {
+            Some(times) => times.clone(),
+            None => self.load_time_index(candidate.base).await?,
+        };
+        let from = Offset(candidate.base.0 + i64::from(times.floor(timestamp)));
+        let wanted = |row: &crate::record::Row| timestamp <= row.timestamp;
+        self.search(from, upper.min(candidate.end), timestamp, wanted).await
+    }
+
+    /// Whether a file is missing because its segment went since the search began.
+    fn was_removed(&self, candidate: &Candidate, error: &TimestampError) -> bool {
+        let missing = matches!(error, TimestampError::Disk(e) if e.source == IoError::NotFound);
+        missing && candidate.end <= self.ends().log_start
     }
 
     /// First record that has the largest timestamp below `upper`; `None` for an empty log.
@@ -84,15 +102,19 @@ impl Log {
         &self,
         upper: Offset,
     ) -> Result<Option<TimestampHit>, TimestampError> {
-        let mut best: Option<(MaxTimestamp, Offset)> = None;
-        for candidate in self.candidates()? {
-            if best.is_none_or(|(max, _)| max.timestamp < candidate.max.timestamp) {
-                best = Some((candidate.max, candidate.end));
+        loop {
+            let candidates = self.candidates()?.into_iter();
+            // Of equal ones the first.
+            let best = candidates.rev().max_by_key(|candidate| candidate.max.timestamp);
+            let Some(best) = best else { return Ok(None) };
+            let max = best.max;
+            let wanted = |row: &crate::record::Row| row.timestamp == max.timestamp;
+            let stop = upper.min(best.end);
+            match self.search(max.offset, stop, max.timestamp, wanted).await {
+                Err(error) if self.was_removed(&best, &error) => {}
+                found => return found,
             }
         }
-        let Some((max, end)) = best else { return Ok(None) };
-        let wanted = |row: &crate::record::Row| row.timestamp == max.timestamp;
-        self.search(max.offset, upper.min(end), max.timestamp, wanted).await
     }
 
     fn candidates(&self) -> Result<Vec<Candidate>, DiskError> {
@@ -101,7 +123,8 @@ impl Log {
             return Err(error.clone());
         }
         let mut out = Vec::new();
-        for closed in state.closed.values() {
+        let log_start = state.progress.log_start;
+        for closed in state.closed.values().filter(|closed| log_start < closed.end) {
             let Some(max) = closed.max_timestamp else { continue };
             let time_index = closed.pinned.borrow().as_ref().map(|(_, times)| times.clone());
             out.push(Candidate { base: closed.base, end: closed.end, max, time_index });

@@ -221,7 +221,8 @@ impl Log {
         if owner == Some(self.place.topic_id) || (owner.is_none() && has_data) {
             return Err(DiskError::new("create directory", &self.dir, IoError::AlreadyExists));
         }
-        move_away(&self.host.env, &self.place).await
+        let delay_ms = self.config().file_delete_delay_ms;
+        move_away(&self.host, &self.place, delay_ms).await
     }
 
     async fn active_file(&self, path: &str) -> Result<File, DiskError> {

@@ -83,6 +83,11 @@ struct ShardLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AccountLabels {
     account: &'static str,
 }
@@ -118,6 +123,37 @@ pub struct LogMetrics {
     pub syncs_total: Counter,
     pub sync_failures_total: Counter,
     pub segments_rolled_total: Counter,
+    segments_removed_total: Family<ReasonLabels, Counter>,
+    /// Times that a log start offset rose.
+    pub start_moves_total: Counter,
+}
+
+/// Why retention removed a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RemovalReason {
+    /// It lies below the log start offset.
+    LogStart,
+    /// `retention.bytes`.
+    Size,
+    /// `retention.ms`.
+    Time,
+}
+
+impl RemovalReason {
+    fn label(self) -> &'static str {
+        match self {
+            Self::LogStart => "log_start",
+            Self::Size => "size",
+            Self::Time => "time",
+        }
+    }
+}
+
+impl LogMetrics {
+    pub fn count_removed(&self, reason: RemovalReason, segments: u64) {
+        let labels = ReasonLabels { reason: reason.label() };
+        self.segments_removed_total.get_or_create(&labels).inc_by(segments);
+    }
 }
 
 /// What is counted per plugin version.
@@ -275,6 +311,8 @@ impl Metrics {
                 syncs_total: Counter::default(),
                 sync_failures_total: Counter::default(),
                 segments_rolled_total: Counter::default(),
+                segments_removed_total: Family::default(),
+                start_moves_total: Counter::default(),
             },
             compaction: CompactionMetrics {
                 passes_total: Family::default(),
@@ -333,6 +371,9 @@ impl Metrics {
         r.register("syncs", "File syncs that succeeded", l.syncs_total.clone());
         r.register("sync_failures", "File syncs that failed", l.sync_failures_total.clone());
         r.register("segments_rolled", "Segments begun by rolling", l.segments_rolled_total.clone());
+        let help = "Segments removed by retention, by why they went";
+        r.register("segments_removed", help, l.segments_removed_total.clone());
+        r.register("log_start_moves", "Log start offsets that rose", l.start_moves_total.clone());
         let help = "Compaction passes, by how they ended";
         r.register("compaction_passes", help, c.passes_total.clone());
         r.register("compaction_seconds", "Seconds of one compaction pass", c.seconds.clone());

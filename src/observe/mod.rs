@@ -16,7 +16,7 @@ pub use api_name::{API_KEYS_MAX, api_name};
 pub use lines::{LoggingError, start_logging};
 pub use metrics::{
     ApiMetrics, CompactionMetrics, CompactionOutcome, ConnectionMetrics, FetchMetrics, LogMetrics,
-    MemoryMetrics, Metrics, PluginMetrics, ProduceMetrics, TopicVerdicts,
+    MemoryMetrics, Metrics, PluginMetrics, ProduceMetrics, RemovalReason, TopicVerdicts,
 };
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::gauge::Gauge;

@@ -5,7 +5,7 @@ use expect_test::expect;
 
 use crate::model::ErrorCode;
 use crate::observe::seconds::REQUEST_BOUNDS_NS;
-use crate::observe::{CompactionOutcome, Metrics, SecondsHistogram, api_name};
+use crate::observe::{CompactionOutcome, Metrics, RemovalReason, SecondsHistogram, api_name};
 
 /// All family names of a broker in which everything happened once.
 fn families() -> BTreeSet<String> {
@@ -17,6 +17,7 @@ fn families() -> BTreeSet<String> {
     metrics.memory("receive").used_bytes.inc();
     metrics.compaction.count_pass(CompactionOutcome::Done);
     metrics.compaction.note_look(0, 0.5, 1);
+    metrics.log.count_removed(RemovalReason::Size, 1);
     let text = metrics.render();
     let sample = |line: &&str| !line.starts_with('#');
     let name = |line: &str| line.split(['{', ' ']).next().unwrap_or("").to_owned();
@@ -49,6 +50,7 @@ fn the_names_are_api_and_change_only_on_purpose() {
         logmill_group_rebalances_total
         logmill_log_append_bytes_total
         logmill_log_appends_total
+        logmill_log_start_moves_total
         logmill_memory_bound_bytes
         logmill_memory_refusals_total
         logmill_memory_used_bytes
@@ -71,6 +73,7 @@ fn the_names_are_api_and_change_only_on_purpose() {
         logmill_request_seconds_count
         logmill_request_seconds_sum
         logmill_requests_total
+        logmill_segments_removed_total
         logmill_segments_rolled_total
         logmill_sync_failures_total
         logmill_syncs_total"#]]

@@ -15,7 +15,7 @@ use crate::model::{NodeId, PartitionIndex, TopicId, TopicPartition};
 use crate::shard::ask::{Ask, Work};
 use crate::shard::boundaries::Boundaries;
 use crate::shard::groups::OFFSETS_TOPIC;
-use crate::shard::partition::{Partition, log_config};
+use crate::shard::partition::{Partition, delete_delay_ms, log_config};
 use crate::shard::recovery_points::Points;
 use crate::shard::together::together;
 use crate::shard::{Core, LOGS_AT_ONCE};
@@ -64,6 +64,9 @@ impl Core {
         let all = values_differ(&before, &image, self.identity.node_id);
         let changed: Vec<Arc<TopicImage>> =
             if all { image.topics().cloned().collect() } else { changes.changed };
+        if opened != Opened::New {
+            self.read_starts(&image).await;
+        }
         let mut missing = Vec::new();
         for topic in &changed {
             let mut settings = None;
@@ -222,7 +225,8 @@ impl Core {
             return log.delete().await;
         }
         let (place, image) = (self.place_of(partition.topic_id, &partition.name), self.image());
-        evict(&self.env, &place, |owner| image.topic_by_id(owner).is_some()).await
+        let delay_ms = delete_delay_ms(&partition.settings());
+        evict(&self.logs, &place, delay_ms, |owner| image.topic_by_id(owner).is_some()).await
     }
 
     async fn drop_deleted(self: &Rc<Self>, gone: &[Arc<TopicImage>]) {
@@ -241,6 +245,7 @@ impl Core {
                 tracing::error!(partition = %name, %error, "deleted topic left files behind");
             }
         }
+        self.forget_starts(gone).await;
         for topic in gone {
             self.verdicts.forget(topic.id);
             self.forget_boundaries(topic.id);

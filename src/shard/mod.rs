@@ -27,6 +27,7 @@ pub mod budget;
 pub mod cleaner;
 pub mod compaction;
 pub mod controller;
+pub mod delete_records;
 pub mod desk;
 pub mod desk_compact;
 pub mod desk_groups;
@@ -45,6 +46,8 @@ pub mod plugins;
 pub mod producer_ids;
 pub mod recovery_points;
 pub mod repack;
+pub mod retention;
+pub mod starts;
 pub mod sweep;
 pub mod together;
 pub mod trial;
@@ -58,6 +61,7 @@ use partitioners::Verdicts;
 use plugins::Plugins;
 use producer_ids::ProducerIds;
 use recovery_points::{LogPoint, PointsDesk};
+use starts::StartKeeper;
 use together::together;
 use unpack::UNPACK_BYTES_MAX;
 
@@ -147,6 +151,8 @@ pub struct Core {
     /// Clean boundaries of all partitions; on shard 0.
     clean_checkpoint: boundaries::Checkpoint,
     points: PointsDesk,
+    /// In use on shard 0 only.
+    starts: StartKeeper,
     /// On shard 0 only.
     controller: RefCell<Option<Rc<Controller>>>,
 }
@@ -190,6 +196,7 @@ impl Core {
             cleaner_turns: cleaner::Turns::default(),
             clean_checkpoint: boundaries::Checkpoint::default(),
             points: PointsDesk::default(),
+            starts: StartKeeper::default(),
             controller: RefCell::default(),
         })
     }

@@ -89,6 +89,11 @@ pub fn log_config(settings: &TopicSettings, config: &BrokerConfig) -> LogConfig 
     LogConfig {
         segment_bytes_max: u64::from(settings.segment_bytes),
         segment_ms_max,
+        segment_jitter_ms_max: settings.segment_jitter_ms,
+        deletes: settings.cleanup.delete,
+        retention_ms: settings.retention_ms,
+        retention_bytes: settings.retention_bytes,
+        file_delete_delay_ms: delete_delay_ms(settings),
         index_bytes_max: u64::from(settings.segment_index_bytes),
         index_interval_bytes: u64::from(settings.index_interval_bytes),
         timestamp_type: timestamp_type(settings),
@@ -100,6 +105,11 @@ pub fn log_config(settings: &TopicSettings, config: &BrokerConfig) -> LogConfig 
         min_compaction_lag_ms: settings.min_compaction_lag_ms,
         ..LogConfig::default()
     }
+}
+
+/// `file.delete.delay.ms`; its range has no negatives.
+pub fn delete_delay_ms(settings: &TopicSettings) -> u64 {
+    settings.file_delete_delay_ms.unsigned_abs()
 }
 
 pub fn timestamp_type(settings: &TopicSettings) -> crate::record::TimestampType {

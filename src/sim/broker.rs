@@ -30,6 +30,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("listeners", "PLAINTEXT://127.0.0.1:9092"),
     ("log.dirs", DATA_DIR),
     ("group.initial.rebalance.delay.ms", "0"),
+    // The records of most tests carry times of their own.
+    ("log.retention.ms", "-1"),
     // So short that members are missed in the time of a run.
     ("group.min.session.timeout.ms", "20"),
     ("offsets.topic.num.partitions", "3"),

@@ -19,6 +19,8 @@ pub struct Ino(pub u64);
 
 #[derive(Default)]
 struct FileNode {
+    /// When its content changed last, by the machine's wall clock.
+    changed_ms: i64,
     cached: Vec<u8>,
     durable: Vec<u8>,
     /// Sectors whose cached bytes no sync has written.
@@ -145,6 +147,16 @@ impl Disk {
         Ok(Space { total_bytes: self.bytes_max, usable_bytes })
     }
 
+    /// Notes that the file's content changes at this moment.
+    pub fn touch(&mut self, file: Ino, wall_ms: i64) {
+        self.file(file).changed_ms = wall_ms;
+    }
+
+    /// When the file's content changed last.
+    pub fn changed_ms(&self, file: Ino) -> i64 {
+        self.files.get(&file).map_or(0, |node| node.changed_ms)
+    }
+
     pub fn file_bytes(&self, file: Ino) -> u64 {
         self.files.get(&file).map_or(0, |node| node.cached.len() as u64)
     }
@@ -221,7 +233,7 @@ impl Disk {
             node.dirty.clear();
             return Err(IoError::EIO);
         }
-        let FileNode { cached, durable, dirty } = node;
+        let FileNode { cached, durable, dirty, .. } = node;
         durable.resize(cached.len(), 0);
         for sector in std::mem::take(dirty) {
             let from = ((sector * SECTOR_BYTES) as usize).min(cached.len());

@@ -61,6 +61,12 @@ impl Names {
         if self.dirs.contains_key(&found) { Ok(found) } else { Err(NOT_A_DIRECTORY) }
     }
 
+    /// The file of that path.
+    pub fn file(&self, path: &str) -> Result<Ino, IoError> {
+        let found = self.find(path)?;
+        if self.dirs.contains_key(&found) { Err(IS_A_DIRECTORY) } else { Ok(found) }
+    }
+
     fn parent<'a>(&self, path: &'a str) -> Result<(Ino, &'a str), IoError> {
         let all: Vec<&str> = parts(path).collect();
         let (name, above) = all.split_last().ok_or(IoError::Errno(libc::EINVAL))?;

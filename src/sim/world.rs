@@ -385,8 +385,12 @@ impl Core {
 
     fn file_op(&mut self, process: usize, op: Op, ino: Ino, writable: bool) -> Done {
         let machine = self.processes[process].machine.0;
+        let wall_ms = self.wall_ms(MachineId(machine));
         let Self { rng, faults, counts, machines, .. } = self;
         let disk = &mut machines[machine].disk;
+        if matches!(op, Op::WriteAt { .. }) && writable {
+            disk.touch(ino, wall_ms);
+        }
         let mut luck = Luck { rng, faults, counts };
         match op {
             Op::WriteAt { at, data, .. } => {
@@ -407,6 +411,7 @@ impl Core {
 
     fn path_op(&mut self, process: usize, op: PathOp, object: Option<Object>) -> Done {
         let machine = self.processes[process].machine.0;
+        let wall_ms = self.wall_ms(MachineId(machine));
         let Self { rng, faults, counts, machines, .. } = self;
         let disk = &mut machines[machine].disk;
         let none = |result: Result<(), IoError>| result.map(|()| 0);
@@ -414,6 +419,7 @@ impl Core {
             PathOp::Open { path, how } => disk.names.open(&path, how).map(|(ino, new)| {
                 if new {
                     disk.create(ino);
+                    disk.touch(ino, wall_ms);
                 }
                 let writable = how != crate::env::OpenHow::Read;
                 self.processes[process].add_fd(Object::File { ino, writable })
@@ -421,6 +427,7 @@ impl Core {
             PathOp::Truncate { bytes, .. } => match object {
                 Some(Object::File { ino, writable: true }) => {
                     disk.truncate(ino, bytes);
+                    disk.touch(ino, wall_ms);
                     Ok(0)
                 }
                 _ => Err(IoError::Errno(libc::EINVAL)),
@@ -445,6 +452,9 @@ impl Core {
                 Ok(space) => return Done { result: Ok(0), memory: Memory::Space(space) },
                 Err(error) => Err(error),
             },
+            PathOp::ChangedMs { path } => {
+                disk.names.file(&path).map(|file| disk.changed_ms(file) as usize)
+            }
             PathOp::ListDir { path } => match disk.names.list(&path) {
                 Ok(entries) => return Done { result: Ok(0), memory: Memory::Entries(entries) },
                 Err(error) => Err(error),

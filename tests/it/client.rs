@@ -19,6 +19,8 @@ use logmill::wire::generated::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use logmill::wire::generated::create_topics_response::CreateTopicsResponse;
+use logmill::wire::generated::delete_topics_request::DeleteTopicsRequest;
+use logmill::wire::generated::delete_topics_response::DeleteTopicsResponse;
 use logmill::wire::generated::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use logmill::wire::generated::fetch_response::FetchResponse;
 use logmill::wire::generated::incremental_alter_configs_request::{
@@ -130,6 +132,14 @@ impl Kafka {
         (told.error_code, told.error_message.filter(|text| !text.is_empty()))
     }
 
+    #[track_caller]
+    pub fn delete_topic(&mut self, name: &str) {
+        let topic_names = vec![name.to_owned()];
+        let request = DeleteTopicsRequest { topic_names, timeout_ms: 10_000, ..Default::default() };
+        let answer: DeleteTopicsResponse = self.ask(&request, 5);
+        assert_eq!(answer.responses[0].error_code, 0, "{name} was not deleted");
+    }
+
     /// One request with these batches; one answer a batch, in their order.
     pub fn produce(&mut self, topic: &str, acks: i16, batches: Vec<(i32, Bytes)>) -> Vec<Told> {
         self.try_produce(topic, acks, batches).expect("an answer")
@@ -177,10 +187,22 @@ impl Kafka {
     /// Where the partition ends for readers.
     #[track_caller]
     pub fn end(&mut self, topic: &str, partition: i32) -> i64 {
+        self.offset(topic, partition, -1)
+    }
+
+    /// Where the partition begins.
+    #[track_caller]
+    pub fn start(&mut self, topic: &str, partition: i32) -> i64 {
+        self.offset(topic, partition, -2)
+    }
+
+    /// The offset of a time, or of one of ListOffsets' special values.
+    #[track_caller]
+    pub fn offset(&mut self, topic: &str, partition: i32, timestamp: i64) -> i64 {
         let asked = ListOffsetsPartition {
             partition_index: partition,
             current_leader_epoch: -1,
-            timestamp: -1,
+            timestamp,
         };
         let topics = vec![ListOffsetsTopic { name: topic.into(), partitions: vec![asked] }];
         let request = ListOffsetsRequest { replica_id: -1, topics, ..Default::default() };
@@ -198,7 +220,7 @@ impl Kafka {
     /// Everything that lies in a partition.
     #[track_caller]
     pub fn read(&mut self, topic: &str, partition: i32) -> Vec<Stored> {
-        let (mut at, end) = (0, self.end(topic, partition));
+        let (mut at, end) = (self.start(topic, partition), self.end(topic, partition));
         let mut stored = Vec::new();
         while at < end {
             let records = self.fetch(topic, partition, at);
@@ -234,6 +256,13 @@ impl Kafka {
     }
 
     fn fetch_bytes(&mut self, topic: &str, partition: i32, at: i64) -> Bytes {
+        let (error, bytes) = self.try_fetch(topic, partition, at);
+        assert_eq!(error, 0, "{topic}-{partition} at {at}");
+        bytes
+    }
+
+    /// Error code, and whole batches from the one that holds `at`.
+    pub fn try_fetch(&mut self, topic: &str, partition: i32, at: i64) -> (i16, Bytes) {
         let asked = FetchPartition {
             partition,
             current_leader_epoch: -1,
@@ -258,8 +287,7 @@ impl Kafka {
         };
         let mut answer: FetchResponse = self.ask(&request, 11);
         let mut told = answer.responses.remove(0).partitions.remove(0);
-        assert_eq!(told.error_code, 0, "{topic}-{partition} at {at}");
-        told.records.take().unwrap_or_default().0.concat().into()
+        (told.error_code, told.records.take().unwrap_or_default().0.concat().into())
     }
 
     /// Error code and message of an IncrementalAlterConfigs; `None` deletes a setting.

@@ -147,11 +147,6 @@ keys! { KEYS:
         .doc("Age of metadata log that is kept.");
     METADATA_IDLE_MS = int("metadata.max.idle.interval.ms").default("500").at_least(0)
         .doc("How often an idle controller writes an empty record.");
-    RETENTION_CHECK_MS = long("log.retention.check.interval.ms").default("300000").at_least(1)
-        .doc("How often logs are looked through for segments to delete.");
-    START_CHECKPOINT_MS = int("log.flush.start.offset.checkpoint.interval.ms").default("60000")
-        .at_least(0)
-        .doc("How often log start offsets are written down.");
     GROUP_PROTOCOLS = list("group.coordinator.rebalance.protocols")
         .default("classic,consumer,streams")
         .doc("Group protocols offered; this version offers classic.");

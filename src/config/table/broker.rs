@@ -126,6 +126,13 @@ keys! { KEYS:
         .default("15000").at_least(0).now()
         .doc("Largest `consumer.assignment.interval.ms` that a group may set.");
 
+    // Logs.
+    RETENTION_CHECK_MS = long("log.retention.check.interval.ms").default("300000").at_least(1)
+        .now()
+        .doc("How often logs are looked through for segments to delete.");
+    START_CHECKPOINT_MS = int("log.flush.start.offset.checkpoint.interval.ms").default("60000")
+        .at_least(0).now()
+        .doc("How often log start offsets are written down, besides before DeleteRecords answers.");
     // Producers.
     PRODUCER_ID_EXPIRATION_MS = int("producer.id.expiration.ms").default("86400000").at_least(1)
         .now()
@@ -180,7 +187,7 @@ keys! { KEYS:
         .at_least(0).cluster_wide().now()
         .doc("Default of a topic's `delete.retention.ms`.");
     SEGMENT_DELETE_DELAY_MS = long("log.segment.delete.delay.ms").default("60000").at_least(0)
-        .cluster_wide()
+        .cluster_wide().now()
         .doc("Default of a topic's `file.delete.delay.ms`.");
     FLUSH_INTERVAL_MESSAGES = long("log.flush.interval.messages").default(MAX).at_least(1)
         .cluster_wide().now()
@@ -232,13 +239,13 @@ keys! { KEYS:
         .doc("Default of a topic's `min.insync.replicas`.");
     PREALLOCATE = boolean("log.preallocate").default("false").cluster_wide()
         .doc("Default of a topic's `preallocate`.");
-    RETENTION_BYTES = long("log.retention.bytes").default("-1").cluster_wide()
+    RETENTION_BYTES = long("log.retention.bytes").default("-1").cluster_wide().now()
         .doc("Default of a topic's `retention.bytes`.");
-    RETENTION_MS = long("log.retention.ms").cluster_wide()
+    RETENTION_MS = long("log.retention.ms").cluster_wide().now()
         .doc("Default of a topic's `retention.ms`.");
-    RETENTION_MINUTES = int("log.retention.minutes")
+    RETENTION_MINUTES = int("log.retention.minutes").now()
         .doc("Default of a topic's `retention.ms`, in minutes, without `log.retention.ms`.");
-    RETENTION_HOURS = int("log.retention.hours").default("168")
+    RETENTION_HOURS = int("log.retention.hours").default("168").now()
         .doc("Default of a topic's `retention.ms`, in hours, when neither other is set.");
     SEGMENT_BYTES = int("log.segment.bytes").default("1073741824").at_least(1_048_576)
         .cluster_wide().now()
@@ -247,9 +254,9 @@ keys! { KEYS:
         .doc("Default of a topic's `segment.ms`.");
     ROLL_HOURS = int("log.roll.hours").default("168").at_least(1).now()
         .doc("Default of a topic's `segment.ms`, in hours, when `log.roll.ms` is not set.");
-    ROLL_JITTER_MS = long("log.roll.jitter.ms").at_least(0).cluster_wide()
+    ROLL_JITTER_MS = long("log.roll.jitter.ms").at_least(0).cluster_wide().now()
         .doc("Default of a topic's `segment.jitter.ms`.");
-    ROLL_JITTER_HOURS = int("log.roll.jitter.hours").default("0").at_least(0)
+    ROLL_JITTER_HOURS = int("log.roll.jitter.hours").default("0").at_least(0).now()
         .doc("Default of a topic's `segment.jitter.ms`, in hours.");
     UNCLEAN_ELECTION = boolean("unclean.leader.election.enable").default("false").cluster_wide()
         .doc("Default of a topic's `unclean.leader.election.enable`.");

@@ -42,8 +42,8 @@ keys! { KEYS:
     DEAD_LETTER_ENABLE = boolean("errors.deadletterqueue.group.enable").default("false")
         .of_topic()
         .doc("Whether share groups may use this topic for records that cannot be delivered.");
-    FILE_DELETE_DELAY_MS = long("file.delete.delay.ms").default("60000").of_topic().at_least(0)
-        .from(&[same("log.segment.delete.delay.ms")])
+    FILE_DELETE_DELAY_MS = long("file.delete.delay.ms").default("60000").of_topic().now()
+        .at_least(0).from(&[same("log.segment.delete.delay.ms")])
         .doc("How long a removed file stays on disk.");
     FLUSH_MESSAGES = long("flush.messages").default(MAX).of_topic().now().at_least(1)
         .from(&[same("log.flush.interval.messages")])
@@ -131,10 +131,10 @@ keys! { KEYS:
     REMOTE_STORAGE_ENABLE = boolean("remote.storage.enable").default("false").of_topic()
         .refused(TIERED)
         .doc("Whether the topic uses tiered storage.");
-    RETENTION_BYTES = long("retention.bytes").default("-1").of_topic()
+    RETENTION_BYTES = long("retention.bytes").default("-1").of_topic().now()
         .from(&[same("log.retention.bytes")])
         .doc("Size of a partition above which its oldest segments are deleted; -1: no limit.");
-    RETENTION_MS = long("retention.ms").default("604800000").of_topic().at_least(-1)
+    RETENTION_MS = long("retention.ms").default("604800000").of_topic().now().at_least(-1)
         .from(&[same("log.retention.ms"), minutes("log.retention.minutes"),
             hours("log.retention.hours")])
         .doc("Age at which a closed segment is deleted; -1 keeps it for ever.");
@@ -144,7 +144,7 @@ keys! { KEYS:
     SEGMENT_INDEX_BYTES = int("segment.index.bytes").default("10485760").of_topic().now()
         .at_least(4).from(&[same("log.index.size.max.bytes")])
         .doc("Largest size of an index file; a full one closes its segment.");
-    SEGMENT_JITTER_MS = long("segment.jitter.ms").default("0").of_topic().at_least(0)
+    SEGMENT_JITTER_MS = long("segment.jitter.ms").default("0").of_topic().now().at_least(0)
         .from(&[same("log.roll.jitter.ms"), hours("log.roll.jitter.hours")])
         .doc("Random part of `segment.ms`, so that not all segments close at once.");
     SEGMENT_MS = long("segment.ms").default("604800000").of_topic().now().at_least(1)

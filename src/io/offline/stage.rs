@@ -134,7 +134,7 @@ impl Stage {
             PathOp::FileBytes { file } => self.file_bytes(*file),
             _ if self.run == Run::Real => return plain::perform(op),
             PathOp::ListDir { path } => return self.list(path),
-            PathOp::Space { .. } => return plain::perform(op),
+            PathOp::Space { .. } | PathOp::ChangedMs { .. } => return plain::perform(op),
             PathOp::Exists { path } => match self.names.get(path) {
                 Some(known) => Ok(usize::from(known.is_some())),
                 None => return plain::perform(op),

@@ -289,7 +289,10 @@ fn a_deleted_log_leaves_nothing_and_tells_those_who_wait() {
         assert_eq!(ErrorCode::from(&error), ErrorCode::NotLeaderOrFollower, "no failed disk");
         watch.await;
         assert!(!env.exists("data/flights-3").await.unwrap());
-        // The files go in the background.
+        // The files go in the background, later.
+        let left = env.list_dir("data").await.unwrap();
+        assert!(left.len() == 1 && is_delete_name(&left[0].name), "{left:?}");
+        env.sleep_ms(small().file_delete_delay_ms).await;
         while let Some(left) = env.list_dir("data").await.unwrap().pop() {
             assert!(is_delete_name(&left.name), "{left:?}");
         }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::env::Env;
 use crate::io::offline::{Run, block_on};
-use crate::log::checkpoint::{RECOVERY_POINTS, decode_offsets};
+use crate::log::checkpoint::{LOG_START_OFFSETS, RECOVERY_POINTS, decode_offsets, read_offsets};
 use crate::log::{DiskError, Log, LogConfig, LogError, LogHost, LogPlace, Start};
 use crate::model::{LeaderEpoch, Offset, TopicId};
 use crate::server::args::LogOrder;
@@ -75,6 +75,8 @@ impl Place {
     /// Opens the log as a start would.
     async fn open(&self, env: &Env, start: Start) -> Result<std::rc::Rc<Log>, LogError> {
         let host = LogHost::new(env.clone(), 0, 0);
+        let starts = read_offsets(env, &self.log.dir, LOG_START_OFFSETS).await?;
+        host.list_starts(&self.log.dir, starts.unwrap_or_default());
         Log::open(&host, self.log.clone(), LogConfig::default(), LeaderEpoch(-1), start).await
     }
 }

@@ -22,6 +22,7 @@ pub const VERIFIABLE_CONSUMER: &str = "org.apache.kafka.tools.VerifiableConsumer
 pub const PRODUCER_PERFORMANCE: &str = "org.apache.kafka.tools.ProducerPerformance";
 pub const CONSUMER_PERFORMANCE: &str = "org.apache.kafka.tools.ConsumerPerformance";
 pub const DUMP_LOG: &str = "org.apache.kafka.tools.DumpLogSegments";
+pub const DELETE_RECORDS: &str = "org.apache.kafka.tools.DeleteRecordsCommand";
 pub const CONSUMER_GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 pub const GET_OFFSETS: &str = "org.apache.kafka.tools.GetOffsetShell";
 
