@@ -13,7 +13,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::api::{Client, serve};
 use crate::cluster::{ApplyError, BrokerEndpoint, Command, Draft, Image, Planner, adopt, new_id};
 use crate::env::{Env, IoError, Listener, Socket, SocketHandle};
-use crate::model::ShardId;
+use crate::log::{JournalError, LogPlace, replay};
+use crate::model::{PartitionIndex, ShardId, TopicId, TopicPartition};
 use crate::shard::adopt::read_kafka;
 use crate::shard::ask::{Ask, Work, serve_inbox};
 use crate::shard::cleaner;
@@ -35,6 +36,8 @@ pub enum BootError {
     Metadata(String),
     #[error("this directory of Apache Kafka cannot be taken over: {0}")]
     Adopt(String),
+    #[error("journal: {0}")]
+    Journal(JournalError),
     #[error("cannot listen on {address}: {error:?}")]
     Listen { address: SocketAddr, error: IoError },
 }
@@ -98,6 +101,7 @@ pub async fn run_first(
         LastEnd::Crashed if adopts => Opened::AfterKafkasCrash,
         LastEnd::Crashed => Opened::AfterCrash,
     };
+    replay_journals(&core, &image).await.map_err(BootError::Journal)?;
     core.sweep(&image).await;
     controller.publish(&image.into(), opened).await;
     core.tidy_starts().await;
@@ -108,6 +112,33 @@ pub async fn run_first(
     core.set_controller(controller);
     core.set_acceptor(env.spawn(accept(core.clone(), listener)));
     Ok((core, served))
+}
+
+/// Brings the partitions' files up to what the journals of the last process hold.
+async fn replay_journals(core: &Core, image: &Image) -> Result<(), JournalError> {
+    let dir = core.identity.data_dir.to_string();
+    let place_of = |topic_id: TopicId, partition: PartitionIndex| {
+        let topic = image.topic_by_id(topic_id)?;
+        topic.partition(partition)?;
+        let topic = topic.name.to_string();
+        Some(LogPlace { dir: dir.clone(), topic, topic_id, partition })
+    };
+    let replayed = replay(&core.logs, &dir, place_of).await?;
+    let ends = replayed.stable.iter().filter_map(|((id, partition), end)| {
+        let topic = image.topic_by_id(*id)?.name.clone();
+        Some((TopicPartition { topic, partition: *partition }, *end))
+    });
+    core.raise_recovery_points(ends).await?;
+    if replayed.batches != 0 || replayed.forgotten != 0 {
+        tracing::info!(
+            batches = replayed.batches,
+            bytes = replayed.bytes,
+            forgotten = replayed.forgotten,
+            "replayed {} journals",
+            replayed.journals.len()
+        );
+    }
+    Ok(replayed.empty(&core.env, core.shards).await?)
 }
 
 /// The cluster's id, and a home for every partition on the shards of this start.

@@ -2,6 +2,7 @@
 //!
 //! Owns: what every room may use. Imports no other room.
 //! Invariant: bytes behind a [`Bytes`] never change; that is what lets the kernel read them.
+pub mod aligned;
 #[cfg(test)]
 pub mod probe;
 pub mod waker;
@@ -17,6 +18,11 @@ pub fn pins_much(bytes: usize, whole_bytes: usize) -> bool {
 /// CRC-32C (Castagnoli), as record batches and our own files carry it.
 pub fn crc32c(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
+}
+
+/// The checksum of what `crc` covers and `bytes` behind it.
+pub fn crc32c_append(crc: u32, bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc, bytes)
 }
 
 /// Drops the first `count` bytes of a gathered write, so that only the unwritten rest remains.

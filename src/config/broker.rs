@@ -72,6 +72,8 @@ pub struct BrokerConfig {
     pub metadata_snapshot_bytes: u64,
     /// Milliseconds between two records of the recovery points; 0: only at a stop.
     pub recovery_points_ms: u64,
+    /// Size of each shard's journal in a log directory; 0: none.
+    pub journal_bytes: u64,
     /// Everything that was set, for what changes at run time and for DescribeConfigs.
     pub values: BrokerValues,
 }
@@ -124,6 +126,7 @@ impl BrokerConfig {
             start_checkpoint_ms: number(&keys::START_CHECKPOINT_MS).unsigned_abs(),
             producer_id_expiration_ms: number(&keys::PRODUCER_ID_EXPIRATION_MS),
             transaction_timeout_max_ms: int(&keys::TRANSACTION_TIMEOUT_MAX_MS),
+            journal_bytes: journal_bytes(number(&keys::JOURNAL_BYTES)),
             metadata_snapshot_bytes: u64::try_from(number(&keys::METADATA_SNAPSHOT_BYTES))
                 .expect("the key's range has no negatives"),
             recovery_points_ms: u64::try_from(number(&keys::RECOVERY_CHECKPOINT_MS))
@@ -322,4 +325,16 @@ fn check_protocol(values: &BrokerValues, name: &str) -> Result<(), ConfigError> 
             key.name
         ))),
     }
+}
+
+/// Smallest journal: a few blocks.
+const JOURNAL_BYTES_MIN: i64 = 128 << 10;
+
+/// Whole blocks, and more than a few of them; 0 stays 0.
+fn journal_bytes(wanted: i64) -> u64 {
+    if wanted == 0 {
+        return 0;
+    }
+    let bytes = u64::try_from(wanted.max(JOURNAL_BYTES_MIN)).expect("checked by the table");
+    bytes.next_multiple_of(4_096)
 }

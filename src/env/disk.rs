@@ -6,6 +6,7 @@
 //! [`Env::sync_dir`] of the directory that holds them.
 use std::rc::Rc;
 
+use crate::base::aligned::{ALIGN_BYTES, AlignedBuf};
 use crate::base::{Bytes, advance_all};
 use crate::env::net::{Handle, SLICES_MAX};
 use crate::env::op::{Done, Memory, Op, PathOp};
@@ -84,6 +85,39 @@ impl Env {
     /// Makes the file's bytes and size durable (fdatasync).
     pub async fn sync_data(&self, file: &File) -> Result<(), IoError> {
         self.submit(Op::SyncData { file: file.0.fd() }).await.result.map(drop)
+    }
+
+    /// Writes whole blocks around the page cache; `Ok` means that they survive power.
+    ///
+    /// The file is open as [`OpenHow::Direct`]; `at` is a multiple of [`ALIGN_BYTES`], the length
+    /// is padded to one. The memory comes back with `Ok`.
+    pub async fn write_durably(
+        &self,
+        file: &File,
+        at: u64,
+        mut data: AlignedBuf,
+    ) -> Result<AlignedBuf, IoError> {
+        data.pad();
+        let mut from = 0;
+        while from < data.as_slice().len() {
+            let at = at + from as u64;
+            let done = self.submit(Op::WriteDurably { file: file.0.fd(), at, data, from }).await;
+            // A part of a block counts for nothing: it is written again.
+            let moved = done.result? / ALIGN_BYTES * ALIGN_BYTES;
+            if moved == 0 {
+                return Err(IoError::EIO);
+            }
+            from += moved;
+            data = done.into_aligned();
+        }
+        Ok(data)
+    }
+
+    /// Makes all of the file system durable that holds `file`: bytes, sizes and names.
+    ///
+    /// Errors: also what an earlier write-back of anybody's could not write, once.
+    pub async fn sync_file_system(&self, file: &File) -> Result<(), IoError> {
+        self.submit(Op::SyncFileSystem { file: file.0.fd() }).await.result.map(drop)
     }
 
     pub async fn truncate(&self, file: &File, bytes: u64) -> Result<(), IoError> {

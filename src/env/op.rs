@@ -6,6 +6,7 @@ use core::net::SocketAddr;
 use std::any::Any;
 
 use crate::base::Bytes;
+use crate::base::aligned::AlignedBuf;
 use crate::env::pool::Chunk;
 use crate::model::ShardId;
 
@@ -51,6 +52,8 @@ pub enum OpenHow {
     Create,
     /// It must not exist ([`IoError::AlreadyExists`]); reading and writing.
     CreateNew,
+    /// As [`OpenHow::Create`], around the page cache: for [`Op::WriteDurably`] alone.
+    Direct,
 }
 
 /// One name in a directory.
@@ -115,6 +118,20 @@ pub enum Op {
         want: usize,
     },
     SyncData {
+        file: Fd,
+    },
+    /// Writes all or a part that is whole blocks of
+    /// [`ALIGN_BYTES`](crate::base::aligned::ALIGN_BYTES); what it reports survives power. The
+    /// file is open as [`OpenHow::Direct`]; position and length are multiples of the same.
+    WriteDurably {
+        file: Fd,
+        at: u64,
+        data: AlignedBuf,
+        /// Bytes of `data` that are written already.
+        from: usize,
+    },
+    /// Makes the whole file system durable that holds `file`: bytes, sizes and names.
+    SyncFileSystem {
         file: Fd,
     },
     Path(PathOp),
@@ -263,6 +280,7 @@ pub struct Done {
 pub enum Memory {
     None,
     Buf(Vec<u8>),
+    Aligned(AlignedBuf),
     Slices(Vec<Bytes>),
     Chunk(Chunk),
     Letter(Box<Letter>),
@@ -282,6 +300,11 @@ impl Done {
         buf
     }
 
+    pub(crate) fn into_aligned(self) -> AlignedBuf {
+        let Memory::Aligned(data) = self.memory else { panic!("the driver gives it back") };
+        data
+    }
+
     pub(crate) fn into_slices(self) -> Vec<Bytes> {
         let Memory::Slices(slices) = self.memory else { panic!("the driver gives slices back") };
         slices
@@ -293,6 +316,7 @@ impl std::fmt::Debug for Memory {
         let name = match self {
             Self::None => "None",
             Self::Buf(_) => "Buf",
+            Self::Aligned(_) => "Aligned",
             Self::Slices(_) => "Slices",
             Self::Chunk(_) => "Chunk",
             Self::Letter(_) => "Letter",

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use io_uring::{opcode, squeue, types};
 
 use crate::base::Bytes;
+use crate::base::aligned::AlignedBuf;
 use crate::env::Fd;
 use crate::env::op::{Done, IoError, Job, Lane, Many, Memory, Op, PathOp};
 use crate::io::chunks::GROUP;
@@ -22,6 +23,7 @@ pub enum Held {
         _address: Box<libc::sockaddr_storage>,
     },
     Buf(Vec<u8>),
+    Aligned(AlignedBuf),
     One(Vec<Bytes>),
     Gathered {
         data: Vec<Bytes>,
@@ -46,6 +48,8 @@ pub enum Start {
     Work(Job, Lane),
     /// A removal, which may free gigabytes.
     Remove(PathOp),
+    /// It may take seconds, and the ring has no operation for it.
+    SyncFileSystem(Fd),
     Discard(Box<dyn std::any::Any + Send>),
 }
 
@@ -101,6 +105,13 @@ pub fn start(op: Op, settings: &Settings, features: Features) -> Start {
             let flags = types::FsyncFlags::DATASYNC;
             (Held::Nothing, opcode::Fsync::new(fd(file)).flags(flags).build())
         }
+        Op::WriteDurably { file, at, data, from } => {
+            let rest = &data.as_slice()[from..];
+            let len = u32::try_from(rest.len()).expect("one operation is below 4 GiB");
+            let entry = opcode::Write::new(fd(file), rest.as_ptr(), len).offset(at).build();
+            (Held::Aligned(data), entry)
+        }
+        Op::SyncFileSystem { file } => return Start::SyncFileSystem(file),
         Op::ShutdownSend { socket } => {
             (Held::Nothing, opcode::Shutdown::new(fd(socket), libc::SHUT_WR).build())
         }
@@ -261,6 +272,7 @@ impl Held {
                 unsafe { buf.set_len(buf.len() + moved) };
                 Memory::Buf(buf)
             }
+            Self::Aligned(data) => Memory::Aligned(data),
             Self::One(data) | Self::Gathered { data, .. } => Memory::Slices(data),
         };
         Done { result, memory }

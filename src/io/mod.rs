@@ -78,6 +78,8 @@ pub struct Node {
     pub(crate) long_workers: Workers,
     /// Removes files: must not wait behind a long computation.
     pub(crate) remover: Workers,
+    /// Syncs file systems: seconds, of which nobody else should wait any.
+    pub(crate) syncer: Workers,
     pub(crate) settings: Settings,
     /// What the kernel has and the settings allow.
     pub(crate) features: Features,
@@ -95,8 +97,17 @@ impl Node {
         let workers = threads("logmill-work", settings.workers)?;
         let long_workers = threads("logmill-long", settings.workers)?;
         let remover = threads("logmill-rm", 1)?;
-        let started = std::time::Instant::now();
-        Ok(Arc::new(Self { office, workers, long_workers, remover, settings, features, started }))
+        let syncer = threads("logmill-sync", 1)?;
+        Ok(Arc::new(Self {
+            office,
+            workers,
+            long_workers,
+            remover,
+            syncer,
+            settings,
+            features,
+            started: std::time::Instant::now(),
+        }))
     }
 
     /// Builds one shard. Call it on the thread that will run the shard, once per id.

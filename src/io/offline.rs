@@ -98,6 +98,7 @@ impl Offline {
                 Done { result, memory: Memory::Buf(buf) }
             }
             Op::SyncData { file } => Done::bare(self.stage.sync(file)),
+            Op::SyncFileSystem { file } => Done::bare(self.stage.sync_file_system(file)),
             Op::Work { job, .. } => Done { result: Ok(0), memory: Memory::Any(job()) },
             Op::Discard { thing } => {
                 drop(thing);

@@ -121,6 +121,12 @@ pub fn close(fd: i32) {
     unsafe { libc::close(fd) };
 }
 
+/// Writes back everything of the file system that holds `file`, and its names.
+pub fn sync_file_system(file: Fd) -> Result<usize, IoError> {
+    // SAFETY: takes no pointers.
+    retry(|| unsafe { libc::syncfs(file.0) } as isize)
+}
+
 /// Opens a directory to sync it.
 pub fn open_dir(path: &str) -> Result<i32, IoError> {
     let dir = File::open(path).map_err(|error| from_io(&error))?;
@@ -135,6 +141,10 @@ fn open(path: &str, how: OpenHow) -> std::io::Result<usize> {
         OpenHow::ReadWrite => drop(options.write(true)),
         OpenHow::Create => drop(options.write(true).create(true).truncate(false)),
         OpenHow::CreateNew => drop(options.write(true).create_new(true)),
+        OpenHow::Direct => {
+            options.write(true).create(true).truncate(false);
+            options.custom_flags(libc::O_DIRECT | libc::O_DSYNC);
+        }
     }
     Ok(options.open(path)?.into_raw_fd() as usize)
 }

@@ -180,6 +180,10 @@ impl Uring {
             Start::Remove(op) => {
                 return self.on_thread(&self.node.remover, token, move || (remove(&op), None));
             }
+            Start::SyncFileSystem(file) => {
+                let sync = move || (plain::sync_file_system(file), None);
+                return self.on_thread(&self.node.syncer, token, sync);
+            }
             Start::Discard(thing) => {
                 self.node.workers.push(Box::new(move || drop(thing)));
                 return seam.deliver(token, Done::bare(Ok(0)), false);

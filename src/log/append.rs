@@ -10,11 +10,12 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use crate::log::journal::{BEHIND_BYTES, Entry, EntryHead};
 use crate::log::producers::{Seen, SequenceError, Verdict};
 use crate::log::progress::Need;
 use crate::log::segment::{Active, Closed};
 use crate::log::writer::Item;
-use crate::log::{DiskError, EXPIRY_INTERVAL_MS, Life, Log, LogEvent, State, add};
+use crate::log::{DiskError, EXPIRY_INTERVAL_MS, Life, Log, LogEvent, Mode, State, add};
 use crate::model::{ErrorCode, Offset};
 use crate::record::{CheckedBatch, Header, Stamp, StoredBatch, TimestampType};
 
@@ -109,10 +110,11 @@ impl Log {
         }
         let end = state.progress.log_end.0 + i64::from(batch.header().last_offset_delta) + 1;
         let need = Self::need_of_append(state, acks, Offset(end));
+        self.choose_mode(state, need, bytes);
         let stored = self.give_place(state, batch, need, wall_ms);
         let log_start = state.progress.log_start;
         let end = stored.header.next_offset();
-        if need == Need::Stable {
+        if state.behind.mode == Mode::File && need == Need::Stable {
             state.want_stable = state.want_stable.max(end);
         }
         self.flush_in_time(state);
@@ -120,16 +122,16 @@ impl Log {
             TimestampType::CreateTime => -1,
             TimestampType::LogAppendTime => wall_ms,
         };
-        let start_writer = !std::mem::replace(&mut state.writer_runs, true);
+        let write_now = state.behind.mode == Mode::File || BEHIND_BYTES <= state.queue_bytes;
+        let lags = !write_now && !std::mem::replace(&mut state.behind.lags, true);
         drop(guard);
         add(&self.host.counters.appended_batches_total, 1);
-        self.host.count(|metrics| {
-            metrics.appends_total.inc();
-            metrics.append_bytes_total.inc_by(bytes as u64);
-        });
+        add(&self.host.counters.appended_bytes_total, bytes as u64);
         self.tail.push(&stored, batch.frame_bytes());
-        if start_writer {
-            self.spawn_writer();
+        if write_now {
+            self.write_behind();
+        } else if lags {
+            self.home.journal.lags(&self.rc());
         }
         Ok(Appended {
             base_offset: stored.header.base_offset,
@@ -155,7 +157,9 @@ impl Log {
         let end = Offset(seen.last_offset.0 + 1);
         let need = Self::need_of(&state.config, acks);
         // The first try may have asked for less than this one.
-        let wants_sync = need == Need::Stable && state.progress.stable_end < end;
+        let wants_sync = need == Need::Stable
+            && state.behind.mode == Mode::File
+            && state.progress.stable_end < end;
         if wants_sync {
             state.want_stable = state.want_stable.max(end);
         }
@@ -173,6 +177,27 @@ impl Log {
         };
         self.start_sync_if_due(state);
         appended
+    }
+
+    /// Whether this batch goes by the journal. A log enters it with an acks=all batch and leaves
+    /// it after a checkpoint since which none came; a batch that is too large leaves it too.
+    fn choose_mode(&self, state: &mut State, need: Need, bytes: usize) {
+        let wanted = need == Need::Stable;
+        state.behind.wanted |= wanted;
+        if state.behind.mode == Mode::File && !wanted {
+            return;
+        }
+        match (state.behind.mode, self.home.journal.takes(bytes)) {
+            (Mode::File, true) => {
+                state.behind.mode = Mode::Journal;
+                state.progress.enters_journal();
+                // What the files alone have comes before it.
+                state.want_stable = state.want_stable.max(state.progress.log_end);
+                self.start_sync_if_due(state);
+            }
+            (Mode::Journal, false) => state.behind.mode = Mode::File,
+            (Mode::File, false) | (Mode::Journal, true) => {}
+        }
     }
 
     /// Everything that changes in memory with one batch: offset, segment, indexes, producers.
@@ -204,6 +229,21 @@ impl Log {
         let end = stored.header.next_offset();
         state.progress.appended(end, need);
         let slices = [stored.head.clone(), stored.body.clone()];
+        if state.behind.mode == Mode::Journal {
+            let head = EntryHead {
+                topic_id: self.place.topic_id,
+                partition: self.place.partition,
+                leader_epoch: state.leader_epoch,
+                segment: state.active.base,
+                position: u32::try_from(position).expect("segments are below 2 GiB"),
+                bytes: bytes as u32,
+                base_offset,
+                end,
+                stable_end: state.progress.stable_end,
+            };
+            state.behind.fence.push(base_offset, end);
+            self.home.journal.push(Entry { log: self.rc(), head, slices: slices.clone() });
+        }
         state.queue.push_back(Item::Batch { position, end, slices });
         state.queue_bytes += bytes;
         self.host.queued.set(self.host.queued.get() + bytes);
@@ -222,9 +262,6 @@ impl Log {
         let snapshot = crate::log::snapshot::encode(&state.producers);
         state.queue.push_back(Item::Roll { old: Box::new(old), base: end, snapshot });
         add(&self.host.counters.rolls_total, 1);
-        self.host.count(|metrics| {
-            metrics.segments_rolled_total.inc();
-        });
     }
 }
 

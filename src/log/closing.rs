@@ -4,7 +4,8 @@
 //! Leaves to others: when (`append` rolls by size, the shard closes and deletes).
 //! Invariant: a snapshot at offset x is written only after every byte below x and the name of its
 //! file are durable; recovery relies on that.
-//! Start reading at: [`Log::finish_segment`], [`Log::close`].
+//! Start reading at: [`Log::finish_segment`], [`LogHost::close`].
+use std::rc::Rc;
 use std::task::Waker;
 
 use crate::env::{IoError, OpenHow};
@@ -12,11 +13,79 @@ use crate::log::names::{INDEX, LOG, SNAPSHOT, TIME_INDEX, file_path};
 use crate::log::owner::move_away;
 use crate::log::segment::Active;
 use crate::log::writer::Unfinished;
-use crate::log::{DiskError, Life, Log};
+use crate::log::{DiskError, Life, Log, LogDir, LogHost, Mode};
 use crate::model::Offset;
 
 /// Producer snapshots kept; recovery starts from the second newest.
 const SNAPSHOTS_KEPT: usize = 3;
+
+impl LogHost {
+    /// Ends logs of this shard in order; gives those that could not be, and why.
+    ///
+    /// Two syncs of the file system for all of them: a snapshot must not be durable before the
+    /// records that it speaks of.
+    pub async fn close(&self, logs: Vec<Rc<Log>>) -> Vec<(Rc<Log>, DiskError)> {
+        logs.iter().for_each(|log| log.begin_close());
+        let mut failed = Vec::new();
+        let mut open = Vec::new();
+        for log in logs {
+            match log.written_out().await {
+                Ok(()) if log.is_complete() => {}
+                Ok(()) => open.push(log),
+                Err(error) => failed.push((log, error)),
+            }
+        }
+        for home in self.dirs() {
+            let (mut mine, others) = open.into_iter().partition(|log| Rc::ptr_eq(&log.home, &home));
+            open = others;
+            if let Err(error) = home.close(&mut mine, &mut failed).await {
+                failed.extend(mine.into_iter().map(|log| (log, error.clone())));
+            }
+        }
+        failed
+    }
+
+    /// Says durably that no journal of this shard holds anything that files lack: for a shard
+    /// whose logs are all closed.
+    pub async fn retire_journals(&self) -> Result<(), DiskError> {
+        for home in self.dirs() {
+            home.journal.retire().await?;
+        }
+        Ok(())
+    }
+}
+
+impl LogDir {
+    async fn close(
+        &self,
+        logs: &mut Vec<Rc<Log>>,
+        failed: &mut Vec<(Rc<Log>, DiskError)>,
+    ) -> Result<(), DiskError> {
+        if logs.is_empty() {
+            return Ok(());
+        }
+        let marks: Vec<Offset> = logs.iter().map(|log| log.begin_checkpoint()).collect();
+        self.sync().await?;
+        for (log, end) in logs.iter().zip(marks) {
+            log.end_checkpoint(end);
+        }
+        let mut written = Vec::new();
+        for log in std::mem::take(logs) {
+            match log.write_ending().await {
+                Ok(()) => written.push(log),
+                Err(error) => failed.push((log, error)),
+            }
+        }
+        *logs = written;
+        self.sync().await?;
+        for log in std::mem::take(logs) {
+            if let Err(error) = log.end_close().await {
+                failed.push((log, error));
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Log {
     /// Makes a closed segment's data durable, then writes its indexes and the snapshot behind it.
@@ -56,12 +125,19 @@ impl Log {
     ) -> Result<(), DiskError> {
         let path = file_path(&self.dir, end, SNAPSHOT);
         self.files.write_whole(&path, content).await?;
-        let mut gone = Vec::new();
         {
             let snapshots = &mut self.state.borrow_mut().on_disk.snapshots;
             snapshots.retain(|offset| *offset != end);
             snapshots.push(end);
             snapshots.sort_unstable();
+        }
+        self.drop_old_snapshots().await
+    }
+
+    async fn drop_old_snapshots(&self) -> Result<(), DiskError> {
+        let mut gone = Vec::new();
+        {
+            let snapshots = &mut self.state.borrow_mut().on_disk.snapshots;
             let surplus = snapshots.len().saturating_sub(SNAPSHOTS_KEPT);
             gone.extend(snapshots.drain(..surplus));
         }
@@ -79,12 +155,10 @@ impl Log {
             let mut state = self.state.borrow_mut();
             if matches!(state.life, Life::Open) && state.active.base < state.progress.log_end {
                 self.queue_roll(&mut state, self.host.env.wall_ms());
-                if !std::mem::replace(&mut state.writer_runs, true) {
-                    self.spawn_writer();
-                }
             }
             state.active.base
         };
+        self.write_behind();
         self.settled(|log| base <= log.state.borrow().on_disk.finished_end).await?;
         Ok(base)
     }
@@ -107,45 +181,81 @@ impl Log {
         !state.writer_runs && !state.sync_runs && !state.compaction_runs && state.settling.is_none()
     }
 
-    /// Ends in order: everything stable, indexes and producer snapshot complete.
+    /// Ends in order: everything durable, indexes and producer snapshot complete.
     ///
-    /// After it the log takes no appends; a next start may be [`crate::log::Start::Clean`].
+    /// After it the log takes no appends; a next start may be [`crate::log::Start::Clean`]. To
+    /// close many at once: [`LogHost::close`](crate::log::LogHost::close).
     pub async fn close(&self) -> Result<(), DiskError> {
+        let log = self.this.upgrade().expect("called through an Rc");
+        match self.host.close(vec![log]).await.pop() {
+            Some((_, error)) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses appends from now on, and starts writing what waits.
+    fn begin_close(&self) {
         let mut watching = Vec::new();
         {
             let mut state = self.state.borrow_mut();
             if matches!(state.life, Life::Open) {
                 state.life = Life::Closed;
             }
-            state.want_stable = state.progress.log_end;
+            state.behind.mode = Mode::File;
             state.watchers.take_all(&mut watching);
         }
         watching.into_iter().for_each(Waker::wake);
+        self.write_behind();
+    }
+
+    /// Waits until the files have everything and nobody works on them.
+    async fn written_out(&self) -> Result<(), DiskError> {
         self.settled(|log| {
             let state = log.state.borrow();
-            let all = state.progress.stable_end == state.progress.log_end;
+            let all = state.progress.written_end == state.progress.log_end
+                && state.queue.is_empty()
+                && state.on_disk.is_finished();
             drop(state);
             all && log.is_quiet()
         })
-        .await?;
-        let (end, complete_at) = {
-            let state = self.state.borrow();
-            (state.progress.log_end, state.on_disk.complete_at)
-        };
-        if complete_at == end {
-            return Ok(());
-        }
-        let (segment, snapshot) = {
+        .await
+    }
+
+    fn is_complete(&self) -> bool {
+        let state = self.state.borrow();
+        state.on_disk.complete_at == state.progress.log_end
+    }
+
+    /// Writes what a clean start reads instead of the log; not durable yet.
+    async fn write_ending(&self) -> Result<(), DiskError> {
+        let (end, segment, snapshot) = {
             let mut state = self.state.borrow_mut();
             state.active.seal();
-            (state.active.parts(), crate::log::snapshot::encode(&state.producers))
+            let snapshot = crate::log::snapshot::encode(&state.producers);
+            (state.progress.log_end, state.active.parts(), snapshot)
         };
-        self.write_indexes(&segment).await?;
-        self.write_snapshot(end, snapshot).await?;
-        self.files.sync_dir(&self.dir).await?;
+        for (suffix, content) in
+            [(INDEX, segment.index.encode()), (TIME_INDEX, segment.time_index.encode())]
+        {
+            self.files.rewrite(&file_path(&self.dir, segment.base, suffix), content).await?;
+        }
+        self.files.rewrite(&file_path(&self.dir, end, SNAPSHOT), snapshot).await?;
         let mut state = self.state.borrow_mut();
-        state.on_disk.complete_at = end;
         state.on_disk.active = None;
+        state.on_disk.snapshots.retain(|offset| *offset != end);
+        state.on_disk.snapshots.push(end);
+        Ok(())
+    }
+
+    /// All that [`Log::write_ending`] wrote is durable.
+    async fn end_close(&self) -> Result<(), DiskError> {
+        let end = {
+            let mut state = self.state.borrow_mut();
+            state.on_disk.complete_at = state.progress.log_end;
+            state.progress.log_end
+        };
+        self.drop_old_snapshots().await?;
+        debug_assert_eq!(self.state.borrow().progress.synced_end, end);
         Ok(())
     }
 

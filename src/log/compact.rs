@@ -237,7 +237,7 @@ impl Log {
         let end = job.range.end;
         self.settled(|log| {
             let state = log.state.borrow();
-            end <= state.on_disk.finished_end.min(state.progress.stable_end)
+            end <= state.on_disk.finished_end.min(state.progress.synced_end)
                 || !matches!(state.life, Life::Open)
         })
         .await?;

@@ -151,14 +151,20 @@ impl Files {
         Ok(Some(self.read(&file, path, 0, bytes as usize).await?))
     }
 
-    /// Makes a file hold exactly `content`, and that durable; its name is the caller's to sync.
-    ///
-    /// Not atomic: for files that can be built again.
-    pub async fn write_whole(&self, path: &str, content: Vec<u8>) -> Result<File, DiskError> {
+    /// Makes a file hold exactly `content`; nothing is durable, and a crash may leave a mixture.
+    pub async fn rewrite(&self, path: &str, content: Vec<u8>) -> Result<File, DiskError> {
         let file = self.open(path, OpenHow::Create).await?;
         let bytes = content.len() as u64;
         self.write(&file, path, 0, vec![Bytes::from(content)]).await?;
         self.truncate(&file, path, bytes).await?;
+        Ok(file)
+    }
+
+    /// Makes a file hold exactly `content`, and that durable; its name is the caller's to sync.
+    ///
+    /// Not atomic: for files that can be built again.
+    pub async fn write_whole(&self, path: &str, content: Vec<u8>) -> Result<File, DiskError> {
+        let file = self.rewrite(path, content).await?;
         self.sync(&file, path).await?;
         Ok(file)
     }

@@ -13,7 +13,7 @@ use std::rc::{Rc, Weak};
 use crate::env::local::Notify;
 use crate::env::{Env, Instant};
 use crate::log::progress::Need;
-use crate::log::{Acks, Log, State};
+use crate::log::{Acks, Log, Mode, State};
 use crate::model::Offset;
 
 /// A moment, and a number that no other entry has.
@@ -111,8 +111,11 @@ impl Log {
     fn flush_now(&self) {
         let mut state = self.state.borrow_mut();
         state.flush_at = None;
-        state.want_stable = state.want_stable.max(state.progress.log_end);
-        self.start_sync_if_due(&mut state);
+        // In journal mode all of it is on its way already.
+        if state.behind.mode == Mode::File {
+            state.want_stable = state.want_stable.max(state.progress.log_end);
+            self.start_sync_if_due(&mut state);
+        }
     }
 }
 

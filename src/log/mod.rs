@@ -17,13 +17,14 @@ use std::task::Waker;
 use crate::env::local::Notify;
 use crate::env::{Env, IoError};
 use crate::model::{LeaderEpoch, Offset, ProducerId};
-use crate::observe::LogMetrics;
+use crate::observe::{Counter, LogMetrics};
 
 mod append;
 pub mod checkpoint;
 mod closing;
 mod compact;
 mod config;
+mod dir;
 mod disk;
 mod epochs;
 mod examine;
@@ -31,6 +32,7 @@ mod flush;
 mod found;
 mod graveyard;
 mod index;
+mod journal;
 mod names;
 mod owner;
 mod producers;
@@ -56,10 +58,12 @@ pub use compact::{
     PassBatch, PassLimits, PassMode, PassRange, PolicyError, Scope,
 };
 pub use config::LogConfig;
+pub use dir::LogDir;
 pub use disk::DiskError;
 pub use epochs::{EpochCache, EpochStart};
 pub use examine::unnoticed_damage;
 pub use found::{FoundPartition, look_into, walk};
+pub use journal::{JournalError, Replayed, replay};
 pub use names::{LogPlace, is_delete_name};
 pub use owner::evict;
 pub use producers::{SequenceError, WINDOW_BATCHES_MAX};
@@ -71,9 +75,11 @@ pub use scan::{Check, Scanner, Walked};
 pub use start_offset::DeleteRecordsError;
 pub use timestamps::{TimestampError, TimestampHit};
 
+use dir::OnFailure;
 use disk::Files;
 use flush::{FlushAt, FlushTimes};
 use graveyard::Graveyard;
+use journal::{Fence, Journal};
 use producers::Producers;
 use progress::{Need, Progress};
 use segment::{Active, Closed};
@@ -117,8 +123,10 @@ pub enum LogError {
 pub enum LogEvent {
     /// The page cache has everything below.
     Written(Offset),
-    /// The device has everything below.
+    /// The device has everything below in the partition's own files.
     Synced(Offset),
+    /// The journal has what was given to it below, durably.
+    Journaled(Offset),
     /// An append that ended there was answered.
     Acked(Offset, Acks),
 }
@@ -161,38 +169,31 @@ pub struct LogHost {
     listed_starts: ListedStarts,
     graveyard: Graveyard,
     trace: Rc<RefCell<Option<Trace>>>,
-    counters: Rc<Counters>,
-    metrics: Option<LogMetrics>,
+    counters: LogMetrics,
+    journal_bytes: u64,
+    dirs: Rc<RefCell<BTreeMap<Box<str>, Rc<LogDir>>>>,
+    on_dir_failure: OnFailure,
     flushes: Rc<FlushTimes>,
 }
 
 type Trace = Rc<dyn Fn(&LogPlace, LogEvent)>;
 
-/// Sums over all logs of a shard.
-#[derive(Debug, Default)]
-pub struct Counters {
-    pub syncs_total: Cell<u64>,
-    pub writes_total: Cell<u64>,
-    pub written_bytes_total: Cell<u64>,
-    pub appended_batches_total: Cell<u64>,
-    pub duplicates_total: Cell<u64>,
-    pub rolls_total: Cell<u64>,
-    /// Times that a log start rose.
-    pub start_moves_total: Cell<u64>,
-    pub file_reads_total: Cell<u64>,
-    pub tail_reads_total: Cell<u64>,
-    pub offline_total: Cell<u64>,
-}
-
-fn add(counter: &Cell<u64>, count: u64) {
-    counter.set(counter.get() + count);
+fn add(counter: &Counter, count: u64) {
+    counter.inc_by(count);
 }
 
 impl LogHost {
     /// Both bounds are over all logs of the shard: `tail_bytes_max` of the batches kept in memory
     /// for readers, `queue_bytes_max` of what is accepted and not yet written; beyond it appends
-    /// are refused until the disk follows.
-    pub fn new(env: Env, tail_bytes_max: usize, queue_bytes_max: usize) -> Self {
+    /// are refused until the disk follows. `journal_bytes` is the size of the shard's journal in
+    /// each log directory; with 0 every partition is synced by itself.
+    pub fn new(
+        env: Env,
+        metrics: LogMetrics,
+        tail_bytes_max: usize,
+        queue_bytes_max: usize,
+        journal_bytes: u64,
+    ) -> Self {
         Self {
             env,
             tail: TailLedger::new(tail_bytes_max),
@@ -201,24 +202,38 @@ impl LogHost {
             listed_starts: ListedStarts::default(),
             graveyard: Graveyard::default(),
             trace: Rc::default(),
-            counters: Rc::default(),
-            metrics: None,
+            counters: metrics,
+            journal_bytes,
+            dirs: Rc::default(),
+            on_dir_failure: Rc::default(),
             flushes: Rc::default(),
         }
     }
 
-    /// The same host; what its logs do with the disk is counted for people too.
-    pub fn with_metrics(self, metrics: LogMetrics) -> Self {
-        Self { metrics: Some(metrics), ..self }
-    }
-
-    fn count(&self, add: impl FnOnce(&LogMetrics)) {
-        if let Some(metrics) = &self.metrics {
-            add(metrics);
+    /// This shard's view of a log directory.
+    pub fn dir(&self, path: &str) -> Rc<LogDir> {
+        let mut dirs = self.dirs.borrow_mut();
+        if let Some(dir) = dirs.get(path) {
+            return dir.clone();
         }
+        let (counters, queued) = (self.counters.clone(), self.queued.clone());
+        let journal = Journal::new(&self.env, path, self.journal_bytes, counters, queued);
+        let dir = LogDir::new(&self.env, path, journal, self.on_dir_failure.clone());
+        dirs.insert(path.into(), dir.clone());
+        dir
     }
 
-    pub fn counters(&self) -> &Counters {
+    /// Every log directory that a log was opened in.
+    pub fn dirs(&self) -> Vec<Rc<LogDir>> {
+        self.dirs.borrow().values().cloned().collect()
+    }
+
+    /// Calls `tell` with the path and the cause when a directory goes offline on this shard.
+    pub fn on_dir_failure(&self, tell: impl Fn(&str, &DiskError) + 'static) {
+        *self.on_dir_failure.borrow_mut() = Some(Rc::new(tell));
+    }
+
+    pub fn counters(&self) -> &LogMetrics {
         &self.counters
     }
 
@@ -241,6 +256,7 @@ impl LogHost {
 /// The log of one partition. Lives on one shard; share it by `Rc`.
 pub struct Log {
     host: LogHost,
+    home: Rc<LogDir>,
     files: Files,
     place: LogPlace,
     /// The partition's own directory.
@@ -263,6 +279,33 @@ enum Life {
     Offline(DiskError),
 }
 
+/// How batches of a log become durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// By a write and a sync of the partition's own file.
+    File,
+    /// By the journal; the partition's files are written behind it.
+    Journal,
+}
+
+/// How a log's files follow what was appended.
+struct Behind {
+    mode: Mode,
+    /// An acks=all batch came since the last checkpoint.
+    wanted: bool,
+    /// Items of the queue that go to the files now; in file mode all do.
+    to_write: usize,
+    /// The journal knows that the files lag behind.
+    lags: bool,
+    fence: Fence,
+}
+
+impl Behind {
+    fn new(end: Offset) -> Self {
+        Self { mode: Mode::File, wanted: false, to_write: 0, lags: false, fence: Fence::new(end) }
+    }
+}
+
 struct State {
     config: LogConfig,
     leader_epoch: LeaderEpoch,
@@ -275,13 +318,14 @@ struct State {
     /// Closed segments with an open file, coldest first.
     warm: VecDeque<Rc<Closed>>,
     active: Active,
+    behind: Behind,
     queue: VecDeque<Item>,
     queue_bytes: usize,
     writer_runs: bool,
     sync_runs: bool,
     /// A compaction or a removal of segments is at work; see [`removal::Hold`].
     compaction_runs: bool,
-    /// Syncs go on until the stable end is here.
+    /// Files are synced until they are durable below.
     want_stable: Offset,
     /// When what nobody asked to sync is synced.
     flush_at: Option<FlushAt>,
@@ -312,6 +356,10 @@ impl Log {
         leader_epoch: LeaderEpoch,
         start: Start,
     ) -> Result<Rc<Self>, LogError> {
+        let home = host.dir(&place.dir);
+        if let Some(error) = home.failure() {
+            return Err(error.into());
+        }
         let files = Files(host.env.clone());
         let dir: Arc<str> = place.path().into();
         let listed = host.listed_starts.take(&place).filter(|_| start != Start::New);
@@ -327,8 +375,7 @@ impl Log {
         // An incomplete log is completed when it closes, whether or not something was appended.
         let complete_at = if loaded.complete { end } else { Offset(-1) };
         (on_disk.finished_end, on_disk.complete_at) = (loaded.active.base, complete_at);
-        let mut active = loaded.active;
-        active.jitter_ms = config.jitter_ms(&host.env);
+        let active = Active { jitter_ms: config.jitter_ms(&host.env), ..loaded.active };
         let state = State {
             config,
             leader_epoch,
@@ -340,6 +387,7 @@ impl Log {
             closed: loaded.closed,
             warm: VecDeque::new(),
             active,
+            behind: Behind::new(end),
             queue: VecDeque::new(),
             queue_bytes: 0,
             writer_runs: false,
@@ -354,10 +402,11 @@ impl Log {
             stable_waiters: Waiters::default(),
             watchers: Waiters::default(),
         };
-        let tail = Tail::new(host.tail.clone());
-        let (host, state, recovered) = (host.clone(), RefCell::new(state), loaded.report);
-        Ok(Rc::new_cyclic(|this| Self {
+        let (tail, host, state, recovered) =
+            (Tail::new(host.tail.clone()), host.clone(), RefCell::new(state), loaded.report);
+        let log = Rc::new_cyclic(|this| Self {
             host,
+            home: home.clone(),
             files,
             place,
             dir,
@@ -366,7 +415,9 @@ impl Log {
             tail,
             quiet: Notify::default(),
             recovered,
-        }))
+        });
+        home.add(&log);
+        Ok(log)
     }
 
     pub fn place(&self) -> &LogPlace {
@@ -394,9 +445,10 @@ impl Log {
         }
     }
 
-    /// Up to here a crash cannot reach; the shard keeps it in `recovery-point-offset-checkpoint`.
+    /// Below it the partition's own files are durable; the shard keeps it in
+    /// `recovery-point-offset-checkpoint`.
     pub fn recovery_point(&self) -> Offset {
-        self.state.borrow().progress.stable_end
+        self.state.borrow().progress.synced_end
     }
 
     /// Why this log takes nothing more; `None` while it does.
@@ -485,9 +537,7 @@ impl Log {
             tracing::error!(partition = %self.dir, %error, "log is offline");
             add(&self.host.counters.offline_total, 1);
             let is_sync = error.action.starts_with("sync");
-            self.host.count(|metrics| {
-                metrics.sync_failures_total.inc_by(is_sync.into());
-            });
+            add(&self.host.counters.sync_failures_total, is_sync.into());
         }
         state.life = Life::Offline(error);
         state.queue.clear();

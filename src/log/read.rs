@@ -113,6 +113,9 @@ impl Log {
             add(&self.host.counters.tail_reads_total, 1);
             return Ok(found);
         }
+        // What the journal alone has is in the tail, but for what did not fit there.
+        self.written_to(Offset(from.0 + 1)).await?;
+        let upper = upper.min(self.state.borrow().progress.written_end);
         loop {
             let view = match self.view(from).await {
                 Ok(view) => view,

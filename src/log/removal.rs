@@ -73,7 +73,8 @@ impl Log {
     /// Whoever still needs the files below `end`, or would bring their batches back after a crash,
     /// is done with them when this ends. A journal writes its checkpoint here.
     async fn before_removal(&self, end: Offset) -> Result<(), DiskError> {
-        self.settled(|log| end <= log.state.borrow().on_disk.finished_end).await
+        self.settled(|log| end <= log.state.borrow().on_disk.finished_end).await?;
+        self.fenced(end).await
     }
 
     /// The segments that end at or below `end`, and the snapshots of producers below; the newest

@@ -181,9 +181,8 @@ impl Log {
         let plan = state.plan_removal(now_ms, change);
         if plan.asks_for.is_none() && plan.takes_last {
             self.queue_roll(&mut state, self.host.env.wall_ms());
-            if !std::mem::replace(&mut state.writer_runs, true) {
-                self.spawn_writer();
-            }
+            drop(state);
+            self.write_behind();
         }
         plan
     }

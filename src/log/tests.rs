@@ -5,6 +5,7 @@ use super::*;
 use crate::base::Bytes;
 use crate::env::Shard;
 use crate::model::{Offset, ProducerEpoch, ProducerId, TopicId};
+use crate::observe::LogMetrics;
 use crate::record::{BatchBuilder, BatchSpec, CheckedBatch, Codec, Header, Records, Scanned};
 use crate::record::{crc_holds, next_batch};
 use crate::sim::{Faults, MachineId, World};
@@ -56,11 +57,32 @@ fn batch(time: i64, values: &[&str]) -> CheckedBatch {
     batch_of(&spec(None), time, values)
 }
 
-/// Opens the log of [`place`] with a new host.
+/// Opens the log of [`place`] with a new host that has no journal.
 async fn open(env: &Env, config: LogConfig, epoch: i32, start: Start) -> Result<Rc<Log>, LogError> {
+    open_beside(env, config, epoch, start, 0).await
+}
+
+/// Opens the log of [`place`] with a new host, after what the last one's journal holds.
+async fn open_beside(
+    env: &Env,
+    config: LogConfig,
+    epoch: i32,
+    start: Start,
+    journal_bytes: u64,
+) -> Result<Rc<Log>, LogError> {
     env.create_dir_all("data").await.unwrap();
     env.sync_dir("").await.unwrap();
-    let host = LogHost::new(env.clone(), TAIL_BYTES, QUEUE_BYTES);
+    let host =
+        LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, journal_bytes);
+    let found = replay(&host, "data", |_, _| Some(place())).await.unwrap();
+    let stable = found.stable.values().next().copied();
+    found.empty(env, 1).await.unwrap();
+    let start = match start {
+        Start::Unclean { recovery_point } => {
+            Start::Unclean { recovery_point: recovery_point.max(stable) }
+        }
+        other => other,
+    };
     Log::open(&host, place(), config, LeaderEpoch(epoch), start).await
 }
 

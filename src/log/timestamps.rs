@@ -159,6 +159,7 @@ impl Log {
         if upper <= from {
             return Ok(None);
         }
+        self.written_to(upper).await?;
         let view = self.view(from).await?;
         let range = view.position..view.bytes;
         let mut scan =

@@ -1,9 +1,11 @@
 //! Writing behind the appends: one task writes, one syncs; both exist only while there is work.
 //!
 //! Owns: the queue's other end, group commit, what on disk is not yet durable.
-//! Leaves to others: what a closed segment's files hold (`closing`).
-//! Invariant: items leave in order; the safe end rises after a write, the stable end only after
-//! syncs of everything below it: older segments first, then the active file, then the names.
+//! Leaves to others: what a closed segment's files hold (`closing`), the journal (`journal`).
+//! Invariant: items leave in order; the written end rises after a write, the synced end only after
+//! syncs of everything below it: older segments first, then the active file, then the names; or
+//! after one sync of the whole file system. In journal mode nothing is written before the journal
+//! asks for it or a reader needs it.
 //! Start reading at: [`Log::run_writer`], then [`Log::sync_once`].
 use std::task::Waker;
 
@@ -14,7 +16,7 @@ use crate::log::checkpoint::encode_metadata;
 use crate::log::names::{EPOCHS, LOG, METADATA, file_path};
 use crate::log::owner::{move_away, owner_of};
 use crate::log::segment::Active;
-use crate::log::{DiskError, Life, Log, LogEvent, State, add};
+use crate::log::{DiskError, Life, Log, LogEvent, Mode, State, add};
 use crate::model::Offset;
 
 /// One step for the writer, in the order of the appends.
@@ -110,6 +112,35 @@ impl Log {
         self.host.env.spawn(async move { log.run_writer().await });
     }
 
+    /// Starts writing what waits now to the partition's files, if anything does.
+    pub(super) fn write_behind(&self) {
+        let mut state = self.state.borrow_mut();
+        state.behind.lags = false;
+        state.behind.to_write = state.queue.len();
+        if state.behind.to_write != 0 && !std::mem::replace(&mut state.writer_runs, true) {
+            drop(state);
+            self.spawn_writer();
+        }
+    }
+
+    /// Waits until the partition's files have everything below `end`, writing what waits.
+    ///
+    /// A log that was deleted meanwhile is fine.
+    pub(super) async fn written_to(&self, end: Offset) -> Result<(), DiskError> {
+        loop {
+            match self.offline() {
+                Some(error) if error.source == IoError::Stopped => return Ok(()),
+                Some(error) => return Err(error),
+                None => {}
+            }
+            if end <= self.state.borrow().progress.written_end {
+                return Ok(());
+            }
+            self.write_behind();
+            self.quiet.changed().await;
+        }
+    }
+
     async fn run_writer(&self) {
         loop {
             let Some(step) = self.next_step() else { break };
@@ -126,6 +157,11 @@ impl Log {
     fn next_step(&self) -> Option<Step> {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
+        if state.behind.mode == Mode::File {
+            state.behind.to_write = state.queue.len();
+        }
+        // In journal mode what came since waits for more of its like.
+        state.behind.to_write = state.behind.to_write.checked_sub(1)?;
         match state.queue.pop_front()? {
             Item::Epochs(text) => Some(Step::Epochs(text)),
             Item::Roll { old, base, snapshot } => Some(Step::Roll { old, base, snapshot }),
@@ -134,7 +170,9 @@ impl Log {
                 let mut bytes: usize = slices.iter().map(|slice| slice.len()).sum();
                 while let Some(Item::Batch { .. }) = state.queue.front()
                     && bytes < WRITE_BYTES_MAX
+                    && 0 < state.behind.to_write
                 {
+                    state.behind.to_write -= 1;
                     let Some(Item::Batch { end: next, slices: more, .. }) = state.queue.pop_front()
                     else {
                         unreachable!("just seen")
@@ -159,7 +197,7 @@ impl Log {
                 add(&self.host.counters.writes_total, 1);
                 add(&self.host.counters.written_bytes_total, bytes as u64);
                 self.event(LogEvent::Written(end));
-                self.became_safe(end, bytes);
+                self.wrote(end, bytes);
                 Ok(())
             }
             Step::Epochs(text) => {
@@ -236,23 +274,62 @@ impl Log {
         Ok(file)
     }
 
-    fn became_safe(&self, end: Offset, bytes: usize) {
+    fn wrote(&self, end: Offset, bytes: usize) {
+        self.advance(|state| {
+            state.queue_bytes -= bytes;
+            self.host.queued.set(self.host.queued.get() - bytes);
+            state.progress.written(end);
+            self.start_sync_if_due(state);
+        });
+        self.quiet.notify_all();
+    }
+
+    /// Notes that the journal has, durably, what was given to it below `end`.
+    pub(super) fn journaled(&self, end: Offset) {
+        self.event(LogEvent::Journaled(end));
+        self.advance(|state| state.progress.journaled(end));
+    }
+
+    /// Moves the ends, unless the log is offline, and wakes everybody who waited for that.
+    fn advance(&self, change: impl FnOnce(&mut State)) {
         let mut wakers = Vec::new();
         let mut state = self.state.borrow_mut();
         if matches!(state.life, Life::Offline(_)) {
             return;
         }
-        state.queue_bytes -= bytes;
-        self.host.queued.set(self.host.queued.get() - bytes);
-        let more = state.progress.safe(end);
-        state.safe_waiters.take(end, &mut wakers);
-        if more {
-            let reached = state.progress.high_watermark;
+        let readable = state.progress.high_watermark;
+        change(&mut state);
+        let (safe, stable) = (state.progress.safe_end, state.progress.stable_end);
+        state.safe_waiters.take(safe, &mut wakers);
+        state.stable_waiters.take(stable, &mut wakers);
+        let reached = state.progress.high_watermark;
+        if readable < reached {
             state.watchers.take(reached, &mut wakers);
         }
-        self.start_sync_if_due(&mut state);
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// What a sync of the whole file system that begins now makes durable of this log's files.
+    pub(super) fn begin_checkpoint(&self) -> Offset {
+        let mut state = self.state.borrow_mut();
+        let on_disk = &mut state.on_disk;
+        // It syncs the names too, and these.
+        (on_disk.names_changed, on_disk.dir_is_new) = (false, false);
+        (on_disk.metadata, on_disk.epochs) = (None, None);
+        state.progress.written_end
+    }
+
+    /// That sync has succeeded. A log for which nobody asked acks=all since goes back to its file.
+    pub(super) fn end_checkpoint(&self, end: Offset) {
+        self.event(LogEvent::Synced(end));
+        self.advance(|state| {
+            state.progress.synced(end);
+            if !std::mem::take(&mut state.behind.wanted) {
+                state.behind.mode = Mode::File;
+            }
+        });
+        self.write_behind();
     }
 
     /// Starts the sync task when somebody waits for what is written and not yet stable.
@@ -270,7 +347,7 @@ impl Log {
     async fn run_sync(&self) {
         loop {
             if let Err(error) = self.sync_once().await {
-                self.fail(error);
+                self.fail_sync(error);
             }
             let mut state = self.state.borrow_mut();
             if !state.sync_is_due() {
@@ -283,7 +360,8 @@ impl Log {
     }
 
     async fn sync_once(&self) -> Result<(), DiskError> {
-        let (due, started) = (self.take_due(), self.host.env.now());
+        let started = self.host.env.now();
+        let due = self.take_due();
         let finished = due.unfinished.last().map(|last| last.end);
         for segment in due.unfinished {
             self.finish_segment(segment).await?;
@@ -304,23 +382,29 @@ impl Log {
         }
         add(&self.host.counters.syncs_total, 1);
         let nanos = self.host.env.now().0 - started.0;
-        self.host.count(|metrics| {
-            metrics.syncs_total.inc();
-            metrics.fsync_seconds.observe_ns(nanos);
-        });
+        self.host.counters.fsync_seconds.observe_ns(nanos);
         self.event(LogEvent::Synced(due.target));
         if let Some(end) = finished {
             self.state.borrow_mut().on_disk.finished_end = end;
             self.quiet.notify_all();
         }
-        self.became_stable(due.target);
+        self.advance(|state| state.progress.synced(due.target));
         Ok(())
+    }
+
+    /// A failed sync: the kernel has forgotten what it could not write, of any file there.
+    fn fail_sync(&self, error: DiskError) {
+        if error.source == IoError::Stopped {
+            self.fail(error);
+        } else {
+            self.home.fail(&error);
+        }
     }
 
     /// Everything that one sync must make durable for its target, taken at one moment.
     fn take_due(&self) -> Due {
         let mut state = self.state.borrow_mut();
-        let target = state.progress.safe_end;
+        let target = state.progress.written_end;
         let active_path = file_path(&self.dir, state.active_base_on_disk(target), LOG);
         let on_disk = &mut state.on_disk;
         Due {
@@ -334,29 +418,16 @@ impl Log {
         }
     }
 
-    fn became_stable(&self, end: Offset) {
-        let mut wakers = Vec::new();
-        let mut state = self.state.borrow_mut();
-        if matches!(state.life, Life::Offline(_)) {
-            return;
-        }
-        let more = state.progress.stable(end);
-        state.stable_waiters.take(end, &mut wakers);
-        if more {
-            let reached = state.progress.high_watermark;
-            state.watchers.take(reached, &mut wakers);
-        }
-        drop(state);
-        wakers.into_iter().for_each(Waker::wake);
-    }
-
     /// Makes everything that was appended so far survive a power cut.
     pub async fn flush(&self) -> Result<(), DiskError> {
         let end = {
             let mut state = self.state.borrow_mut();
             let end = state.progress.log_end;
-            state.want_stable = state.want_stable.max(end);
-            self.start_sync_if_due(&mut state);
+            // In journal mode all of it is on its way already.
+            if state.behind.mode == Mode::File {
+                state.want_stable = state.want_stable.max(end);
+                self.start_sync_if_due(&mut state);
+            }
             end
         };
         Ack::stable(self.this.upgrade().expect("called through an Rc"), end).await
@@ -368,8 +439,8 @@ impl State {
         let progress = &self.progress;
         !matches!(self.life, Life::Offline(_))
             && (!self.on_disk.is_finished()
-                || (progress.stable_end < self.want_stable
-                    && progress.stable_end < progress.safe_end))
+                || (progress.synced_end < self.want_stable
+                    && progress.synced_end < progress.written_end))
     }
 
     /// Base of the segment that a batch ending at `end` belongs to.

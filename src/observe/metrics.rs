@@ -114,15 +114,32 @@ pub struct FetchMetrics {
     pub records_total: Counter,
 }
 
-/// What logs do with the disk.
-#[derive(Clone, Debug)]
+/// What logs do with the disk, over all shards.
+#[derive(Clone, Debug, Default)]
 pub struct LogMetrics {
-    pub appends_total: Counter,
-    pub append_bytes_total: Counter,
-    pub fsync_seconds: SecondsHistogram,
+    pub appended_batches_total: Counter,
+    pub appended_bytes_total: Counter,
+    /// Batches that were in the log already.
+    pub duplicates_total: Counter,
+    /// Writes to partitions' files, and their bytes.
+    pub writes_total: Counter,
+    pub written_bytes_total: Counter,
+    /// Syncs of a partition's files that succeeded.
     pub syncs_total: Counter,
     pub sync_failures_total: Counter,
-    pub segments_rolled_total: Counter,
+    pub fsync_seconds: SecondsHistogram,
+    pub rolls_total: Counter,
+    pub file_reads_total: Counter,
+    pub tail_reads_total: Counter,
+    /// Logs that went offline.
+    pub offline_total: Counter,
+    /// Durable writes of journals, and their bytes.
+    pub journal_writes_total: Counter,
+    pub journal_bytes_total: Counter,
+    /// Times that a write waited for a checkpoint to make room.
+    pub journal_full_total: Counter,
+    pub checkpoints_total: Counter,
+    pub checkpoint_seconds: SecondsHistogram,
     segments_removed_total: Family<ReasonLabels, Counter>,
     /// Times that a log start offset rose.
     pub start_moves_total: Counter,
@@ -304,16 +321,7 @@ impl Metrics {
             connections: ConnectionMetrics::default(),
             produce: ProduceMetrics::default(),
             fetch: FetchMetrics::default(),
-            log: LogMetrics {
-                appends_total: Counter::default(),
-                append_bytes_total: Counter::default(),
-                fsync_seconds: SecondsHistogram::requests(),
-                syncs_total: Counter::default(),
-                sync_failures_total: Counter::default(),
-                segments_rolled_total: Counter::default(),
-                segments_removed_total: Family::default(),
-                start_moves_total: Counter::default(),
-            },
+            log: LogMetrics::default(),
             compaction: CompactionMetrics {
                 passes_total: Family::default(),
                 seconds: SecondsHistogram::requests(),
@@ -365,12 +373,30 @@ impl Metrics {
 
     fn register_log(&mut self) {
         let (r, l, c) = (&mut self.registry, &self.log, &self.compaction);
-        r.register("log_appends", "Batches appended to logs", l.appends_total.clone());
-        r.register("log_append_bytes", "Bytes appended to logs", l.append_bytes_total.clone());
-        r.register("fsync_seconds", "Seconds of one file sync", l.fsync_seconds.clone());
-        r.register("syncs", "File syncs that succeeded", l.syncs_total.clone());
-        r.register("sync_failures", "File syncs that failed", l.sync_failures_total.clone());
-        r.register("segments_rolled", "Segments begun by rolling", l.segments_rolled_total.clone());
+        let counters = [
+            ("log_appends", "Batches appended to logs", &l.appended_batches_total),
+            ("log_append_bytes", "Bytes appended to logs", &l.appended_bytes_total),
+            ("log_duplicates", "Batches that a log had already", &l.duplicates_total),
+            ("log_writes", "Writes to partitions' files", &l.writes_total),
+            ("log_written_bytes", "Bytes written to partitions' files", &l.written_bytes_total),
+            ("syncs", "Syncs of a partition's files", &l.syncs_total),
+            ("sync_failures", "Logs that a failed sync took offline", &l.sync_failures_total),
+            ("segments_rolled", "Segments begun by rolling", &l.rolls_total),
+            ("log_file_reads", "Reads of logs from files", &l.file_reads_total),
+            ("log_tail_reads", "Reads of logs from memory", &l.tail_reads_total),
+            ("logs_offline", "Logs that went offline", &l.offline_total),
+            ("journal_writes", "Durable writes of journals", &l.journal_writes_total),
+            ("journal_bytes", "Bytes written to journals", &l.journal_bytes_total),
+            ("journal_full", "Writes that waited for a checkpoint", &l.journal_full_total),
+            ("checkpoints", "Checkpoints of journals", &l.checkpoints_total),
+        ];
+        for (name, help, counter) in counters {
+            r.register(name, help, counter.clone());
+        }
+        let help = "Seconds of one sync of a partition's files";
+        r.register("fsync_seconds", help, l.fsync_seconds.clone());
+        let help = "Seconds of one checkpoint of a journal";
+        r.register("checkpoint_seconds", help, l.checkpoint_seconds.clone());
         let help = "Segments removed by retention, by why they went";
         r.register("segments_removed", help, l.segments_removed_total.clone());
         r.register("log_start_moves", "Log start offsets that rose", l.start_moves_total.clone());

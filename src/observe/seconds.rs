@@ -68,6 +68,13 @@ struct Inner {
     sum_ns: AtomicU64,
 }
 
+impl Default for SecondsHistogram {
+    /// For requests, syncs and passes.
+    fn default() -> Self {
+        Self::requests()
+    }
+}
+
 impl SecondsHistogram {
     pub(super) fn with_bounds(bounds_ns: &'static [u64]) -> Self {
         let counts = (0..=bounds_ns.len()).map(|_| AtomicU64::new(0)).collect();

@@ -29,6 +29,10 @@ fn the_names_are_api_and_change_only_on_purpose() {
     let names: Vec<String> = families().into_iter().collect();
     expect![[r#"
         logmill_build_info
+        logmill_checkpoint_seconds_bucket
+        logmill_checkpoint_seconds_count
+        logmill_checkpoint_seconds_sum
+        logmill_checkpoints_total
         logmill_compaction_dirty_ratio
         logmill_compaction_dropped_records_total
         logmill_compaction_dropped_tombstones_total
@@ -48,9 +52,18 @@ fn the_names_are_api_and_change_only_on_purpose() {
         logmill_fsync_seconds_count
         logmill_fsync_seconds_sum
         logmill_group_rebalances_total
+        logmill_journal_bytes_total
+        logmill_journal_full_total
+        logmill_journal_writes_total
         logmill_log_append_bytes_total
         logmill_log_appends_total
+        logmill_log_duplicates_total
+        logmill_log_file_reads_total
         logmill_log_start_moves_total
+        logmill_log_tail_reads_total
+        logmill_log_writes_total
+        logmill_log_written_bytes_total
+        logmill_logs_offline_total
         logmill_memory_bound_bytes
         logmill_memory_refusals_total
         logmill_memory_used_bytes

@@ -64,15 +64,9 @@ async fn delete_below(core: &Rc<Core>, wanted: &DeleteBelow) -> Result<i64, Erro
         return Err(ErrorCode::PolicyViolation);
     }
     let log = partition.log()?;
-    let before = log.ends().log_start;
     let target = (wanted.offset != HIGH_WATERMARK).then_some(Offset(wanted.offset));
     match log.delete_records(target).await {
-        Ok(start) => {
-            if before < start {
-                core.metrics.log.start_moves_total.inc();
-            }
-            Ok(start.0)
-        }
+        Ok(start) => Ok(start.0),
         Err(error) => {
             if let DeleteRecordsError::Disk(error) = &error {
                 tracing::error!(partition = %partition.name, %error, "records were not deleted");

@@ -62,7 +62,6 @@ use plugins::Plugins;
 use producer_ids::ProducerIds;
 use recovery_points::{LogPoint, PointsDesk};
 use starts::StartKeeper;
-use together::together;
 use unpack::UNPACK_BYTES_MAX;
 
 /// Large requests of one shard in memory at one moment.
@@ -161,8 +160,13 @@ impl Core {
     pub fn new(env: Env, common: Common) -> Rc<Self> {
         let (shard, started) = (env.shard(), env.now());
         let plugins = Plugins::new(&env, common.plugins);
-        let logs = LogHost::new(env.clone(), TAIL_BYTES_MAX, QUEUE_BYTES_MAX)
-            .with_metrics(common.metrics.log.clone());
+        let logs = LogHost::new(
+            env.clone(),
+            common.metrics.log.clone(),
+            TAIL_BYTES_MAX,
+            QUEUE_BYTES_MAX,
+            common.config.journal_bytes,
+        );
         let budget = |bytes, account| Budget::new(bytes, common.metrics.memory(account));
         let receive = budget(RECEIVE_BYTES_MAX, "receive");
         let parking = budget(PARKED_BYTES_MAX, "parked");
@@ -271,24 +275,21 @@ impl Core {
         self.groups.close();
         let partitions = std::mem::take(&mut *self.partitions.borrow_mut());
         let partitions: Vec<_> = partitions.into_values().collect();
-        let failed = Rc::new(Cell::new(0));
-        let count = failed.clone();
-        together(&self.env, partitions.clone(), LOGS_AT_ONCE, move |partition| {
-            let failed = count.clone();
-            async move {
-                let closed = match partition.log() {
-                    Ok(log) => log.close().await.map_err(|error| error.to_string()),
-                    Err(_) => Err("it is offline".to_owned()),
-                };
-                if let Err(error) = closed {
-                    tracing::error!(partition = %partition.name, error, "log was not closed");
-                    failed.set(failed.get() + 1);
-                }
-            }
-        })
-        .await;
+        let logs: Vec<_> = partitions.iter().filter_map(|p| p.log().ok()).collect();
+        let offline = partitions.len() - logs.len();
+        let unclosed = self.logs.close(logs).await;
+        for (log, error) in &unclosed {
+            tracing::error!(partition = %log.place().path(), %error, "log was not closed");
+        }
+        let mut failed = offline + unclosed.len();
+        if failed == 0
+            && let Err(error) = self.logs.retire_journals().await
+        {
+            tracing::error!(%error, "a journal was not emptied");
+            failed += 1;
+        }
         let points = partitions.iter().filter_map(|partition| LogPoint::of(partition)).collect();
-        Closing { failed: failed.get(), points }
+        Closing { failed, points }
     }
 }
 

@@ -110,6 +110,25 @@ impl Core {
         Points(lines.into_iter().map(entry).collect())
     }
 
+    /// Notes, durably, what the journals have shown to be stable; before any log is open.
+    pub async fn raise_recovery_points(
+        &self,
+        ends: impl Iterator<Item = (TopicPartition, Offset)>,
+    ) -> Result<(), DiskError> {
+        let before = self.read_recovery_points().await;
+        let mut points = before.clone();
+        for (name, end) in ends {
+            let point = points.0.entry((name.topic.to_string(), name.partition)).or_insert(end);
+            *point = end.max(*point);
+        }
+        if points == before {
+            return Ok(());
+        }
+        let line = |((topic, partition), offset)| CheckpointLine { topic, partition, offset };
+        let lines: Vec<CheckpointLine> = points.0.into_iter().map(line).collect();
+        self.write_lines(RECOVERY_POINTS, &lines).await
+    }
+
     async fn read_lines(&self, name: &str) -> Vec<CheckpointLine> {
         let dir = &self.identity.data_dir;
         match read_offsets(&self.env, dir, name).await {

@@ -38,7 +38,7 @@ async fn look(core: &Rc<Core>) {
 
 async fn retain(core: &Core, partition: &Partition) {
     let Ok(log) = partition.log() else { return };
-    let (now_ms, before) = (core.env.wall_ms(), log.ends().log_start);
+    let now_ms = core.env.wall_ms();
     if !log.has_expired(now_ms) {
         return;
     }
@@ -59,8 +59,5 @@ async fn retain(core: &Core, partition: &Partition) {
             log_start = removed.log_start.0,
             "removed segments"
         );
-    }
-    if before < removed.log_start {
-        metrics.start_moves_total.inc();
     }
 }

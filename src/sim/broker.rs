@@ -40,6 +40,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("offsets.topic.segment.bytes", "3000"),
     // So often that a run meets it in every state.
     ("log.flush.offset.checkpoint.interval.ms", "200"),
+    // So small that it goes round.
+    ("journal.bytes", "262144"),
 ];
 
 /// What ends a process other than its own stop.

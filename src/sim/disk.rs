@@ -5,6 +5,7 @@
 //! Start reading at: [`Disk::write`], [`Disk::sync`], [`Disk::power_cut`].
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::base::aligned::ALIGN_BYTES;
 use crate::base::{Bytes, Rng};
 use crate::env::{IoError, Space};
 use crate::sim::faults::{FaultCounts, Faults};
@@ -87,6 +88,29 @@ impl FileNode {
         self.cached.resize(bytes, 0);
         let (low, high) = (old.min(bytes) as u64, old.max(bytes) as u64);
         self.dirty.extend(sectors(low, high));
+    }
+
+    /// Makes the cached bytes of one sector durable, and the size that they need.
+    fn keep(&mut self, sector: u64) {
+        let from = ((sector * SECTOR_BYTES) as usize).min(self.cached.len());
+        let to = (from + SECTOR_BYTES as usize).min(self.cached.len());
+        if self.durable.len() < to {
+            self.durable.resize(to, 0);
+        }
+        self.durable[from..to].copy_from_slice(&self.cached[from..to]);
+    }
+
+    /// Writes back what is dirty. As Linux does it: also after a failure the pages are clean, and
+    /// the next sync finds nothing to do.
+    fn sync(&mut self, works: bool) {
+        let dirty = std::mem::take(&mut self.dirty);
+        if !works {
+            return;
+        }
+        self.durable.resize(self.cached.len(), 0);
+        for sector in dirty {
+            self.keep(sector);
+        }
     }
 
     /// What a power cut leaves of this file.
@@ -172,13 +196,25 @@ impl Disk {
             return Err(IoError::EIO);
         }
         let total: usize = data.iter().map(|slice| slice.len()).sum();
-        let mut moved = luck.part(total);
+        let moved = luck.part(total);
+        self.put(file, at, data, moved, luck)
+    }
+
+    /// Puts the first `moved` bytes of `data` in the page cache, or what there is room for.
+    fn put(
+        &mut self,
+        file: Ino,
+        at: u64,
+        data: &[Bytes],
+        mut moved: usize,
+        luck: &mut Luck<'_>,
+    ) -> Result<usize, IoError> {
         let room = self.bytes_max.saturating_sub(self.bytes);
         let end_max = self.file_bytes(file) + room;
         if end_max < at + moved as u64 {
             luck.counts.disk_full += 1;
             moved = end_max.saturating_sub(at) as usize;
-            if moved == 0 && 0 < total {
+            if moved == 0 && !data.is_empty() {
                 return Err(IoError::NoSpace);
             }
         }
@@ -196,6 +232,50 @@ impl Disk {
         }
         self.bytes += end.saturating_sub(old) as u64;
         Ok(moved)
+    }
+
+    /// Writes all of `data` or a part; what it reports survives a power cut.
+    pub fn write_durably(
+        &mut self,
+        file: Ino,
+        at: u64,
+        data: &[u8],
+        luck: &mut Luck<'_>,
+    ) -> Result<usize, IoError> {
+        if luck.io_error() {
+            return Err(IoError::EIO);
+        }
+        // A direct write may be short by whole blocks only.
+        let moved = luck.part(data.len() / ALIGN_BYTES) * ALIGN_BYTES;
+        let moved = self.put(file, at, &[Bytes::copy_from_slice(data)], moved, luck)?;
+        if luck.lie() {
+            return Ok(moved);
+        }
+        let fails = luck.failed_sync();
+        let node = self.file(file);
+        for sector in sectors(at, at + moved as u64) {
+            node.dirty.remove(&sector);
+            if !fails {
+                node.keep(sector);
+            }
+        }
+        if fails { Err(IoError::EIO) } else { Ok(moved) }
+    }
+
+    /// Makes every file and every name durable.
+    pub fn sync_all(&mut self, luck: &mut Luck<'_>) -> Result<usize, IoError> {
+        if luck.lie() {
+            return Ok(0);
+        }
+        let fails = luck.failed_sync();
+        for node in self.files.values_mut() {
+            node.sync(!fails);
+        }
+        if fails {
+            return Err(IoError::EIO);
+        }
+        self.names.sync_all();
+        Ok(0)
     }
 
     /// Appends up to `room` bytes of the file to `buf`.
@@ -227,20 +307,9 @@ impl Disk {
         if luck.lie() {
             return Ok(0);
         }
-        let node = self.file(file);
-        if luck.failed_sync() {
-            // As Linux does it: the pages are clean now, and the next sync finds nothing to do.
-            node.dirty.clear();
-            return Err(IoError::EIO);
-        }
-        let FileNode { cached, durable, dirty, .. } = node;
-        durable.resize(cached.len(), 0);
-        for sector in std::mem::take(dirty) {
-            let from = ((sector * SECTOR_BYTES) as usize).min(cached.len());
-            let to = (from + SECTOR_BYTES as usize).min(cached.len());
-            durable[from..to].copy_from_slice(&cached[from..to]);
-        }
-        Ok(0)
+        let fails = luck.failed_sync();
+        self.file(file).sync(!fails);
+        if fails { Err(IoError::EIO) } else { Ok(0) }
     }
 
     pub fn sync_dir(&mut self, path: &str, luck: &mut Luck<'_>) -> Result<usize, IoError> {

@@ -93,9 +93,12 @@ impl Names {
     pub fn open(&mut self, path: &str, how: OpenHow) -> Result<(Ino, bool), IoError> {
         match self.find(path) {
             Ok(_) if how == OpenHow::CreateNew => Err(IoError::AlreadyExists),
-            Ok(found) if self.dirs.contains_key(&found) => Err(IS_A_DIRECTORY),
+            // A directory can be opened to read; it is good for a sync only.
+            Ok(found) if self.dirs.contains_key(&found) && how != OpenHow::Read => {
+                Err(IS_A_DIRECTORY)
+            }
             Ok(found) => Ok((found, false)),
-            Err(IoError::NotFound) if matches!(how, OpenHow::Create | OpenHow::CreateNew) => {
+            Err(IoError::NotFound) if !matches!(how, OpenHow::Read | OpenHow::ReadWrite) => {
                 let (dir, name) = self.parent(path)?;
                 let file = self.new_ino();
                 self.apply(vec![(dir, name.to_owned(), Some(file))]);
@@ -215,6 +218,13 @@ impl Names {
             } else {
                 self.changes.push(change);
             }
+        }
+    }
+
+    /// Makes all changes durable.
+    pub fn sync_all(&mut self) {
+        for change in std::mem::take(&mut self.changes) {
+            self.make_durable(&change);
         }
     }
 

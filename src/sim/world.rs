@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::base::Rng;
+use crate::base::{Bytes, Rng};
 use crate::env::op::{Done, IoError, Letter, LetterKind, Many, Memory, Op, PathOp, ReplyTo, Token};
 use crate::env::seam::{Seam, Work};
 use crate::env::{Fd, Instant};
@@ -70,6 +70,8 @@ pub struct Core {
     processes: Vec<Process>,
     flights: Flights,
     letters: Vec<Posted>,
+    /// A process is being killed: writes that still happen are not durable yet.
+    dying: bool,
 }
 
 /// When the next things happen.
@@ -116,6 +118,8 @@ fn fd_of(op: &Op) -> Option<Fd> {
         | Op::WriteAt { file: fd, .. }
         | Op::ReadAt { file: fd, .. }
         | Op::SyncData { file: fd }
+        | Op::SyncFileSystem { file: fd }
+        | Op::WriteDurably { file: fd, .. }
         | Op::Path(PathOp::Truncate { file: fd, .. } | PathOp::FileBytes { file: fd }) => Some(*fd),
         _ => None,
     }
@@ -134,6 +138,7 @@ impl Core {
             processes: Vec::new(),
             flights: Flights::default(),
             letters: Vec::new(),
+            dying: false,
         }
     }
 
@@ -386,7 +391,7 @@ impl Core {
     fn file_op(&mut self, process: usize, op: Op, ino: Ino, writable: bool) -> Done {
         let machine = self.processes[process].machine.0;
         let wall_ms = self.wall_ms(MachineId(machine));
-        let Self { rng, faults, counts, machines, .. } = self;
+        let Self { rng, faults, counts, machines, dying, .. } = self;
         let disk = &mut machines[machine].disk;
         if matches!(op, Op::WriteAt { .. }) && writable {
             disk.touch(ino, wall_ms);
@@ -405,6 +410,16 @@ impl Core {
                 Done { result, memory: Memory::Buf(buf) }
             }
             Op::SyncData { .. } => Done::bare(disk.sync(ino, &mut luck)),
+            Op::SyncFileSystem { .. } => Done::bare(disk.sync_all(&mut luck)),
+            Op::WriteDurably { at, data, from, .. } => {
+                let rest = &data.as_slice()[from..];
+                let result = if *dying {
+                    disk.write(ino, at, &[Bytes::copy_from_slice(rest)], &mut luck)
+                } else {
+                    disk.write_durably(ino, at, rest, &mut luck)
+                };
+                Done { result, memory: Memory::Aligned(data) }
+            }
             op => give_back(op, IoError::Errno(libc::ENOTSOCK)),
         }
     }
@@ -563,12 +578,15 @@ impl Core {
     /// Ends the process of a machine without warning; some of its last writes still happen.
     fn kill(&mut self, machine: MachineId) {
         let Some(process) = self.running(machine) else { return };
+        self.dying = true;
         for flight in self.flights.extract(|flight| flight.process == process) {
-            let on_disk = matches!(flight.op, Op::WriteAt { .. } | Op::Path(_));
+            let on_disk =
+                matches!(flight.op, Op::WriteAt { .. } | Op::WriteDurably { .. } | Op::Path(_));
             if on_disk && self.rng.chance(500) {
                 drop(self.attempt(process, flight.shard, flight.op, flight.object));
             }
         }
+        self.dying = false;
         let seams = std::mem::take(&mut self.processes[process].seams);
         self.processes[process].seams = seams.iter().map(|_| None).collect();
         self.letters.retain(|posted| posted.process != process);
@@ -610,6 +628,7 @@ fn give_back(op: Op, error: IoError) -> Done {
     let memory = match op {
         Op::ReceiveInto { buf, .. } | Op::ReadAt { buf, .. } => Memory::Buf(buf),
         Op::Send { data, .. } | Op::WriteAt { data, .. } => Memory::Slices(data),
+        Op::WriteDurably { data, .. } => Memory::Aligned(data),
         _ => Memory::None,
     };
     Done { result: Err(error), memory }

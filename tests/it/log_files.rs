@@ -7,6 +7,7 @@ use logmill::env::Env;
 use logmill::io::{self, Settings};
 use logmill::log::{Acks, CompactionJob, FirstBatch, Log, LogConfig, LogHost, LogPlace, Start};
 use logmill::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicId};
+use logmill::observe::LogMetrics;
 use logmill::record::{
     BatchBuilder, BatchSpec, CheckedBatch, Codec, Records, Scanned, TimestampType, next_batch,
 };
@@ -53,7 +54,7 @@ async fn fill(log: &Rc<Log>, numbers: std::ops::Range<i32>) {
 }
 
 async fn open(env: &Env, place: LogPlace, config: LogConfig, epoch: i32, start: Start) -> Rc<Log> {
-    let host = LogHost::new(env.clone(), 1 << 20, 1 << 20);
+    let host = LogHost::new(env.clone(), LogMetrics::default(), 1 << 20, 1 << 20, 0);
     Log::open(&host, place, config, LeaderEpoch(epoch), start).await.unwrap()
 }
 
@@ -150,7 +151,7 @@ fn a_torn_tail_on_a_real_disk_is_cut_and_the_rest_served() {
         bytes[middle] ^= 1;
         std::fs::write(&logs[0], &bytes).unwrap();
         std::fs::remove_file(logs[0].with_extension("index")).unwrap();
-        let host = LogHost::new(env.clone(), 1 << 20, 1 << 20);
+        let host = LogHost::new(env.clone(), LogMetrics::default(), 1 << 20, 1 << 20, 0);
         let start = Start::Unclean { recovery_point: Some(Offset(2_400)) };
         let opened = Log::open(&host, place(&work, "torn"), config(kind), LeaderEpoch(2), start);
         let said = opened.await.err().unwrap().to_string();

@@ -25,9 +25,12 @@ struct Life {
     broker: SimBroker,
 }
 
+/// Nothing heals from a journal what is damaged here.
+const SETTINGS: &[(&str, &str)] = &[("journal.bytes", "0")];
+
 impl Life {
     fn start() -> Self {
-        let mut life = Self { broker: SimBroker::new(World::new(1, Faults::NONE), &[]) };
+        let mut life = Self { broker: SimBroker::new(World::new(1, Faults::NONE), SETTINGS) };
         life.boot();
         life
     }

@@ -144,6 +144,10 @@ keys! { KEYS:
     METADATA_SNAPSHOT_BYTES = long("metadata.log.max.record.bytes.between.snapshots")
         .default("20971520").at_least(1).now()
         .doc("Bytes of metadata log after which a snapshot replaces it.");
+    JOURNAL_BYTES = long("journal.bytes").default("67108864").at_least(0)
+        .now()
+        .doc("Size of each shard's journal in a log directory, made with its first acks=all batch; \
+              0: every partition is synced by itself.");
 
     // Compaction.
     CLEANER_BACKOFF_MS = long("log.cleaner.backoff.ms").default("15000").at_least(0)

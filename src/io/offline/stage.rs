@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::rc::Rc;
 
@@ -123,6 +124,14 @@ impl Stage {
                 file.sync_data().map(|()| 0).map_err(|error| plain::from_io(&error))
             }
             Open::Play(_) => Ok(0),
+        }
+    }
+
+    /// Makes everything durable; a rehearsal has nothing that could be.
+    pub fn sync_file_system(&self, fd: Fd) -> Result<usize, IoError> {
+        match (self.run, self.opened(fd)) {
+            (Run::Real, Open::Disk(file)) => plain::sync_file_system(Fd(file.as_raw_fd())),
+            (Run::Rehearsal, _) | (_, Open::Play(_)) => Ok(0),
         }
     }
 

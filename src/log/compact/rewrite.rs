@@ -288,7 +288,7 @@ impl Pass<'_> {
     /// THE point before segments change their form: whatever else may still write to the old one,
     /// or write it again after a crash, must have let go of it when this returns.
     ///
-    /// Today that is the writer's part: the sources' own files are complete and durable.
+    /// That is the writer, for which the sources' files are complete and durable, and the journal.
     async fn before_replacing(&self, end: usize) -> Result<(), CompactError> {
         let end = self.sources[end - 1].closed.end;
         self.log
@@ -297,6 +297,7 @@ impl Pass<'_> {
                 end <= state.on_disk.finished_end || !matches!(state.life, Life::Open)
             })
             .await?;
+        self.log.fenced(end).await?;
         self.log.check_open()
     }
 

@@ -158,12 +158,19 @@ fn check(model: &Shared, found: &[(i64, String)], crash: Crash) {
 }
 
 /// One life: recover, check, repeat what was not answered, work until the crash.
-async fn live(env: Env, model: Shared, config: LogConfig, epoch: i32, last: Option<Crash>) {
+async fn live(
+    env: Env,
+    model: Shared,
+    config: LogConfig,
+    journal_bytes: u64,
+    epoch: i32,
+    last: Option<Crash>,
+) {
     let start = match last {
         None => Start::New,
         Some(_) => Start::Unclean { recovery_point: model.borrow().recovery_point },
     };
-    let log = open(&env, config, epoch, start).await.unwrap();
+    let log = open_beside(&env, config, epoch, start, journal_bytes).await.unwrap();
     if let Some(crash) = last {
         let ends = log.ends();
         assert_eq!(ends.high_watermark, ends.log_end);
@@ -211,7 +218,9 @@ fn lives(seed: u64, faults: Faults, with_points: bool) -> usize {
         if !with_points {
             model.borrow_mut().recovery_point = None;
         }
-        env.spawn(live(env.clone(), model.clone(), config, epoch, last));
+        // A journal so small that it goes round, or none.
+        let journal_bytes = if dice.chance(700) { 128 << 10 } else { 0 };
+        env.spawn(live(env.clone(), model.clone(), config, journal_bytes, epoch, last));
         // Some cuts come while recovery is still at work.
         let time = if dice.chance(250) { 400_000 } else { 6_000_000 };
         world.run_for(&mut shards, 1 + dice.below(time));

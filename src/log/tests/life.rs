@@ -85,10 +85,25 @@ fn a_read_keeps_to_its_bounds() {
 
 #[test]
 fn every_answer_to_acks_all_follows_its_sync() {
+    answers_follow_syncs(0);
+}
+
+#[test]
+fn or_its_durable_write_to_the_journal() {
+    answers_follow_syncs(128 << 10);
+}
+
+fn answers_follow_syncs(journal_bytes: u64) {
     let world = World::new(3, Faults::LEGAL);
-    run(&world, async |env| {
+    run(&world, async move |env| {
         env.create_dir_all("data").await.unwrap();
-        let host = LogHost::new(env.clone(), TAIL_BYTES, QUEUE_BYTES);
+        let host = LogHost::new(
+            env.clone(),
+            LogMetrics::default(),
+            TAIL_BYTES,
+            QUEUE_BYTES,
+            journal_bytes,
+        );
         let events = Rc::new(RefCell::new(Vec::new()));
         let sink = events.clone();
         host.set_trace(move |_, event| sink.borrow_mut().push(event));
@@ -106,16 +121,23 @@ fn every_answer_to_acks_all_follows_its_sync() {
         for event in events.borrow().iter() {
             match event {
                 LogEvent::Written(end) => written = *end,
-                LogEvent::Synced(end) => synced = *end,
+                LogEvent::Synced(end) | LogEvent::Journaled(end) => synced = synced.max(*end),
                 LogEvent::Acked(end, Acks::All) => {
                     assert!(*end <= synced);
                     answers += 1;
                 }
-                LogEvent::Acked(end, _) => assert!(*end <= written),
+                LogEvent::Acked(end, _) => assert!(*end <= written.max(synced)),
             }
         }
         assert!(100 < answers);
-        assert!(100 < host.counters().syncs_total.get());
+        let journal_writes = host.counters().journal_writes_total.get();
+        if journal_bytes == 0 {
+            assert!(100 < host.counters().syncs_total.get());
+            assert_eq!(journal_writes, 0);
+        } else {
+            assert!(50 < journal_writes, "{journal_writes}");
+            assert!(host.counters().checkpoints_total.get() > 1, "it went round");
+        }
         // With Kafka's bargain the same answer needs no sync.
         let syncs = host.counters().syncs_total.get();
         log.set_config(LogConfig { flush_on_acks_all: false, ..LogConfig::default() });
@@ -309,7 +331,7 @@ fn a_directory_of_another_topic_is_refused() {
         let log = open(&env, small(), 0, Start::New).await.unwrap();
         log.append(&batch(1, &["v"]), Acks::All, 5).unwrap().ack.await.unwrap();
         log.close().await.unwrap();
-        let host = LogHost::new(env.clone(), TAIL_BYTES, QUEUE_BYTES);
+        let host = LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, 0);
         let other = LogPlace { topic_id: TopicId([8; 16]), ..place() };
         let error = Log::open(&host, other.clone(), small(), LeaderEpoch(0), Start::Clean).await;
         assert!(matches!(error.err().unwrap(), LogError::ForeignTopic { .. }));
@@ -386,7 +408,7 @@ fn a_full_queue_refuses_on_every_log_of_the_shard_until_the_disk_follows() {
     let world = quiet_world();
     run(&world, async |env| {
         env.create_dir_all("data").await.unwrap();
-        let host = LogHost::new(env.clone(), TAIL_BYTES, 300);
+        let host = LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, 300, 0);
         let open = async |place| {
             Log::open(&host, place, small(), LeaderEpoch(0), Start::New).await.unwrap()
         };

@@ -12,7 +12,7 @@ pub async fn open_listed(
 ) -> Result<Rc<Log>, LogError> {
     env.create_dir_all("data").await.unwrap();
     env.sync_dir("").await.unwrap();
-    let host = LogHost::new(env.clone(), TAIL_BYTES, QUEUE_BYTES);
+    let host = LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, 0);
     let lines = read_offsets(env, "data", LOG_START_OFFSETS).await.unwrap();
     host.list_starts("data", lines.unwrap_or_default());
     Log::open(&host, place(), config, LeaderEpoch(epoch), start).await

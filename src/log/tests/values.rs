@@ -151,14 +151,14 @@ fn the_high_watermark_is_the_longest_prefix_that_has_what_it_needs() {
     progress.appended(Offset(2), Need::Safe);
     progress.appended(Offset(4), Need::Stable);
     progress.appended(Offset(6), Need::Safe);
-    assert!(progress.safe(Offset(2)));
+    progress.written(Offset(2));
     assert_eq!(progress.high_watermark, Offset(2));
-    assert!(!progress.safe(Offset(6)), "acks=all is not stable yet, what follows must wait");
-    assert_eq!(progress.high_watermark, Offset(2));
-    assert!(progress.stable(Offset(4)));
+    progress.written(Offset(6));
+    assert_eq!(progress.high_watermark, Offset(2), "acks=all is not stable, the rest waits");
+    progress.synced(Offset(4));
     assert_eq!(progress.high_watermark, Offset(6));
     progress.appended(Offset(8), Need::Stable);
-    progress.safe(Offset(8));
-    assert!(progress.stable(Offset(8)));
+    progress.written(Offset(8));
+    progress.synced(Offset(8));
     assert_eq!(progress.high_watermark, Offset(8));
 }

@@ -33,7 +33,7 @@ fn place_in(dir: &Path) -> LogPlace {
 }
 
 async fn open_at(env: &Env, dir: &str, epoch: i32, start: Start) -> Result<Rc<Log>, LogError> {
-    let host = LogHost::new(env.clone(), TAIL_BYTES, QUEUE_BYTES);
+    let host = LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, 0);
     let place = LogPlace { dir: dir.to_owned(), ..place() };
     Log::open(&host, place, small(), LeaderEpoch(epoch), start).await
 }

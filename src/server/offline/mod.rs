@@ -12,6 +12,7 @@ use crate::io::offline::{Run, block_on};
 use crate::log::checkpoint::{LOG_START_OFFSETS, RECOVERY_POINTS, decode_offsets, read_offsets};
 use crate::log::{DiskError, Log, LogConfig, LogError, LogHost, LogPlace, Start};
 use crate::model::{LeaderEpoch, Offset, TopicId};
+use crate::observe::LogMetrics;
 use crate::server::args::LogOrder;
 use crate::server::data_dir::{self, DataDirError};
 use crate::server::words;
@@ -74,7 +75,7 @@ impl Place {
 
     /// Opens the log as a start would.
     async fn open(&self, env: &Env, start: Start) -> Result<std::rc::Rc<Log>, LogError> {
-        let host = LogHost::new(env.clone(), 0, 0);
+        let host = LogHost::new(env.clone(), LogMetrics::default(), 0, 0, 0);
         let starts = read_offsets(env, &self.log.dir, LOG_START_OFFSETS).await?;
         host.list_starts(&self.log.dir, starts.unwrap_or_default());
         Log::open(&host, self.log.clone(), LogConfig::default(), LeaderEpoch(-1), start).await

@@ -1,0 +1,154 @@
+//! Checkpoints: what the journal alone has goes to the partitions' files, durably; then it may be
+//! written over.
+//!
+//! Owns: the order of a checkpoint. Leaves to others: writing a partition's files (`Log`).
+//! Invariant: the tail moves only after one sync of the whole file system that began after every
+//! file had its bytes; the new tail is durable before any block lies over an old one.
+//! Start reading at: [`Journal::checkpoint_once`].
+use std::rc::{Rc, Weak};
+
+use crate::base::aligned::AlignedBuf;
+use crate::env::File;
+use crate::log::journal::format::{Slot, UNIT_BYTES};
+use crate::log::journal::{CHECKPOINT_MS, Journal, Key, Phase};
+use crate::log::{DiskError, Log, add};
+use crate::model::Offset;
+
+impl Journal {
+    /// Starts a checkpoint in the background, unless one runs.
+    pub(super) fn start_checkpoint(self: &Rc<Self>) {
+        if !std::mem::replace(&mut self.state.borrow_mut().checkpoints, true) {
+            let journal = self.clone();
+            self.env.spawn(async move { journal.run_checkpoint().await });
+        }
+    }
+
+    async fn run_checkpoint(self: Rc<Self>) {
+        if let Err(error) = self.checkpoint_once().await {
+            self.fail(error);
+        }
+        self.state.borrow_mut().checkpoints = false;
+        self.changed.notify_all();
+    }
+
+    /// One timer while there is something to checkpoint; none while there is not.
+    pub(super) fn start_timer(self: &Rc<Self>) {
+        if std::mem::replace(&mut self.state.borrow_mut().timed, true) {
+            return;
+        }
+        let journal = self.clone();
+        self.env.spawn(async move {
+            journal.env.sleep_ms(CHECKPOINT_MS).await;
+            journal.state.borrow_mut().timed = false;
+            journal.start_checkpoint();
+        });
+    }
+
+    /// Moves the tail behind everything that was given to the journal before this call: after it
+    /// recovery writes none of that again.
+    ///
+    /// Errors: the journal has failed, and its log directory with it.
+    pub async fn checkpoint(self: &Rc<Self>) -> Result<(), DiskError> {
+        let pushed = self.state.borrow().pushed;
+        let mut begun = false;
+        loop {
+            if let Some(error) = self.failure() {
+                return Err(error);
+            }
+            let changed = self.changed.changed();
+            let (durable, runs) = {
+                let state = self.state.borrow();
+                (pushed <= state.written, state.checkpoints)
+            };
+            if durable && !runs {
+                if begun || self.state.borrow().live.is_empty() {
+                    return Ok(());
+                }
+                self.start_checkpoint();
+                begun = true;
+                continue;
+            }
+            changed.await;
+        }
+    }
+
+    /// Moves the tail behind everything, without a sync: the caller knows that all of it lies
+    /// durably in files.
+    pub async fn retire(&self) -> Result<(), DiskError> {
+        loop {
+            let changed = self.changed.changed();
+            let quiet = {
+                let state = self.state.borrow();
+                !state.writes && !state.checkpoints
+            };
+            if quiet {
+                break;
+            }
+            changed.await;
+        }
+        let (file, slot) = {
+            let mut state = self.state.borrow_mut();
+            state.live.clear();
+            let Phase::Ready(file) = &state.phase else { return Ok(()) };
+            let slot = state.slot;
+            (file.clone(), Slot { generation: slot.generation + 1, tail: state.ring.head, ..slot })
+        };
+        if slot.tail == self.state.borrow().slot.tail {
+            return Ok(());
+        }
+        self.write_slot(&file, slot).await?;
+        self.state.borrow_mut().slot = slot;
+        Ok(())
+    }
+
+    async fn checkpoint_once(&self) -> Result<(), DiskError> {
+        let (file, point, live) = {
+            let mut state = self.state.borrow_mut();
+            let Phase::Ready(file) = &state.phase else { return Ok(()) };
+            let file = file.clone();
+            (file, state.ring.head, std::mem::take(&mut state.live))
+        };
+        if live.is_empty() {
+            return Ok(());
+        }
+        let started = self.env.now();
+        let logs: Vec<(Key, Weak<Log>, Offset)> =
+            live.into_iter().map(|(key, live)| (key, live.log, live.end)).collect();
+        for log in logs.iter().filter_map(|(_, log, _)| log.upgrade()) {
+            log.write_behind();
+        }
+        for (_, log, end) in &logs {
+            // A partition that was deleted meanwhile needs nothing any more.
+            if let Some(log) = log.upgrade() {
+                log.written_to(*end).await?;
+            }
+        }
+        let upgraded = logs.into_iter().filter_map(|(_, log, end)| Some((log.upgrade()?, end)));
+        let logs: Vec<(Rc<Log>, Offset)> = upgraded.collect();
+        let marks: Vec<Offset> = logs.iter().map(|(log, _)| log.begin_checkpoint()).collect();
+        let synced = self.env.sync_file_system(&file).await;
+        synced.map_err(|source| DiskError::new("sync the file system of", &self.path, source))?;
+        for ((log, _), end) in logs.iter().zip(marks) {
+            log.end_checkpoint(end);
+        }
+        let slot = self.state.borrow().slot;
+        let slot = Slot { generation: slot.generation + 1, tail: point, ..slot };
+        self.write_slot(&file, slot).await?;
+        self.state.borrow_mut().slot = slot;
+        for (log, end) in &logs {
+            log.state.borrow_mut().behind.fence.cleared(*end);
+        }
+        add(&self.counters.checkpoints_total, 1);
+        self.counters.checkpoint_seconds.observe_ns(self.env.now().0 - started.0);
+        Ok(())
+    }
+
+    /// Writes the slot that the last one is not in.
+    pub(super) async fn write_slot(&self, file: &File, slot: Slot) -> Result<(), DiskError> {
+        let mut buf = AlignedBuf::with_capacity(UNIT_BYTES as usize);
+        buf.extend(&slot.encode());
+        let at = slot.generation % 2 * UNIT_BYTES;
+        let written = self.env.write_durably(file, at, buf).await;
+        written.map(drop).map_err(|source| DiskError::new("write", &self.path, source))
+    }
+}

@@ -1,0 +1,93 @@
+//! Making a journal's file: every block written once, so that later writes change no metadata.
+//!
+//! Owns: the zeroes, the first slot. Leaves to others: what an old file holds (`replay`, which has
+//! emptied it before any log opened).
+//! Invariant: a file is used only when all of it was written and its name is durable; partitions
+//! use their own files until then.
+use std::rc::Rc;
+
+use crate::base::aligned::AlignedBuf;
+use crate::env::{File, IoError, OpenHow};
+use crate::log::DiskError;
+use crate::log::journal::format::{FRONT_BYTES, SLOT_BYTES, Slot, SlotFound, UNIT_BYTES};
+use crate::log::journal::ring::Ring;
+use crate::log::journal::{Journal, Phase};
+
+/// Bytes of one write of zeroes.
+const ZEROES_BYTES: usize = 1 << 20;
+/// Time until the next try after the disk was full.
+const RETRY_MS: u64 = 10_000;
+
+impl Journal {
+    /// Opens or makes the file; then the journal is ready, or off for a reason that is logged.
+    pub(super) async fn make(self: Rc<Self>) {
+        let phase = match self.try_make().await {
+            Ok((file, slot)) => {
+                let mut state = self.state.borrow_mut();
+                state.slot = slot;
+                state.ring = Ring::begin(self.file_bytes);
+                Phase::Ready(file)
+            }
+            Err(error) if error.source == IoError::NoSpace => {
+                tracing::warn!(%error, "no journal yet: the disk is full");
+                Phase::Absent { retry: self.env.now().plus_ms(RETRY_MS) }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no journal: every partition is synced by itself");
+                Phase::Off
+            }
+        };
+        self.state.borrow_mut().phase = phase;
+        self.changed.notify_all();
+    }
+
+    async fn try_make(&self) -> Result<(File, Slot), DiskError> {
+        let file = self.files.open(&self.path, OpenHow::Direct).await?;
+        let old = self.old_slot().await?;
+        if old.is_none() {
+            self.fill(&file).await?;
+            self.files.sync_dir(&self.dir).await?;
+        }
+        let generation = old.map_or(0, |slot| slot.generation);
+        // Zero is what the zeroes say: no block must look like theirs.
+        let salt = self.env.random() | 1;
+        let slot = Slot::begin(generation + 1, salt, self.file_bytes);
+        self.write_slot(&file, slot).await?;
+        Ok((file, slot))
+    }
+
+    /// The slot of a file of this size that an earlier start made; `None`: make it anew.
+    async fn old_slot(&self) -> Result<Option<Slot>, DiskError> {
+        let file = self.files.open(&self.path, OpenHow::Read).await?;
+        if self.files.bytes(&file, &self.path).await? != self.file_bytes {
+            return Ok(None);
+        }
+        let front = self.files.read(&file, &self.path, 0, FRONT_BYTES as usize).await?;
+        Ok(newest_slot(&front).filter(|slot| slot.file_bytes == self.file_bytes))
+    }
+
+    async fn fill(&self, file: &File) -> Result<(), DiskError> {
+        let failed = |source| DiskError::new("fill", &self.path, source);
+        self.files.truncate(file, &self.path, 0).await?;
+        let mut at = 0;
+        let mut zeroes = AlignedBuf::with_capacity(ZEROES_BYTES);
+        while at < self.file_bytes {
+            let bytes = (self.file_bytes - at).min(ZEROES_BYTES as u64);
+            zeroes.clear();
+            zeroes.extend_zeroes(bytes as usize);
+            zeroes = self.env.write_durably(file, at, zeroes).await.map_err(failed)?;
+            at += bytes;
+        }
+        Ok(())
+    }
+}
+
+/// The slot that counts, of the first bytes of a file.
+pub fn newest_slot(front: &[u8]) -> Option<Slot> {
+    let slots = [0, UNIT_BYTES as usize].map(|at| front.get(at..at + SLOT_BYTES));
+    let found = slots.into_iter().flatten().filter_map(|bytes| match Slot::decode(bytes) {
+        SlotFound::Valid(slot) => Some(slot),
+        SlotFound::Nothing | SlotFound::Newer(_) => None,
+    });
+    found.max_by_key(|slot| slot.generation)
+}

@@ -1,0 +1,265 @@
+//! The journal of one shard and one log directory: all partitions of a turn in one durable write.
+//!
+//! Owns: the file, its ring of blocks, when files of partitions are written behind it, checkpoints.
+//! Leaves to others: offsets and files of a partition (`Log`), which partitions use it (`append`).
+//! Invariant: a block is written once the one before it is durable; a byte of a block that recovery
+//! would need is never written again: the tail moves, durably, only after all that is before it
+//! lies durably in the partitions' own files.
+//! Start reading at: [`Journal::push`], then `writer`, `checkpoint`, and `replay` for what a start
+//! makes of it.
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::{Rc, Weak};
+
+use crate::base::Bytes;
+use crate::base::aligned::AlignedBuf;
+use crate::env::local::Notify;
+use crate::env::{Env, File, Instant};
+use crate::log::disk::Files;
+use crate::log::{DiskError, Log};
+use crate::model::{Offset, PartitionIndex, ShardId, TopicId};
+use crate::observe::LogMetrics;
+
+mod checkpoint;
+mod fence;
+mod format;
+mod make;
+mod replay;
+mod ring;
+mod writer;
+
+pub use fence::Fence;
+pub use format::EntryHead;
+pub use replay::{JournalError, Replayed, replay};
+
+use format::Slot;
+use ring::Ring;
+
+/// Batches larger than this share of the journal go to their partition's file instead.
+const BATCH_SHARE: u64 = 16;
+/// Time after which what is in memory alone goes to the partitions' files, at the latest.
+const BEHIND_MS: u64 = 500;
+/// Bytes of one partition that are worth a write of their own.
+pub const BEHIND_BYTES: usize = 1 << 20;
+/// Bytes of all partitions together that wait for their files; beyond it all are written.
+const BEHIND_ALL_BYTES: usize = 32 << 20;
+/// Time after which a journal that is not empty is checkpointed: Kafka's interval of recovery
+/// points.
+const CHECKPOINT_MS: u64 = 60_000;
+
+/// A batch on its way into the journal.
+pub struct Entry {
+    pub log: Rc<Log>,
+    pub head: EntryHead,
+    pub slices: [Bytes; 2],
+}
+
+enum Phase {
+    /// Nobody needed it yet, or it could not be made: when to try again.
+    Absent {
+        retry: Instant,
+    },
+    /// Its blocks are being filled with zeroes.
+    Making,
+    Ready(File),
+    /// The configuration or the file system has none.
+    Off,
+    /// A write or sync failed.
+    Failed(DiskError),
+}
+
+type Key = (TopicId, PartitionIndex);
+
+/// A partition with entries that recovery would need.
+struct Live {
+    log: Weak<Log>,
+    end: Offset,
+}
+
+struct State {
+    phase: Phase,
+    pending: VecDeque<Entry>,
+    /// Entries ever given, and ever durable.
+    pushed: u64,
+    written: u64,
+    writes: bool,
+    slot: Slot,
+    ring: Ring,
+    live: BTreeMap<Key, Live>,
+    buf: Option<AlignedBuf>,
+    checkpoints: bool,
+    /// A timer for the next checkpoint runs.
+    timed: bool,
+    /// Partitions whose files lag behind.
+    behind: Vec<Weak<Log>>,
+    behind_timed: bool,
+}
+
+/// See the module. Lives on one shard; share it by `Rc`.
+pub struct Journal {
+    env: Env,
+    files: Files,
+    dir: Box<str>,
+    path: Box<str>,
+    file_bytes: u64,
+    counters: LogMetrics,
+    /// Bytes that logs of the shard accepted and their files do not have.
+    queued: Rc<Cell<usize>>,
+    state: RefCell<State>,
+    /// Space came free, a checkpoint ended, a write ended, or the journal failed.
+    changed: Notify,
+    on_failure: RefCell<Option<OnFailure>>,
+}
+
+type OnFailure = Rc<dyn Fn(&DiskError)>;
+
+/// The file of one shard's journal in a log directory.
+pub fn journal_name(shard: ShardId) -> String {
+    format!("shard-{}.journal", shard.0)
+}
+
+/// The shard of a journal's file name.
+pub fn shard_of_name(name: &str) -> Option<ShardId> {
+    name.strip_prefix("shard-")?.strip_suffix(".journal")?.parse().ok().map(ShardId)
+}
+
+impl Journal {
+    /// A journal of `file_bytes` in `dir`; 0 turns it off. Nothing is made before it is needed.
+    pub(super) fn new(
+        env: &Env,
+        dir: &str,
+        file_bytes: u64,
+        counters: LogMetrics,
+        queued: Rc<Cell<usize>>,
+    ) -> Rc<Self> {
+        let path = format!("{dir}/{}", journal_name(env.shard()));
+        let phase = if file_bytes == 0 { Phase::Off } else { Phase::Absent { retry: env.now() } };
+        let state = State {
+            phase,
+            pending: VecDeque::new(),
+            pushed: 0,
+            written: 0,
+            writes: false,
+            slot: Slot::begin(0, 0, file_bytes),
+            ring: Ring::begin(file_bytes),
+            live: BTreeMap::new(),
+            buf: None,
+            checkpoints: false,
+            timed: false,
+            behind: Vec::new(),
+            behind_timed: false,
+        };
+        Rc::new(Self {
+            env: env.clone(),
+            files: Files(env.clone()),
+            dir: dir.into(),
+            path: path.into(),
+            file_bytes,
+            counters,
+            queued,
+            state: RefCell::new(state),
+            changed: Notify::default(),
+            on_failure: RefCell::default(),
+        })
+    }
+
+    /// Calls `tell` once when the journal fails: then its log directory is not to be trusted.
+    pub(super) fn on_failure(&self, tell: impl Fn(&DiskError) + 'static) {
+        *self.on_failure.borrow_mut() = Some(Rc::new(tell));
+    }
+
+    /// Whether a batch of `bytes` may go here now; the first question begins making the file.
+    pub fn takes(self: &Rc<Self>, bytes: usize) -> bool {
+        let mut state = self.state.borrow_mut();
+        match state.phase {
+            Phase::Ready(_) => bytes as u64 <= self.file_bytes / BATCH_SHARE,
+            Phase::Absent { retry } if retry <= self.env.now() => {
+                state.phase = Phase::Making;
+                let journal = self.clone();
+                self.env.spawn(async move { journal.make().await });
+                false
+            }
+            Phase::Absent { .. } | Phase::Making | Phase::Off | Phase::Failed(_) => false,
+        }
+    }
+
+    /// Takes a batch; the log hears of it by [`Log::journaled`] once it is durable.
+    ///
+    /// All entries of a turn, of all partitions, go in one write.
+    pub fn push(self: &Rc<Self>, entry: Entry) {
+        let mut state = self.state.borrow_mut();
+        state.pushed += 1;
+        state.pending.push_back(entry);
+        if !std::mem::replace(&mut state.writes, true) {
+            let journal = self.clone();
+            self.env.spawn(async move { journal.run().await });
+        }
+    }
+
+    /// Notes that the files of `log` lag behind the journal; they are written soon.
+    pub fn lags(self: &Rc<Self>, log: &Rc<Log>) {
+        let mut state = self.state.borrow_mut();
+        state.behind.push(Rc::downgrade(log));
+        if !std::mem::replace(&mut state.behind_timed, true) {
+            let journal = self.clone();
+            self.env.spawn(async move { journal.write_behind_in_time().await });
+        }
+    }
+
+    /// Writes all files that lag behind, when much does.
+    pub fn relieve(&self) {
+        if BEHIND_ALL_BYTES < self.queued.get() {
+            self.write_behind();
+        }
+    }
+
+    async fn write_behind_in_time(self: Rc<Self>) {
+        loop {
+            self.env.sleep_ms(BEHIND_MS).await;
+            if !self.write_behind() {
+                self.state.borrow_mut().behind_timed = false;
+                return;
+            }
+        }
+    }
+
+    /// False: no file lagged behind.
+    fn write_behind(&self) -> bool {
+        let behind = std::mem::take(&mut self.state.borrow_mut().behind);
+        for log in behind.iter().filter_map(Weak::upgrade) {
+            log.write_behind();
+        }
+        !behind.is_empty()
+    }
+
+    /// Bytes that recovery would read.
+    pub fn live_bytes(&self) -> u64 {
+        let state = self.state.borrow();
+        state.ring.live_bytes(state.slot.tail.at)
+    }
+
+    /// Nothing is durable any more that this journal promises: tells it, once.
+    fn fail(&self, error: DiskError) {
+        let mut state = self.state.borrow_mut();
+        if matches!(state.phase, Phase::Failed(_)) {
+            return;
+        }
+        state.phase = Phase::Failed(error.clone());
+        state.live.clear();
+        let gone = std::mem::take(&mut state.pending);
+        drop(state);
+        drop(gone);
+        self.changed.notify_all();
+        let tell = self.on_failure.borrow().clone();
+        if let Some(tell) = tell {
+            tell(&error);
+        }
+    }
+
+    fn failure(&self) -> Option<DiskError> {
+        match &self.state.borrow().phase {
+            Phase::Failed(error) => Some(error.clone()),
+            _ => None,
+        }
+    }
+}

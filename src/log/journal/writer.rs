@@ -1,0 +1,144 @@
+//! Writing blocks: what came while the last one was under way goes in the next.
+//!
+//! Owns: the one write in flight. Leaves to others: space (`checkpoint`), answers (`Log`).
+//! Invariant: one block is in flight at a time; logs hear of their entries in the order given.
+//! Start reading at: [`Journal::run`].
+use std::rc::Rc;
+
+use crate::base::aligned::AlignedBuf;
+use crate::env::File;
+use crate::log::journal::format::{BLOCK_HEAD_BYTES, BlockHead, ENTRY_HEAD_BYTES, UNIT_BYTES};
+use crate::log::journal::{Entry, Journal, Live, Phase};
+use crate::log::{DiskError, add};
+
+/// Bytes of one block at most; more waits for the next.
+const BLOCK_BYTES_MAX: usize = 1 << 20;
+/// And this share of the journal.
+const BLOCK_SHARE: usize = 4;
+/// Bytes of a fresh buffer for blocks, at least; it is kept for the next.
+const BUF_BYTES: usize = 64 << 10;
+
+/// Entries that go in one block.
+struct Turn {
+    entries: Vec<Entry>,
+    bytes: usize,
+}
+
+impl Journal {
+    /// Writes until nothing waits.
+    pub(super) async fn run(self: Rc<Self>) {
+        while let Some(turn) = self.next_turn() {
+            if let Err(error) = self.write(turn).await {
+                self.fail(error);
+            }
+        }
+        self.changed.notify_all();
+    }
+
+    fn next_turn(&self) -> Option<Turn> {
+        let mut state = self.state.borrow_mut();
+        let bytes_max = BLOCK_BYTES_MAX.min(self.file_bytes as usize / BLOCK_SHARE);
+        let mut turn = Turn { entries: Vec::new(), bytes: BLOCK_HEAD_BYTES };
+        while let Some(entry) = state.pending.front() {
+            let bytes = ENTRY_HEAD_BYTES + entry.head.bytes as usize;
+            if !turn.entries.is_empty() && bytes_max < turn.bytes + bytes {
+                break;
+            }
+            turn.bytes += bytes;
+            turn.entries.push(state.pending.pop_front().expect("just seen"));
+        }
+        state.writes = !turn.entries.is_empty();
+        state.writes.then_some(turn)
+    }
+
+    async fn write(self: &Rc<Self>, turn: Turn) -> Result<(), DiskError> {
+        let bytes = (turn.bytes as u64).next_multiple_of(UNIT_BYTES);
+        let (file, at) = self.place(bytes).await?;
+        let (buf, crc) = self.build(&turn);
+        let written = self.env.write_durably(&file, at, buf).await;
+        let buf = written.map_err(|source| DiskError::new("write", &self.path, source))?;
+        add(&self.counters.journal_writes_total, 1);
+        add(&self.counters.journal_bytes_total, bytes);
+        let half_full = {
+            let mut state = self.state.borrow_mut();
+            state.buf = Some(buf);
+            state.ring.advance(at, bytes, crc);
+            state.written += turn.entries.len() as u64;
+            for entry in &turn.entries {
+                let key = (entry.head.topic_id, entry.head.partition);
+                let live = || Live { log: Rc::downgrade(&entry.log), end: entry.head.end };
+                state.live.entry(key).or_insert_with(live).end = entry.head.end;
+            }
+            state.ring.area_bytes() / 2 < state.ring.live_bytes(state.slot.tail.at)
+        };
+        self.answer(&turn.entries);
+        if half_full {
+            self.start_checkpoint();
+        } else {
+            self.start_timer();
+        }
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Each log hears once of the last of its entries.
+    fn answer(&self, entries: &[Entry]) {
+        let mut entries = entries.iter().peekable();
+        while let Some(entry) = entries.next() {
+            if entries.peek().is_none_or(|next| !Rc::ptr_eq(&next.log, &entry.log)) {
+                entry.log.journaled(entry.head.end);
+            }
+        }
+    }
+
+    /// Waits for space.
+    async fn place(self: &Rc<Self>, bytes: u64) -> Result<(File, u64), DiskError> {
+        loop {
+            if let Some(error) = self.failure() {
+                return Err(error);
+            }
+            let placed = {
+                let state = self.state.borrow();
+                let Phase::Ready(file) = &state.phase else {
+                    unreachable!("only a ready journal takes entries")
+                };
+                state.ring.place(bytes, state.slot.tail.at).map(|at| (file.clone(), at))
+            };
+            if let Some(placed) = placed {
+                return Ok(placed);
+            }
+            add(&self.counters.journal_full_total, 1);
+            let changed = self.changed.changed();
+            self.start_checkpoint();
+            changed.await;
+        }
+    }
+
+    /// One block with all entries of a turn, and its checksum.
+    fn build(&self, turn: &Turn) -> (AlignedBuf, u32) {
+        let (mut buf, salt, point) = {
+            let mut state = self.state.borrow_mut();
+            let buf = state.buf.take().filter(|buf| turn.bytes <= buf.capacity());
+            let fresh = || AlignedBuf::with_capacity(turn.bytes.max(BUF_BYTES));
+            (buf.unwrap_or_else(fresh), state.slot.salt, state.ring.head)
+        };
+        let mut head = BlockHead {
+            salt,
+            sequence: point.sequence,
+            before: point.before,
+            entries: turn.entries.len() as u32,
+            bytes: turn.bytes as u32,
+            crc: 0,
+        };
+        buf.clear();
+        buf.extend(&head.encode());
+        for entry in &turn.entries {
+            buf.extend(&entry.head.encode());
+            entry.slices.iter().for_each(|slice| buf.extend(slice));
+        }
+        let content = &buf.as_slice()[BLOCK_HEAD_BYTES..];
+        head.crc = head.checksum(content).expect("made of whole entries");
+        buf.as_mut_slice()[..BLOCK_HEAD_BYTES].copy_from_slice(&head.encode());
+        (buf, head.crc)
+    }
+}
