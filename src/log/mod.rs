@@ -366,8 +366,7 @@ impl Log {
         let least_start = listed.unwrap_or(Offset(0));
         let loaded = recovery::load(&files, &place, &dir, &config, start, least_start).await?;
         let end = loaded.end;
-        let first = loaded.closed.keys().next().copied().unwrap_or(loaded.active.base);
-        let log_start = first.max(least_start);
+        let log_start = loaded.first().max(least_start);
         let mut epochs = loaded.epochs;
         let mut epochs_changed = epochs.assign(leader_epoch, end);
         epochs_changed |= epochs.truncate_below(log_start);
@@ -375,7 +374,8 @@ impl Log {
         // An incomplete log is completed when it closes, whether or not something was appended.
         let complete_at = if loaded.complete { end } else { Offset(-1) };
         (on_disk.finished_end, on_disk.complete_at) = (loaded.active.base, complete_at);
-        let active = Active { jitter_ms: config.jitter_ms(&host.env), ..loaded.active };
+        let mut active = loaded.active;
+        active.jitter_ms = config.jitter_ms(&host.env);
         let state = State {
             config,
             leader_epoch,

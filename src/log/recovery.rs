@@ -49,6 +49,13 @@ pub struct Loaded {
     pub report: Recovered,
 }
 
+impl Loaded {
+    /// Where its oldest segment begins.
+    pub fn first(&self) -> Offset {
+        self.closed.keys().next().copied().unwrap_or(self.active.base)
+    }
+}
+
 /// Opens a partition's directory; see [`crate::log::Log::open`]. Nothing below `log_start` counts.
 pub async fn load(
     files: &Files,
@@ -409,7 +416,7 @@ impl Recovery<'_> {
     async fn close_scanned(&mut self, scan: Scan, next: Offset) -> Result<(), LogError> {
         let mut segment = scan.segment;
         segment.seal();
-        self.sync_data(segment.base).await?;
+        self.sync_file(&file_path(self.dir, segment.base, LOG)).await?;
         self.write_indexes(&segment).await?;
         self.loaded.report.indexes_rebuilt += 1;
         let closed = Closed::new(segment.base, next, segment.bytes, segment.max_timestamp);
@@ -417,10 +424,9 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    async fn sync_data(&self, base: Offset) -> Result<(), DiskError> {
-        let path = file_path(self.dir, base, LOG);
-        let file = self.files.open(&path, OpenHow::ReadWrite).await?;
-        self.files.sync(&file, &path).await
+    async fn sync_file(&self, path: &str) -> Result<(), DiskError> {
+        let file = self.files.open(path, OpenHow::ReadWrite).await?;
+        self.files.sync(&file, path).await
     }
 
     async fn write_indexes(&self, segment: &Active) -> Result<(), DiskError> {
@@ -506,25 +512,29 @@ impl Recovery<'_> {
     /// no sync, a small one no file.
     async fn write_result(&mut self, bases: &[Offset], names: &[String]) -> Result<(), LogError> {
         let durable = self.point.unwrap_or(Offset(0));
-        let epochs = self.loaded.epochs.encode();
-        if epochs != self.epochs_text || durable == Offset(0) {
-            self.files.replace(&format!("{}/{EPOCHS}", self.dir), epochs.into_bytes()).await?;
+        let (base, end) = (self.loaded.active.base, self.loaded.end);
+        // The crash may have come before the first sync of anything: directory and owner, too.
+        let is_first = durable == Offset(0);
+        let (epochs_path, epochs) = (format!("{}/{EPOCHS}", self.dir), self.loaded.epochs.encode());
+        if epochs != self.epochs_text {
+            self.files.replace(&epochs_path, epochs.into_bytes()).await?;
+        } else if is_first {
+            self.sync_file(&epochs_path).await?;
         }
-        if durable == Offset(0) {
-            // The crash may have come before the first sync of anything: directory and owner, too.
-            let metadata = format!("{}/{METADATA}", self.dir);
-            let file = self.files.open(&metadata, OpenHow::ReadWrite).await?;
-            self.files.sync(&file, &metadata).await?;
+        if is_first {
+            self.sync_file(&format!("{}/{METADATA}", self.dir)).await?;
+        }
+        if durable < end && !bases.is_empty() {
+            self.sync_file(&file_path(self.dir, base, LOG)).await?;
+        }
+        if is_first || durable < end {
             self.files.sync_dir(self.dir).await?;
+        }
+        if is_first {
             self.files.sync_dir(self.parent).await?;
         }
         if bases.is_empty() {
             return Ok(());
-        }
-        let (base, end) = (self.loaded.active.base, self.loaded.end);
-        if durable < end {
-            self.sync_data(base).await?;
-            self.files.sync_dir(self.dir).await?;
         }
         let index = format!("{:020}{INDEX}", base.0);
         let is_near = self.loaded.closed.is_empty()

@@ -1,6 +1,7 @@
 //! The state machine: refusals in Kafka's words, and properties over random histories.
 //!
 //! Owns: [`World`], an image with the entries that led to it.
+mod adopt;
 mod format;
 mod history;
 mod ordered;
