@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use crate::env::{IoError, OpenHow};
+use crate::log::journal::SIDE_BY_SIDE;
 use crate::log::names::{INDEX, LOG, SNAPSHOT, TIME_INDEX, file_path};
 use crate::log::owner::move_away;
 use crate::log::segment::Active;
@@ -28,11 +29,14 @@ impl LogHost {
         logs.iter().for_each(|log| log.begin_close());
         let mut failed = Vec::new();
         let mut open = Vec::new();
-        for log in logs {
-            match log.written_out().await {
-                Ok(()) if log.is_complete() => {}
-                Ok(()) => open.push(log),
-                Err(error) => failed.push((log, error)),
+        for some in logs.chunks(SIDE_BY_SIDE) {
+            some.iter().for_each(|log| log.write_behind());
+            for log in some {
+                match log.written_out().await {
+                    Ok(()) if log.is_complete() => {}
+                    Ok(()) => open.push(log.clone()),
+                    Err(error) => failed.push((log.clone(), error)),
+                }
             }
         }
         for home in self.dirs() {
@@ -193,7 +197,7 @@ impl Log {
         }
     }
 
-    /// Refuses appends from now on, and starts writing what waits.
+    /// Refuses appends from now on.
     fn begin_close(&self) {
         let mut watching = Vec::new();
         {
@@ -205,7 +209,6 @@ impl Log {
             state.watchers.take_all(&mut watching);
         }
         watching.into_iter().for_each(Waker::wake);
-        self.write_behind();
     }
 
     /// Waits until the files have everything and nobody works on them.

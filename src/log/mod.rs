@@ -34,6 +34,7 @@ mod graveyard;
 mod index;
 mod journal;
 mod names;
+mod open_files;
 mod owner;
 mod producers;
 mod progress;
@@ -80,6 +81,7 @@ use disk::Files;
 use flush::{FlushAt, FlushTimes};
 use graveyard::Graveyard;
 use journal::{Fence, Journal};
+use open_files::OpenFiles;
 use producers::Producers;
 use progress::{Need, Progress};
 use segment::{Active, Closed};
@@ -168,6 +170,7 @@ pub struct LogHost {
     /// What `log-start-offset-checkpoint` said when the process began.
     listed_starts: ListedStarts,
     graveyard: Graveyard,
+    open_files: Rc<OpenFiles>,
     trace: Rc<RefCell<Option<Trace>>>,
     counters: LogMetrics,
     journal_bytes: u64,
@@ -201,6 +204,7 @@ impl LogHost {
             queue_bytes_max,
             listed_starts: ListedStarts::default(),
             graveyard: Graveyard::default(),
+            open_files: Rc::new(OpenFiles::new(OPEN_FILES_MAX)),
             trace: Rc::default(),
             counters: metrics,
             journal_bytes,
@@ -208,6 +212,11 @@ impl LogHost {
             on_dir_failure: Rc::default(),
             flushes: Rc::default(),
         }
+    }
+
+    /// At most so many files are kept open for later use.
+    pub fn keep_open_files(&self, max: usize) {
+        self.open_files.set_max(max);
     }
 
     /// This shard's view of a log directory.
@@ -338,6 +347,9 @@ struct State {
     stable_waiters: Waiters,
     watchers: Waiters,
 }
+
+/// Files that a shard keeps open, unless it is told another number.
+const OPEN_FILES_MAX: usize = 512;
 
 /// Closed segments that keep their file and index open.
 const WARM_SEGMENTS_MAX: usize = 4;

@@ -262,7 +262,13 @@ impl Log {
                 if state.active.base != base {
                     return Err(DiskError::new("find", &path, IoError::NotFound));
                 }
-                state.on_disk.active.get_or_insert(file).clone()
+                let is_new = state.on_disk.active.is_none();
+                let file = state.on_disk.active.get_or_insert(file).clone();
+                drop(state);
+                if is_new {
+                    self.host.open_files.keep_active(self.this.clone());
+                }
+                file
             }
         };
         let state = self.state.borrow();
@@ -304,6 +310,8 @@ impl Log {
         {
             cold.warm.borrow_mut().take();
         }
+        drop(state);
+        self.host.open_files.keep_closed(closed);
         Ok(warm)
     }
 

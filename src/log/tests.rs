@@ -14,6 +14,7 @@ mod compaction;
 mod crash;
 mod flush;
 mod life;
+mod many;
 mod removal;
 mod retention;
 mod settled;
@@ -74,6 +75,8 @@ async fn open_beside(
     env.sync_dir("").await.unwrap();
     let host =
         LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, journal_bytes);
+    // So few that files are closed and opened again all the time.
+    host.keep_open_files(1);
     let found = replay(&host, "data", |_, _| Some(place())).await.unwrap();
     let stable = found.stable.values().next().copied();
     found.empty(env, 1).await.unwrap();

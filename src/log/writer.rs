@@ -48,11 +48,12 @@ pub struct Unfinished {
 pub struct OnDisk {
     pub dir_is_there: bool,
     pub epochs_changed: bool,
-    /// The active segment's file, once something was written since the log was opened.
+    /// The active segment's file, while it is kept open.
     pub active: Option<File>,
+    pub active_used: bool,
     unfinished: Vec<Unfinished>,
-    metadata: Option<File>,
-    epochs: Option<File>,
+    metadata_unsynced: bool,
+    epochs_unsynced: bool,
     names_changed: bool,
     dir_is_new: bool,
     /// Producer snapshots written or found, ascending.
@@ -69,9 +70,10 @@ impl OnDisk {
             dir_is_there,
             epochs_changed,
             active: None,
+            active_used: false,
             unfinished: Vec::new(),
-            metadata: None,
-            epochs: None,
+            metadata_unsynced: false,
+            epochs_unsynced: false,
             names_changed: false,
             dir_is_new: false,
             snapshots,
@@ -91,7 +93,9 @@ struct Due {
     active: Option<File>,
     active_path: String,
     unfinished: Vec<Unfinished>,
-    small: [(&'static str, Option<File>); 2],
+    /// Something was written to the active segment, whether or not its file is open.
+    data_unsynced: bool,
+    small: [(&'static str, bool); 2],
     names_changed: bool,
     dir_is_new: bool,
 }
@@ -192,7 +196,7 @@ impl Log {
             Step::Write { at, end, slices, bytes } => {
                 let base = self.state.borrow().active_base_on_disk(end);
                 let path = file_path(&self.dir, base, LOG);
-                let file = self.active_file(&path).await?;
+                let file = self.active_file(&path, at).await?;
                 self.files.write(&file, &path, at, slices).await?;
                 add(&self.host.counters.writes_total, 1);
                 add(&self.host.counters.written_bytes_total, bytes as u64);
@@ -210,7 +214,7 @@ impl Log {
                 self.files.rename(&temporary, &path).await?;
                 // The next sync makes it durable; until then recovery can build it again.
                 let mut state = self.state.borrow_mut();
-                state.on_disk.epochs = Some(file);
+                state.on_disk.epochs_unsynced = true;
                 state.on_disk.names_changed = true;
                 Ok(())
             }
@@ -221,8 +225,13 @@ impl Log {
                 let file = state.on_disk.active.replace(next);
                 state.on_disk.names_changed = true;
                 let unfinished = Unfinished { file, segment: old, end: base, snapshot };
+                let is_kept = unfinished.file.is_some();
                 state.on_disk.unfinished.push(unfinished);
                 self.start_sync_if_due(&mut state);
+                drop(state);
+                if !is_kept {
+                    self.host.open_files.keep_active(self.this.clone());
+                }
                 Ok(())
             }
         }
@@ -242,7 +251,7 @@ impl Log {
         let text = Bytes::from(encode_metadata(self.place.topic_id));
         self.files.write(&file, &path, 0, vec![text]).await?;
         let mut state = self.state.borrow_mut();
-        state.on_disk.metadata = Some(file);
+        state.on_disk.metadata_unsynced = true;
         state.on_disk.dir_is_there = true;
         state.on_disk.dir_is_new = true;
         state.on_disk.names_changed = true;
@@ -263,14 +272,22 @@ impl Log {
         move_away(&self.host, &self.place, delay_ms).await
     }
 
-    async fn active_file(&self, path: &str) -> Result<File, DiskError> {
-        if let Some(file) = &self.state.borrow().on_disk.active {
-            return Ok(file.clone());
+    /// The file of the active segment, to write at `at`.
+    async fn active_file(&self, path: &str, at: u64) -> Result<File, DiskError> {
+        {
+            let on_disk = &mut self.state.borrow_mut().on_disk;
+            if let Some(file) = &on_disk.active {
+                on_disk.active_used = true;
+                return Ok(file.clone());
+            }
         }
         let file = self.files.open(path, OpenHow::Create).await?;
-        let mut state = self.state.borrow_mut();
-        state.on_disk.active = Some(file.clone());
-        state.on_disk.names_changed = true;
+        {
+            let on_disk = &mut self.state.borrow_mut().on_disk;
+            on_disk.active = Some(file.clone());
+            on_disk.names_changed |= at == 0;
+        }
+        self.host.open_files.keep_active(self.this.clone());
         Ok(file)
     }
 
@@ -316,7 +333,7 @@ impl Log {
         let on_disk = &mut state.on_disk;
         // It syncs the names too, and these.
         (on_disk.names_changed, on_disk.dir_is_new) = (false, false);
-        (on_disk.metadata, on_disk.epochs) = (None, None);
+        (on_disk.metadata_unsynced, on_disk.epochs_unsynced) = (false, false);
         state.progress.written_end
     }
 
@@ -366,13 +383,15 @@ impl Log {
         for segment in due.unfinished {
             self.finish_segment(segment).await?;
         }
-        for (name, file) in due.small {
-            if let Some(file) = file {
-                self.files.sync(&file, &format!("{}/{name}", self.dir)).await?;
+        for (name, unsynced) in due.small {
+            if unsynced {
+                self.sync_path(&format!("{}/{name}", self.dir)).await?;
             }
         }
-        if let Some(file) = due.active {
-            self.files.sync(&file, &due.active_path).await?;
+        match &due.active {
+            Some(file) => self.files.sync(file, &due.active_path).await?,
+            None if due.data_unsynced => self.sync_path(&due.active_path).await?,
+            None => {}
         }
         if due.names_changed || finished.is_some() {
             self.files.sync_dir(&self.dir).await?;
@@ -392,6 +411,11 @@ impl Log {
         Ok(())
     }
 
+    async fn sync_path(&self, path: &str) -> Result<(), DiskError> {
+        let file = self.files.open(path, OpenHow::ReadWrite).await?;
+        self.files.sync(&file, path).await
+    }
+
     /// A failed sync: the kernel has forgotten what it could not write, of any file there.
     fn fail_sync(&self, error: DiskError) {
         if error.source == IoError::Stopped {
@@ -406,13 +430,18 @@ impl Log {
         let mut state = self.state.borrow_mut();
         let target = state.progress.written_end;
         let active_path = file_path(&self.dir, state.active_base_on_disk(target), LOG);
+        let data_unsynced = state.progress.synced_end < target;
         let on_disk = &mut state.on_disk;
         Due {
             target,
             active: on_disk.active.clone(),
             active_path,
+            data_unsynced,
             unfinished: std::mem::take(&mut on_disk.unfinished),
-            small: [(METADATA, on_disk.metadata.take()), (EPOCHS, on_disk.epochs.take())],
+            small: [
+                (METADATA, std::mem::take(&mut on_disk.metadata_unsynced)),
+                (EPOCHS, std::mem::take(&mut on_disk.epochs_unsynced)),
+            ],
             names_changed: std::mem::take(&mut on_disk.names_changed),
             dir_is_new: std::mem::take(&mut on_disk.dir_is_new),
         }

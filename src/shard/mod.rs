@@ -79,6 +79,10 @@ const SEND_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Batches that one shard accepted and did not yet write.
 const QUEUE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// Files of logs that all shards together keep open for later use, and each shard at least.
+const OPEN_FILES_MAX: usize = 1_024;
+const OPEN_FILES_MIN: usize = 64;
+
 /// Newest batches of one shard kept in memory for readers.
 const TAIL_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -167,6 +171,7 @@ impl Core {
             QUEUE_BYTES_MAX,
             common.config.journal_bytes,
         );
+        logs.keep_open_files((OPEN_FILES_MAX / usize::from(common.shards)).max(OPEN_FILES_MIN));
         let budget = |bytes, account| Budget::new(bytes, common.metrics.memory(account));
         let receive = budget(RECEIVE_BYTES_MAX, "receive");
         let parking = budget(PARKED_BYTES_MAX, "parked");

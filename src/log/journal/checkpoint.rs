@@ -10,7 +10,7 @@ use std::rc::{Rc, Weak};
 use crate::base::aligned::AlignedBuf;
 use crate::env::File;
 use crate::log::journal::format::{Slot, UNIT_BYTES};
-use crate::log::journal::{CHECKPOINT_MS, Journal, Key, Phase};
+use crate::log::journal::{CHECKPOINT_MS, Journal, Key, Phase, write_side_by_side};
 use crate::log::{DiskError, Log, add};
 use crate::model::Offset;
 
@@ -114,17 +114,10 @@ impl Journal {
         let started = self.env.now();
         let logs: Vec<(Key, Weak<Log>, Offset)> =
             live.into_iter().map(|(key, live)| (key, live.log, live.end)).collect();
-        for log in logs.iter().filter_map(|(_, log, _)| log.upgrade()) {
-            log.write_behind();
-        }
-        for (_, log, end) in &logs {
-            // A partition that was deleted meanwhile needs nothing any more.
-            if let Some(log) = log.upgrade() {
-                log.written_to(*end).await?;
-            }
-        }
+        // A partition that was deleted meanwhile needs nothing any more.
         let upgraded = logs.into_iter().filter_map(|(_, log, end)| Some((log.upgrade()?, end)));
         let logs: Vec<(Rc<Log>, Offset)> = upgraded.collect();
+        write_side_by_side(logs.iter().map(|(log, end)| (log, *end))).await?;
         let marks: Vec<Offset> = logs.iter().map(|(log, _)| log.begin_checkpoint()).collect();
         let synced = self.env.sync_file_system(&file).await;
         synced.map_err(|source| DiskError::new("sync the file system of", &self.path, source))?;

@@ -68,6 +68,25 @@ enum Phase {
     Failed(DiskError),
 }
 
+/// Logs whose files are written at one moment, each of which is open then.
+pub const SIDE_BY_SIDE: usize = 32;
+
+/// Brings the files of each log up to its end; of the errors, the first.
+async fn write_side_by_side<'a>(
+    logs: impl Iterator<Item = (&'a Rc<Log>, Offset)>,
+) -> Result<(), DiskError> {
+    let logs: Vec<_> = logs.collect();
+    let mut result = Ok(());
+    for some in logs.chunks(SIDE_BY_SIDE) {
+        some.iter().for_each(|(log, _)| log.write_behind());
+        for (log, end) in some {
+            let written = log.written_to(*end).await;
+            result = result.and(written);
+        }
+    }
+    result
+}
+
 type Key = (TopicId, PartitionIndex);
 
 /// A partition with entries that recovery would need.
@@ -206,30 +225,25 @@ impl Journal {
         }
     }
 
-    /// Writes all files that lag behind, when much does.
-    pub fn relieve(&self) {
-        if BEHIND_ALL_BYTES < self.queued.get() {
-            self.write_behind();
-        }
-    }
-
+    /// Writes the files that lag behind after a while, or as soon as much does; ends when none do.
     async fn write_behind_in_time(self: Rc<Self>) {
         loop {
-            self.env.sleep_ms(BEHIND_MS).await;
-            if !self.write_behind() {
+            let late = self.env.now().plus_ms(BEHIND_MS);
+            while self.queued.get() <= BEHIND_ALL_BYTES {
+                if self.env.until(late, self.changed.changed()).await.is_none() {
+                    break;
+                }
+            }
+            let behind = std::mem::take(&mut self.state.borrow_mut().behind);
+            if behind.is_empty() {
                 self.state.borrow_mut().behind_timed = false;
                 return;
             }
+            let logs = behind.iter().filter_map(Weak::upgrade);
+            let logs: Vec<_> = logs.map(|log| (log.ends().log_end, log)).collect();
+            // A log that cannot be written is offline, and says so itself.
+            let _ = write_side_by_side(logs.iter().map(|(end, log)| (log, *end))).await;
         }
-    }
-
-    /// False: no file lagged behind.
-    fn write_behind(&self) -> bool {
-        let behind = std::mem::take(&mut self.state.borrow_mut().behind);
-        for log in behind.iter().filter_map(Weak::upgrade) {
-            log.write_behind();
-        }
-        !behind.is_empty()
     }
 
     /// Bytes that recovery would read.

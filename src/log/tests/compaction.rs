@@ -381,7 +381,9 @@ fn only_one_pass_runs_and_a_closed_log_has_none() {
         env.spawn(async move {
             let _ = second.compact(&other, None).await;
         });
-        crate::env::yield_now().await;
+        while !log.state.borrow().compaction_runs {
+            crate::env::yield_now().await;
+        }
         let error = log.compact(&job, None).await.unwrap_err();
         assert!(matches!(error, CompactError::Running));
         log.close().await.unwrap();
