@@ -52,6 +52,7 @@ pub enum LastEnd {
 /// Starts a shard other than 0: it answers its mail until the process ends.
 pub fn run_other(env: &Env, common: Common) -> Rc<Core> {
     let core = Core::new(env.clone(), common);
+    core.share_dir_failures();
     env.spawn(serve_inbox(core.clone(), env.inbox()));
     if core.cleaner_settings().enabled {
         env.spawn(cleaner::run(core.clone()));

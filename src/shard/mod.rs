@@ -34,6 +34,7 @@ pub mod desk_groups;
 pub mod desk_plugins;
 pub mod desk_ps;
 pub mod desk_work;
+pub mod dirs;
 pub mod fetch;
 pub mod group_asks;
 pub mod groups;

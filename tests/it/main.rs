@@ -14,6 +14,7 @@ mod crash;
 mod delete_records;
 mod delete_records_sim;
 mod demo;
+mod dirs;
 mod flushing;
 mod goldens;
 mod groups;
