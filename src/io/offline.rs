@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::base::Bytes;
 use crate::env::driver::{Driver, Wait};
 use crate::env::exec::{Order, Shard};
 use crate::env::op::{Body, Done, IoError, Memory, Op, OutsideReply};
@@ -98,6 +99,12 @@ impl Offline {
                 Done { result, memory: Memory::Buf(buf) }
             }
             Op::SyncData { file } => Done::bare(self.stage.sync(file)),
+            Op::WriteDurably { file, at, data, from } => {
+                let rest = Bytes::copy_from_slice(&data.as_slice()[from..]);
+                let written = self.stage.write(file, at, &[rest]);
+                let result = written.and_then(|bytes| self.stage.sync(file).map(|_| bytes));
+                Done { result, memory: Memory::Aligned(data) }
+            }
             Op::SyncFileSystem { file } => Done::bare(self.stage.sync_file_system(file)),
             Op::Work { job, .. } => Done { result: Ok(0), memory: Memory::Any(job()) },
             Op::Discard { thing } => {

@@ -86,3 +86,57 @@ fn damage_is_named_by_file_and_byte_and_repaired_on_request() {
     let (code, said) = log(&broker, &["verify", "/proc"]);
     assert!(code == 1 && said.contains("neither a data directory"), "{said}");
 }
+
+/// What only the journal holds after a kill is neither called damage nor lost by a repair.
+#[test]
+fn what_the_journal_holds_counts() {
+    if skipped_below(Tier::Test, "logmill log") {
+        return;
+    }
+    let mut broker = Broker::logmill(&[("shards", "1")]);
+    Client::Confluent.create(&broker.bootstrap(), &["shop"]);
+    let records: Vec<String> = (0..500).map(|n| format!("k{n}:{} {n}", "v".repeat(90))).collect();
+    let file = write_records(broker.folder(), &records);
+    // The first makes the journal, the later ones go through it.
+    for _ in 0..20 {
+        let job = Job { topic: "shop".into(), acks: "all", codec: "none" };
+        Client::Confluent.produce(&broker.bootstrap(), &file, &[job]);
+        if std::fs::metadata(broker.data().join("shard-0.journal"))
+            .is_ok_and(|f| 64 << 20 <= f.len())
+        {
+            break;
+        }
+    }
+    let path = segment(&broker.data(), "shop");
+    let bytes = || std::fs::metadata(&path).expect("the segment").len();
+    let before = bytes();
+    let job = Job { topic: "shop".into(), acks: "all", codec: "none" };
+    Client::Confluent.produce(&broker.bootstrap(), &file, &[job]);
+    let start = std::time::Instant::now();
+    while bytes() == before {
+        assert!(start.elapsed().as_secs() < 30, "files follow the journal");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    broker.kill();
+    let data = broker.data().display().to_string();
+    let ends = |broker: &Broker| -> i64 {
+        let (code, said) = log(broker, &["--json", "verify", &data]);
+        let told: serde_json::Value = serde_json::from_str(&said).expect(&said);
+        assert_eq!(code, 0, "{said}");
+        let rows = told["partitions"].as_array().expect("rows").clone();
+        rows.iter().filter_map(|row| row["log_end"].as_i64()).sum()
+    };
+    let end = ends(&broker);
+    assert!(0 < end);
+    // As if the kernel had not written the newest of the files yet.
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 200]).unwrap();
+    assert_eq!(ends(&broker), end, "the journal has it");
+    assert_eq!(std::fs::read(&path).unwrap().len(), bytes.len() - 200, "verify changes nothing");
+    let (code, said) = log(&broker, &["repair", path.parent().unwrap().to_str().unwrap()]);
+    assert!(code == 1 && said.contains("repair the whole of"), "{said}");
+    let (code, said) = log(&broker, &["repair", &data]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes, "it is in the file again");
+    assert_eq!(ends(&broker), end);
+}

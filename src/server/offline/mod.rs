@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::env::Env;
 use crate::io::offline::{Run, block_on};
 use crate::log::checkpoint::{LOG_START_OFFSETS, RECOVERY_POINTS, decode_offsets, read_offsets};
-use crate::log::{DiskError, Log, LogConfig, LogError, LogHost, LogPlace, Start};
+use crate::log::{DiskError, JournalError, Log, LogConfig, LogError, LogHost, LogPlace, Start};
 use crate::model::{LeaderEpoch, Offset, TopicId};
 use crate::observe::LogMetrics;
 use crate::server::args::LogOrder;
@@ -18,6 +18,7 @@ use crate::server::data_dir::{self, DataDirError};
 use crate::server::words;
 
 mod dump;
+mod journals;
 mod repair;
 mod topics;
 mod verify;
@@ -38,6 +39,8 @@ pub enum OfflineError {
     Disk(#[from] DiskError),
     #[error("{0}.")]
     Log(#[from] LogError),
+    #[error("{0}.")]
+    Journal(#[from] JournalError),
     #[error("The metadata cannot be read: {0}.")]
     Metadata(String),
     /// The answer is printed; it is that something is wrong.
@@ -62,6 +65,8 @@ pub fn run(order: LogOrder, json: bool) -> Done {
 struct Place {
     log: LogPlace,
     start: Start,
+    /// Where what journals hold of it ends.
+    journaled: Option<Offset>,
 }
 
 impl Place {
@@ -85,6 +90,8 @@ impl Place {
 /// What a path names.
 struct Places {
     data_dir: PathBuf,
+    /// The path is the data directory itself.
+    is_whole: bool,
     partitions: Vec<Place>,
 }
 
@@ -93,6 +100,7 @@ fn places(path: &Path) -> Result<Places, OfflineError> {
     let nothing = || OfflineError::Nothing { path: path.to_owned() };
     let full = path.canonicalize();
     let full = full.map_err(|source| OfflineError::Read { path: path.to_owned(), source })?;
+    let is_whole = parse_name(&full).is_none() || !full.is_dir();
     let (data_dir, dirs) = match parse_name(&full) {
         Some(_) if full.is_dir() => {
             let data_dir = full.parent().ok_or_else(nothing)?.to_owned();
@@ -125,9 +133,11 @@ fn places(path: &Path) -> Result<Places, OfflineError> {
         let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(nothing);
         let topic_id = topic_id.unwrap_or(TopicId([0; 16]));
         let log = LogPlace { dir: text(&data_dir)?, topic, topic_id, partition };
-        partitions.push(Place { log, start });
+        partitions.push(Place { log, start, journaled: None });
     }
-    Ok(Places { data_dir, partitions })
+    let mut found = Places { data_dir, is_whole, partitions };
+    found.look_into_journals()?;
+    Ok(found)
 }
 
 /// Topic and partition that a directory's name says.

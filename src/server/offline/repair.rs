@@ -4,6 +4,7 @@
 //! Leaves to others: recovery, the cut (`log`).
 use std::path::{Path, PathBuf};
 
+use super::journals::replay_and_empty;
 use super::{Done, OfflineError, Place, places};
 use crate::env::Env;
 use crate::io::offline::{Run, block_on};
@@ -14,6 +15,15 @@ use crate::server::{data_dir, words};
 pub fn run(path: &Path, save: Option<&Path>) -> Done {
     let found = places(path)?;
     let _lock = data_dir::take_lock(&found.data_dir)?;
+    let dir = found.data_dir.display().to_string();
+    if found.is_whole {
+        let places = found.partitions.clone();
+        block_on(Run::Real, move |env| async move { replay_and_empty(&env, &dir, &places).await })?;
+    } else if found.partitions.iter().any(|place| place.journaled.is_some()) {
+        return Err(OfflineError::Damaged(format!(
+            "The journal in {dir} holds batches of this partition; repair the whole of {dir}."
+        )));
+    }
     let mut refused = 0;
     for place in found.partitions {
         let (name, save) = (place.name(), save.map(|dir| dir.join(place.name())));
@@ -43,7 +53,7 @@ async fn repair(
     place: &Place,
     save: Option<PathBuf>,
 ) -> Result<Recovered, OfflineError> {
-    let error = match place.open(env, place.start).await {
+    let error = match place.open(env, place.start_behind_journal()).await {
         Ok(log) => return Ok(log.recovered().clone()),
         Err(error) => error,
     };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Done, OfflineError, Place, places, rehearse, summary};
 use crate::env::Env;
-use crate::log::{Damage, DiskError, LogError, Start, unnoticed_damage};
+use crate::log::{Damage, LogError, Start, unnoticed_damage};
 use crate::server::words;
 
 /// What is said of one partition.
@@ -25,7 +25,7 @@ pub fn run(path: &Path, json: bool) -> Done {
     let count = found.partitions.len();
     let mut rows = Vec::new();
     for place in found.partitions {
-        let (name, start, dir) = (place.name(), place.start, place.dir());
+        let (name, start, dir) = (place.name(), place.start_behind_journal(), place.dir());
         let verdict = rehearse(move |env| async move { judge(&env, &place).await })?;
         segments += verdict.segments;
         bad += usize::from(!verdict.damage.is_empty() || verdict.refused.is_some());
@@ -48,15 +48,17 @@ pub fn run(path: &Path, json: bool) -> Done {
     }
 }
 
-async fn judge(env: &Env, place: &Place) -> Result<Verdict, DiskError> {
+async fn judge(env: &Env, place: &Place) -> Result<Verdict, OfflineError> {
+    place.replay(env).await?;
     let unknown_owner = place.log.topic_id.is_zero();
-    let (mut damage, refused, end, segments) = match place.open(env, place.start).await {
-        Ok(log) => {
-            let ends = log.ends();
-            (log.recovered().damage.clone(), None, ends.log_end.0, log.segment_count())
-        }
-        Err(error) => (Vec::new(), Some(error), -1, 0),
-    };
+    let (mut damage, refused, end, segments) =
+        match place.open(env, place.start_behind_journal()).await {
+            Ok(log) => {
+                let ends = log.ends();
+                (log.recovered().damage.clone(), None, ends.log_end.0, log.segment_count())
+            }
+            Err(error) => (Vec::new(), Some(error), -1, 0),
+        };
     if unknown_owner && damage.iter().all(|one| !one.path.ends_with("partition.metadata")) {
         let path = format!("{}/partition.metadata", place.dir());
         let done = "a start writes it again";

@@ -183,6 +183,10 @@ impl Broker {
         aside
     }
 
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// kill −9.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");

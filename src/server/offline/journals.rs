@@ -1,0 +1,89 @@
+//! What journals beside the partitions hold: a start writes it to their files before it looks at
+//! them, and so do `verify`, as a rehearsal, and `repair`.
+//!
+//! Owns: for which partitions, and when a repair may empty a journal.
+//! Leaves to others: journals themselves (`log`).
+use super::{OfflineError, Place, Places, rehearse};
+use crate::env::Env;
+use crate::log::checkpoint::{CheckpointLine, RECOVERY_POINTS, read_offsets, write_offsets};
+use crate::log::{JournalError, LogHost, LogPlace, Replayed, Start, replay};
+use crate::model::{Offset, PartitionIndex, TopicId};
+use crate::observe::LogMetrics;
+
+impl Places {
+    /// Notes of each partition what the journals would make stable.
+    pub fn look_into_journals(&mut self) -> Result<(), OfflineError> {
+        let Some(dir) = self.data_dir.to_str().map(str::to_owned) else { return Ok(()) };
+        let places: Vec<LogPlace> = self.partitions.iter().map(|p| p.log.clone()).collect();
+        let found = rehearse(move |env| async move { replay_all(&env, &dir, &places).await })?;
+        for place in &mut self.partitions {
+            place.journaled = found.stable.get(&key(&place.log)).copied();
+        }
+        Ok(())
+    }
+}
+
+fn key(place: &LogPlace) -> (TopicId, PartitionIndex) {
+    (place.topic_id, place.partition)
+}
+
+async fn replay_all(env: &Env, dir: &str, places: &[LogPlace]) -> Result<Replayed, JournalError> {
+    let host = LogHost::new(env.clone(), LogMetrics::default(), 0, 0, 0);
+    let place_of = |id, index| places.iter().find(|place| key(place) == (id, index)).cloned();
+    replay(&host, dir, place_of).await
+}
+
+impl Place {
+    /// How a start opens it, once the journals are in its files.
+    pub fn start_behind_journal(&self) -> Start {
+        match (self.start, self.journaled) {
+            (Start::Unclean { recovery_point }, stable) => {
+                Start::Unclean { recovery_point: recovery_point.max(stable) }
+            }
+            (Start::Clean, stable @ Some(_)) => Start::Unclean { recovery_point: stable },
+            (other, _) => other,
+        }
+    }
+
+    /// Brings this partition's files up to what the journals hold.
+    pub async fn replay(&self, env: &Env) -> Result<(), JournalError> {
+        if self.journaled.is_some() {
+            replay_all(env, &self.log.dir, std::slice::from_ref(&self.log)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Brings all partitions of a data directory up to what its journals hold, and empties these when
+/// nothing else is in them.
+pub async fn replay_and_empty(env: &Env, dir: &str, places: &[Place]) -> Result<(), OfflineError> {
+    let logs: Vec<LogPlace> = places.iter().map(|place| place.log.clone()).collect();
+    let replayed = replay_all(env, dir, &logs).await?;
+    let mut lines = read_offsets(env, dir, RECOVERY_POINTS).await?.unwrap_or_default();
+    for log in &logs {
+        if let Some(end) = replayed.stable.get(&key(log)) {
+            raise(&mut lines, log, *end);
+        }
+    }
+    if !replayed.stable.is_empty() {
+        write_offsets(env, dir, RECOVERY_POINTS, &lines).await?;
+    }
+    // Batches of no directory here may be of a deleted topic, or the first of a partition; only a
+    // start knows.
+    match replayed.forgotten {
+        0 => Ok(replayed.empty(env, u16::MAX).await?),
+        _ => Ok(()),
+    }
+}
+
+fn raise(lines: &mut Vec<CheckpointLine>, log: &LogPlace, end: Offset) {
+    let of_it =
+        |line: &&mut CheckpointLine| line.topic == log.topic && line.partition == log.partition;
+    match lines.iter_mut().find(of_it) {
+        Some(line) => line.offset = line.offset.max(end),
+        None => {
+            let (topic, partition) = (log.topic.clone(), log.partition);
+            lines.push(CheckpointLine { topic, partition, offset: end });
+        }
+    }
+}
