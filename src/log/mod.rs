@@ -460,7 +460,12 @@ impl Log {
     /// Below it the partition's own files are durable; the shard keeps it in
     /// `recovery-point-offset-checkpoint`.
     pub fn recovery_point(&self) -> Offset {
-        self.state.borrow().progress.synced_end
+        let state = self.state.borrow();
+        // A closed segment counts once its indexes are durable too: recovery trusts them below.
+        match state.on_disk.is_finished() && state.on_disk.finished_end == state.active.base {
+            true => state.progress.synced_end,
+            false => state.progress.synced_end.min(state.on_disk.finished_end),
+        }
     }
 
     /// Why this log takes nothing more; `None` while it does.

@@ -329,12 +329,9 @@ impl Log {
 
     /// What a sync of the whole file system that begins now makes durable of this log's files.
     pub(super) fn begin_checkpoint(&self) -> Offset {
-        let mut state = self.state.borrow_mut();
-        let on_disk = &mut state.on_disk;
-        // It syncs the names too, and these.
-        (on_disk.names_changed, on_disk.dir_is_new) = (false, false);
-        (on_disk.metadata_unsynced, on_disk.epochs_unsynced) = (false, false);
-        state.progress.written_end
+        // It syncs the names too; but until it has ended, a sync of the file alone must not count
+        // on that.
+        self.state.borrow().progress.written_end
     }
 
     /// That sync has succeeded. A log for which nobody asked acks=all since goes back to its file.

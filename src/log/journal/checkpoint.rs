@@ -27,7 +27,14 @@ impl Journal {
         if let Err(error) = self.checkpoint_once().await {
             self.fail(error);
         }
-        self.state.borrow_mut().checkpoints = false;
+        let more = {
+            let mut state = self.state.borrow_mut();
+            state.checkpoints = false;
+            !state.live.is_empty()
+        };
+        if more {
+            self.start_timer();
+        }
         self.changed.notify_all();
     }
 

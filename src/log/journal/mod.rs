@@ -37,6 +37,8 @@ use ring::Ring;
 
 /// Batches larger than this share of the journal go to their partition's file instead.
 const BATCH_SHARE: u64 = 16;
+/// Bytes that wait for the journal; beyond it partitions go by their own files.
+const PENDING_BYTES_MAX: usize = 64 << 20;
 /// Time after which what is in memory alone goes to the partitions' files, at the latest.
 const BEHIND_MS: u64 = 500;
 /// Bytes of one partition that are worth a write of their own.
@@ -98,6 +100,7 @@ struct Live {
 struct State {
     phase: Phase,
     pending: VecDeque<Entry>,
+    pending_bytes: usize,
     /// Entries ever given, and ever durable.
     pushed: u64,
     written: u64,
@@ -139,7 +142,8 @@ pub fn journal_name(shard: ShardId) -> String {
 
 /// The shard of a journal's file name.
 pub fn shard_of_name(name: &str) -> Option<ShardId> {
-    name.strip_prefix("shard-")?.strip_suffix(".journal")?.parse().ok().map(ShardId)
+    let shard = name.strip_prefix("shard-")?.strip_suffix(".journal")?.parse().ok().map(ShardId)?;
+    (journal_name(shard) == name).then_some(shard)
 }
 
 impl Journal {
@@ -156,6 +160,7 @@ impl Journal {
         let state = State {
             phase,
             pending: VecDeque::new(),
+            pending_bytes: 0,
             pushed: 0,
             written: 0,
             writes: false,
@@ -191,7 +196,10 @@ impl Journal {
     pub fn takes(self: &Rc<Self>, bytes: usize) -> bool {
         let mut state = self.state.borrow_mut();
         match state.phase {
-            Phase::Ready(_) => bytes as u64 <= self.file_bytes / BATCH_SHARE,
+            Phase::Ready(_) => {
+                bytes as u64 <= self.file_bytes / BATCH_SHARE
+                    && state.pending_bytes <= PENDING_BYTES_MAX
+            }
             Phase::Absent { retry } if retry <= self.env.now() => {
                 state.phase = Phase::Making;
                 let journal = self.clone();
@@ -208,6 +216,7 @@ impl Journal {
     pub fn push(self: &Rc<Self>, entry: Entry) {
         let mut state = self.state.borrow_mut();
         state.pushed += 1;
+        state.pending_bytes += entry.head.bytes as usize;
         state.pending.push_back(entry);
         if !std::mem::replace(&mut state.writes, true) {
             let journal = self.clone();
@@ -261,6 +270,7 @@ impl Journal {
         state.phase = Phase::Failed(error.clone());
         state.live.clear();
         let gone = std::mem::take(&mut state.pending);
+        state.pending_bytes = 0;
         drop(state);
         drop(gone);
         self.changed.notify_all();

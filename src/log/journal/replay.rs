@@ -20,7 +20,7 @@ use crate::log::journal::format::{
 };
 use crate::log::journal::make::newest_slot;
 use crate::log::journal::{Key, shard_of_name};
-use crate::log::names::{LOG, LogPlace, METADATA, file_path, parse};
+use crate::log::names::{INDEX, LOG, LogPlace, METADATA, SNAPSHOT, TIME_INDEX, file_path, parse};
 use crate::log::owner::{move_away, owner_of};
 use crate::model::{Offset, PartitionIndex, ShardId, TopicId};
 use crate::record::{Scanned, crc_holds, next_batch};
@@ -138,11 +138,19 @@ impl Replayed {
 /// Writes a slot of another salt: no block of the old one is believed again.
 async fn empty(files: &Files, path: &str, old: Slot) -> Result<(), DiskError> {
     let file = files.open(path, OpenHow::Direct).await?;
-    let slot = Slot::begin(old.generation + 1, files.0.random() | 1, old.file_bytes);
+    let salt = files.0.random() | 1;
+    // Both, so that no damage to one brings the old blocks back.
+    for generation in [old.generation + 1, old.generation + 2] {
+        write_slot(files, &file, path, Slot::begin(generation, salt, old.file_bytes)).await?;
+    }
+    Ok(())
+}
+
+async fn write_slot(files: &Files, file: &File, path: &str, slot: Slot) -> Result<(), DiskError> {
     let mut buf = AlignedBuf::with_capacity(UNIT_BYTES as usize);
     buf.extend(&slot.encode());
     let at = slot.generation % 2 * UNIT_BYTES;
-    let written = files.0.write_durably(&file, at, buf).await;
+    let written = files.0.write_durably(file, at, buf).await;
     written.map(drop).map_err(|source| DiskError::new("write", path, source))
 }
 
@@ -187,6 +195,7 @@ impl Found {
             let text = encode_metadata(place.topic_id).into_bytes();
             files.replace(&format!("{dir}/{METADATA}"), text).await?;
         }
+        self.drop_unfinished_indexes(files, &dir).await?;
         let mut forgotten = 0;
         for run in self.runs() {
             if run.anchored || self.has_ground(files, &dir, &run).await? {
@@ -196,6 +205,29 @@ impl Found {
             }
         }
         Ok(forgotten)
+    }
+
+    /// A segment that was closed since may have index files of a part of it, which recovery would
+    /// trust below the recovery point: it makes them anew. The snapshot behind a segment is written
+    /// after its indexes.
+    async fn drop_unfinished_indexes(&self, files: &Files, dir: &str) -> Result<(), DiskError> {
+        let names = files.names(dir).await?;
+        let parsed = || names.iter().filter_map(|name| parse(name));
+        let mut bases: Vec<Offset> =
+            parsed().filter(|(_, kind)| *kind == LOG).map(|(base, _)| base).collect();
+        bases.extend(self.batches.iter().map(|(head, _)| head.segment));
+        bases.sort_unstable();
+        bases.dedup();
+        let first = self.batches.first().map_or(Offset(0), |(head, _)| head.segment);
+        for pair in bases.windows(2) {
+            let is_finished = parsed().any(|(base, kind)| kind == SNAPSHOT && base == pair[1]);
+            if first <= pair[1] && !is_finished {
+                for suffix in [INDEX, TIME_INDEX] {
+                    files.remove(&file_path(dir, pair[0], suffix)).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether files hold something right before a run whose entries do not say that all before

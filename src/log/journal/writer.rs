@@ -45,6 +45,8 @@ impl Journal {
                 break;
             }
             turn.bytes += bytes;
+            state.pending_bytes -= bytes - ENTRY_HEAD_BYTES;
+            let state = &mut *state;
             turn.entries.push(state.pending.pop_front().expect("just seen"));
         }
         state.writes = !turn.entries.is_empty();
@@ -66,8 +68,8 @@ impl Journal {
             state.written += turn.entries.len() as u64;
             for entry in &turn.entries {
                 let key = (entry.head.topic_id, entry.head.partition);
-                let live = || Live { log: Rc::downgrade(&entry.log), end: entry.head.end };
-                state.live.entry(key).or_insert_with(live).end = entry.head.end;
+                let live = Live { log: Rc::downgrade(&entry.log), end: entry.head.end };
+                state.live.insert(key, live);
             }
             state.ring.area_bytes() / 2 < state.ring.live_bytes(state.slot.tail.at)
         };
