@@ -68,7 +68,7 @@ impl LogDir {
         if logs.is_empty() {
             return Ok(());
         }
-        let marks: Vec<Offset> = logs.iter().map(|log| log.begin_checkpoint()).collect();
+        let marks: Vec<Offset> = logs.iter().map(|log| log.written_end()).collect();
         self.sync().await?;
         for (log, end) in logs.iter().zip(marks) {
             log.end_checkpoint(end);
@@ -129,12 +129,7 @@ impl Log {
     ) -> Result<(), DiskError> {
         let path = file_path(&self.dir, end, SNAPSHOT);
         self.files.write_whole(&path, content).await?;
-        {
-            let snapshots = &mut self.state.borrow_mut().on_disk.snapshots;
-            snapshots.retain(|offset| *offset != end);
-            snapshots.push(end);
-            snapshots.sort_unstable();
-        }
+        self.state.borrow_mut().on_disk.note_snapshot(end);
         self.drop_old_snapshots().await
     }
 
@@ -190,8 +185,7 @@ impl Log {
     /// After it the log takes no appends; a next start may be [`crate::log::Start::Clean`]. To
     /// close many at once: [`LogHost::close`](crate::log::LogHost::close).
     pub async fn close(&self) -> Result<(), DiskError> {
-        let log = self.this.upgrade().expect("called through an Rc");
-        match self.host.close(vec![log]).await.pop() {
+        match self.host.close(vec![self.rc()]).await.pop() {
             Some((_, error)) => Err(error),
             None => Ok(()),
         }
@@ -245,21 +239,18 @@ impl Log {
         self.files.rewrite(&file_path(&self.dir, end, SNAPSHOT), snapshot).await?;
         let mut state = self.state.borrow_mut();
         state.on_disk.active = None;
-        state.on_disk.snapshots.retain(|offset| *offset != end);
-        state.on_disk.snapshots.push(end);
+        state.on_disk.note_snapshot(end);
         Ok(())
     }
 
     /// All that [`Log::write_ending`] wrote is durable.
     async fn end_close(&self) -> Result<(), DiskError> {
-        let end = {
+        {
             let mut state = self.state.borrow_mut();
+            debug_assert_eq!(state.progress.synced_end, state.progress.log_end);
             state.on_disk.complete_at = state.progress.log_end;
-            state.progress.log_end
-        };
-        self.drop_old_snapshots().await?;
-        debug_assert_eq!(self.state.borrow().progress.synced_end, end);
-        Ok(())
+        }
+        self.drop_old_snapshots().await
     }
 
     /// Deletes the partition: renames its directory, durably, and removes it after

@@ -115,7 +115,7 @@ impl Log {
         }
         // What the journal alone has is in the tail, but for what did not fit there.
         self.written_to(Offset(from.0 + 1)).await?;
-        let upper = upper.min(self.state.borrow().progress.written_end);
+        let upper = upper.min(self.written_end());
         loop {
             let view = match self.view(from).await {
                 Ok(view) => view,
@@ -323,7 +323,7 @@ impl Log {
 
     /// A future that ends when the high watermark is above `offset`, or the log stops.
     pub fn watch_beyond(&self, offset: Offset) -> Watch {
-        let log = self.this.upgrade().expect("called through an Rc");
+        let log = self.rc();
         Watch { log, end: Offset(offset.0.saturating_add(1)), ticket: None }
     }
 }

@@ -82,6 +82,13 @@ impl OnDisk {
         }
     }
 
+    /// Notes a producer snapshot at `end` beside the others.
+    pub fn note_snapshot(&mut self, end: Offset) {
+        self.snapshots.retain(|offset| *offset != end);
+        self.snapshots.push(end);
+        self.snapshots.sort_unstable();
+    }
+
     pub fn is_finished(&self) -> bool {
         self.unfinished.is_empty()
     }
@@ -111,8 +118,8 @@ enum Step {
 const WRITE_BYTES_MAX: usize = 8 << 20;
 
 impl Log {
-    pub(super) fn spawn_writer(&self) {
-        let log = self.this.upgrade().expect("called through an Rc");
+    fn spawn_writer(&self) {
+        let log = self.rc();
         self.host.env.spawn(async move { log.run_writer().await });
     }
 
@@ -137,7 +144,7 @@ impl Log {
                 Some(error) => return Err(error),
                 None => {}
             }
-            if end <= self.state.borrow().progress.written_end {
+            if end <= self.written_end() {
                 return Ok(());
             }
             self.write_behind();
@@ -328,9 +335,10 @@ impl Log {
     }
 
     /// What a sync of the whole file system that begins now makes durable of this log's files.
-    pub(super) fn begin_checkpoint(&self) -> Offset {
-        // It syncs the names too; but until it has ended, a sync of the file alone must not count
-        // on that.
+    ///
+    /// It syncs the names too; but until it has ended, a sync of the file alone must not count on
+    /// that.
+    pub(super) fn written_end(&self) -> Offset {
         self.state.borrow().progress.written_end
     }
 
@@ -352,7 +360,7 @@ impl Log {
             return;
         }
         state.sync_runs = true;
-        let log = self.this.upgrade().expect("called through an Rc");
+        let log = self.rc();
         self.host.env.spawn(async move { log.run_sync().await });
     }
 
@@ -456,7 +464,7 @@ impl Log {
             }
             end
         };
-        Ack::stable(self.this.upgrade().expect("called through an Rc"), end).await
+        Ack::stable(self.rc(), end).await
     }
 }
 

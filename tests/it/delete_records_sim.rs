@@ -3,9 +3,7 @@
 //! Owns: what was answered holds, namesakes of deleted topics keep their records.
 //! Leaves to others: the answers themselves (`delete_records`), one log (`log`'s own tests).
 //! Start reading at: [`what_was_answered_survives_power_cuts`].
-use std::cell::RefCell;
 use std::future::Future;
-use std::rc::Rc;
 
 use logmill::base::Rng;
 use logmill::env::Env;
@@ -26,9 +24,8 @@ use logmill::wire::generated::list_offsets_request::{
 use logmill::wire::generated::list_offsets_response::ListOffsetsResponse;
 use logmill::wire::generated::produce_response::ProduceResponse;
 
-use crate::harness::sim::{TOPIC, batch, connect, produce_request};
+use crate::harness::sim::{HANGS_MS, TOPIC, batch, connect, produce_request, run};
 
-const HANGS_MS: u64 = 60_000;
 const PARTITIONS: i32 = 3;
 const EARLIEST: i64 = -2;
 const LATEST: i64 = -1;
@@ -48,11 +45,8 @@ impl Node {
         &mut self,
         work: impl FnOnce(Env) -> F,
     ) -> T {
-        let (place, env) = (Rc::new(RefCell::new(None)), self.broker.clients());
-        let (told, work) = (place.clone(), work(env.clone()));
-        env.spawn(async move { drop(told.replace(Some(work.await))) });
-        assert!(self.broker.run_until(HANGS_MS, || place.borrow().is_some()), "it hangs");
-        place.take().expect("just seen")
+        let env = self.broker.clients();
+        run(&mut self.broker, &env, work(env.clone()))
     }
 
     fn ask<Q: Message + 'static, A: Message + 'static>(&mut self, request: Q, version: i16) -> A {

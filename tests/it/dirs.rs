@@ -2,29 +2,11 @@
 //!
 //! Owns: that one shard's failed sync stops the acknowledgements of all of them.
 //! Leaves to others: one shard's logs (`log`'s own tests).
-use std::cell::RefCell;
-use std::rc::Rc;
-
-use logmill::env::Env;
 use logmill::model::ErrorCode;
 use logmill::record::Codec;
 use logmill::sim::{DATA_DIR, Faults, SimBroker, World};
 
-use crate::harness::sim::{batch, connect, create, produce};
-
-const HANGS_MS: u64 = 60_000;
-
-fn run<T: 'static>(
-    broker: &mut SimBroker,
-    env: &Env,
-    work: impl Future<Output = T> + 'static,
-) -> T {
-    let place = Rc::new(RefCell::new(None));
-    let told = place.clone();
-    env.spawn(async move { drop(told.replace(Some(work.await))) });
-    assert!(broker.run_until(HANGS_MS, || place.borrow().is_some()), "it hangs");
-    place.take().expect("just seen")
-}
+use crate::harness::sim::{HANGS_MS, batch, connect, create, produce, run};
 
 /// The code that an acks=all batch is answered with.
 fn produce_one(broker: &mut SimBroker) -> i16 {

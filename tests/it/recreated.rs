@@ -4,9 +4,7 @@
 //! is offline.
 //! Leaves to others: one log (`log`'s own tests), data of topics that stay (`broker_sim`).
 //! Start reading at: [`Life`].
-use std::cell::RefCell;
 use std::future::Future;
-use std::rc::Rc;
 
 use logmill::base::Bytes;
 use logmill::env::{Env, OpenHow};
@@ -16,9 +14,7 @@ use logmill::sim::{DATA_DIR, Death, Faults, SimBroker, World};
 use logmill::wire::generated::delete_topics_request::DeleteTopicsRequest;
 use logmill::wire::generated::delete_topics_response::DeleteTopicsResponse;
 
-use crate::harness::sim::{TOPIC, batch, connect, create, produce};
-
-const HANGS_MS: u64 = 60_000;
+use crate::harness::sim::{HANGS_MS, TOPIC, batch, connect, create, produce, run};
 
 /// A node of one shard, and what clients and the disk do to it.
 struct Life {
@@ -42,11 +38,7 @@ impl Life {
 
     /// Runs a future to its end while the node lives.
     fn run<T: 'static>(&mut self, env: &Env, work: impl Future<Output = T> + 'static) -> T {
-        let place = Rc::new(RefCell::new(None));
-        let told = place.clone();
-        env.spawn(async move { drop(told.replace(Some(work.await))) });
-        assert!(self.broker.run_until(HANGS_MS, || place.borrow().is_some()), "it hangs");
-        place.take().expect("just seen")
+        run(&mut self.broker, env, work)
     }
 
     fn create(&mut self) {

@@ -7,9 +7,8 @@
 //! Start reading at: [`Journal::checkpoint_once`].
 use std::rc::{Rc, Weak};
 
-use crate::base::aligned::AlignedBuf;
-use crate::env::File;
-use crate::log::journal::format::{Slot, UNIT_BYTES};
+use crate::log::journal::format::Slot;
+use crate::log::journal::make::write_slot;
 use crate::log::journal::{CHECKPOINT_MS, Journal, Key, Phase, write_side_by_side};
 use crate::log::{DiskError, Log, add};
 use crate::model::Offset;
@@ -103,7 +102,7 @@ impl Journal {
         if slot.tail == self.state.borrow().slot.tail {
             return Ok(());
         }
-        self.write_slot(&file, slot).await?;
+        write_slot(&self.files, &file, &self.path, slot).await?;
         self.state.borrow_mut().slot = slot;
         Ok(())
     }
@@ -125,7 +124,7 @@ impl Journal {
         let upgraded = logs.into_iter().filter_map(|(_, log, end)| Some((log.upgrade()?, end)));
         let logs: Vec<(Rc<Log>, Offset)> = upgraded.collect();
         write_side_by_side(logs.iter().map(|(log, end)| (log, *end))).await?;
-        let marks: Vec<Offset> = logs.iter().map(|(log, _)| log.begin_checkpoint()).collect();
+        let marks: Vec<Offset> = logs.iter().map(|(log, _)| log.written_end()).collect();
         let synced = self.env.sync_file_system(&file).await;
         synced.map_err(|source| DiskError::new("sync the file system of", &self.path, source))?;
         for ((log, _), end) in logs.iter().zip(marks) {
@@ -133,7 +132,7 @@ impl Journal {
         }
         let slot = self.state.borrow().slot;
         let slot = Slot { generation: slot.generation + 1, tail: point, ..slot };
-        self.write_slot(&file, slot).await?;
+        write_slot(&self.files, &file, &self.path, slot).await?;
         self.state.borrow_mut().slot = slot;
         for (log, end) in &logs {
             log.state.borrow_mut().behind.fence.cleared(*end);
@@ -141,14 +140,5 @@ impl Journal {
         add(&self.counters.checkpoints_total, 1);
         self.counters.checkpoint_seconds.observe_ns(self.env.now().0 - started.0);
         Ok(())
-    }
-
-    /// Writes the slot that the last one is not in.
-    pub(super) async fn write_slot(&self, file: &File, slot: Slot) -> Result<(), DiskError> {
-        let mut buf = AlignedBuf::with_capacity(UNIT_BYTES as usize);
-        buf.extend(&slot.encode());
-        let at = slot.generation % 2 * UNIT_BYTES;
-        let written = self.env.write_durably(file, at, buf).await;
-        written.map(drop).map_err(|source| DiskError::new("write", &self.path, source))
     }
 }

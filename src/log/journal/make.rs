@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::base::aligned::AlignedBuf;
 use crate::env::{File, IoError, OpenHow};
-use crate::log::DiskError;
+use crate::log::disk::{DiskError, Files};
 use crate::log::journal::format::{FRONT_BYTES, SLOT_BYTES, Slot, SlotFound, UNIT_BYTES};
 use crate::log::journal::ring::Ring;
 use crate::log::journal::{Journal, Phase};
@@ -52,7 +52,7 @@ impl Journal {
         // Zero is what the zeroes say: no block must look like theirs.
         let salt = self.env.random() | 1;
         let slot = Slot::begin(generation + 1, salt, self.file_bytes);
-        self.write_slot(&file, slot).await?;
+        write_slot(&self.files, &file, &self.path, slot).await?;
         Ok((file, slot))
     }
 
@@ -90,4 +90,18 @@ pub fn newest_slot(front: &[u8]) -> Option<Slot> {
         SlotFound::Nothing | SlotFound::Newer(_) => None,
     });
     found.max_by_key(|slot| slot.generation)
+}
+
+/// Writes a slot, durably, where the one of the generation before it is not.
+pub async fn write_slot(
+    files: &Files,
+    file: &File,
+    path: &str,
+    slot: Slot,
+) -> Result<(), DiskError> {
+    let mut buf = AlignedBuf::with_capacity(UNIT_BYTES as usize);
+    buf.extend(&slot.encode());
+    let at = slot.generation % 2 * UNIT_BYTES;
+    let written = files.0.write_durably(file, at, buf).await;
+    written.map(drop).map_err(|source| DiskError::new("write", path, source))
 }

@@ -255,12 +255,6 @@ impl Journal {
         }
     }
 
-    /// Bytes that recovery would read.
-    pub fn live_bytes(&self) -> u64 {
-        let state = self.state.borrow();
-        state.ring.live_bytes(state.slot.tail.at)
-    }
-
     /// Nothing is durable any more that this journal promises: tells it, once.
     fn fail(&self, error: DiskError) {
         let mut state = self.state.borrow_mut();

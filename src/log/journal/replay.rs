@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::base::Bytes;
-use crate::base::aligned::AlignedBuf;
 use crate::env::{Env, File, OpenHow};
 use crate::log::LogHost;
 use crate::log::checkpoint::encode_metadata;
@@ -18,7 +17,7 @@ use crate::log::journal::format::{
     BLOCK_HEAD_BYTES, BlockHead, ENTRY_HEAD_BYTES, EntryHead, FRONT_BYTES, Point, SLOT_BYTES, Slot,
     SlotFound, UNIT_BYTES,
 };
-use crate::log::journal::make::newest_slot;
+use crate::log::journal::make::{newest_slot, write_slot};
 use crate::log::journal::{Key, shard_of_name};
 use crate::log::names::{INDEX, LOG, LogPlace, METADATA, SNAPSHOT, TIME_INDEX, file_path, parse};
 use crate::log::owner::{move_away, owner_of};
@@ -144,14 +143,6 @@ async fn empty(files: &Files, path: &str, old: Slot) -> Result<(), DiskError> {
         write_slot(files, &file, path, Slot::begin(generation, salt, old.file_bytes)).await?;
     }
     Ok(())
-}
-
-async fn write_slot(files: &Files, file: &File, path: &str, slot: Slot) -> Result<(), DiskError> {
-    let mut buf = AlignedBuf::with_capacity(UNIT_BYTES as usize);
-    buf.extend(&slot.encode());
-    let at = slot.generation % 2 * UNIT_BYTES;
-    let written = files.0.write_durably(file, at, buf).await;
-    written.map(drop).map_err(|source| DiskError::new("write", path, source))
 }
 
 /// Batches that follow each other without a gap.

@@ -3,11 +3,14 @@
 //! Owns: what tests of one simulated node say again and again.
 //! Leaves to others: the node and the client (`logmill::sim`), what is right (the tests).
 //! Start reading at: [`produce`].
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use logmill::base::Bytes;
 use logmill::env::Env;
 use logmill::model::Offset;
 use logmill::record::{BatchBuilder, BatchSpec, Codec};
-use logmill::sim::{ADDRESS, ClientError, KafkaClient};
+use logmill::sim::{ADDRESS, ClientError, KafkaClient, SimBroker};
 use logmill::wire::Records;
 use logmill::wire::generated::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
@@ -19,6 +22,22 @@ use logmill::wire::generated::produce_request::{
 use logmill::wire::generated::produce_response::{PartitionProduceResponse, ProduceResponse};
 
 pub const TOPIC: &str = "flights";
+
+/// Simulated time after which a test takes what it waits for to hang.
+pub const HANGS_MS: u64 = 60_000;
+
+/// Runs a future of that shard or client to its end while the node lives.
+pub fn run<T: 'static>(
+    broker: &mut SimBroker,
+    env: &Env,
+    work: impl Future<Output = T> + 'static,
+) -> T {
+    let place = Rc::new(RefCell::new(None));
+    let told = place.clone();
+    env.spawn(async move { drop(told.replace(Some(work.await))) });
+    assert!(broker.run_until(HANGS_MS, || place.borrow().is_some()), "it hangs");
+    place.take().expect("just seen")
+}
 
 pub async fn connect(env: &Env) -> KafkaClient {
     KafkaClient::connect(env, ADDRESS, "it").await.unwrap()
