@@ -11,6 +11,7 @@ use crate::api::{Close, Request};
 use crate::base::Bytes;
 use crate::cluster::TopicImage;
 use crate::env::Instant;
+use crate::log::FirstBatch;
 use crate::model::{ErrorCode, ShardId};
 use crate::shard::Core;
 use crate::shard::ask::{Asked, first_of};
@@ -74,12 +75,11 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
         // More would not fit, so waiting for `min_bytes` helps nobody.
         let enough = found.answer_now || found.more || bytes_min <= found.bytes;
         if enough || late || found.wanted.is_empty() {
-            found.permit.into_iter().for_each(|permit| request.hold(permit));
-            break found.response;
+            break found.respond(&mut request);
         }
-        let Found { response, wanted, permit, .. } = found;
-        drop(permit);
-        wait(&core, &wanted, &response, deadline).await;
+        let watched = found.watched();
+        drop(found);
+        wait(&core, watched, deadline).await;
     };
     if LEADER_HINT_VERSION <= version {
         hint_leader(&core, &mut response);
@@ -99,6 +99,8 @@ struct Look<'a> {
 struct Found {
     response: FetchResponse,
     wanted: Vec<Wanted>,
+    /// Of each that was wanted.
+    told: Vec<ReadTold>,
     bytes: usize,
     /// A limit cut it short.
     more: bool,
@@ -108,47 +110,102 @@ struct Found {
 }
 
 impl Found {
-    /// With its records charged, whatever the account has: it is small.
+    /// With its records charged, whatever the account has: it is small, or was charged before.
     fn charged(mut self, core: &Rc<Core>) -> Self {
         self.permit = (0 < self.bytes).then(|| core.sending.charge(self.bytes));
         self
+    }
+
+    fn respond(self, request: &mut Request) -> FetchResponse {
+        let Self { mut response, wanted, told, permit, .. } = self;
+        permit.into_iter().for_each(|permit| request.hold(permit));
+        for (wanted, told) in wanted.iter().zip(told) {
+            let (topic, partition) = wanted.place;
+            fill(&mut response.responses[topic].partitions[partition], told, request.version);
+        }
+        response
+    }
+
+    /// The partitions that can be read, and what each must exceed to be looked at again.
+    fn watched(&self) -> BTreeMap<ShardId, Vec<WatchPartition>> {
+        let mut by_shard: BTreeMap<ShardId, Vec<WatchPartition>> = BTreeMap::new();
+        for (wanted, told) in self.wanted.iter().zip(&self.told) {
+            let read = &wanted.read;
+            by_shard.entry(wanted.shard).or_default().push(WatchPartition {
+                topic_id: read.topic_id,
+                partition: read.partition,
+                readable_above: read.fetch_offset.max(told.high_watermark),
+            });
+        }
+        by_shard
+    }
+
+    /// Where the partitions go on that have more than was read, with what the client takes of it.
+    fn rest(&self) -> Vec<(usize, Wanted)> {
+        let mut rest = Vec::new();
+        for (at, (wanted, told)) in self.wanted.iter().zip(&self.told).enumerate() {
+            let bytes_max = wanted.read.bytes_max.saturating_sub(told.bytes);
+            if told.more && (0 < bytes_max || self.bytes == 0) {
+                let read = ReadPartition {
+                    fetch_offset: told.next_offset,
+                    // It was checked, and says nothing about what comes behind.
+                    last_fetched_epoch: -1,
+                    bytes_max,
+                    ..wanted.read.clone()
+                };
+                rest.push((at, Wanted { read, ..*wanted }));
+            }
+        }
+        rest
     }
 }
 
 impl Look<'_> {
     async fn read(&self, bytes_max: usize) -> Result<Found, Close> {
-        let (mut response, wanted) = plan(self.core, self.body, self.version);
+        let (response, wanted) = plan(self.core, self.body, self.version);
         let planned = response.responses.iter().flat_map(|topic| &topic.partitions);
         let mut answer_now = planned.clone().any(|partition| partition.error_code != 0);
-        let told = read(self.core, &wanted, bytes_max, self.isolation).await?;
+        let first = FirstBatch::Always;
+        let told = read(self.core, &wanted, bytes_max, first, self.isolation).await?;
         let (mut bytes, mut more) = (0, false);
-        for (wanted, told) in wanted.iter().zip(told) {
+        for told in &told {
             answer_now |= told.error.is_error() || told.diverging.is_some();
             more |= told.more;
             bytes += told.bytes;
-            let (topic, partition) = wanted.place;
-            fill(&mut response.responses[topic].partitions[partition], told, self.version);
         }
-        Ok(Found { response, wanted, bytes, more, answer_now, permit: None })
+        Ok(Found { response, wanted, told, bytes, more, answer_now, permit: None })
     }
 
-    /// Reads again as much as the client takes, when its memory can be charged before; else less,
-    /// and at least what was found: so slow readers make others' answers small, not late.
-    async fn read_more(&self, bytes_max: usize, small: Found) -> Result<Found, Close> {
+    /// Reads on as far as the client takes it, when the memory can be charged before; else less:
+    /// so slow readers make others' answers small, not late.
+    async fn read_more(&self, bytes_max: usize, mut found: Found) -> Result<Found, Close> {
+        let (places, rest): (Vec<usize>, Vec<Wanted>) = found.rest().into_iter().unzip();
+        if rest.is_empty() {
+            return Ok(found.charged(self.core));
+        }
         let mut by_shard: BTreeMap<ShardId, usize> = BTreeMap::new();
-        for wanted in &small.wanted {
+        for wanted in &rest {
             let sum = by_shard.entry(wanted.shard).or_default();
             *sum = sum.saturating_add(wanted.read.bytes_max);
         }
         for bytes_max in [bytes_max, bytes_max.min(FALLBACK_BYTES)] {
-            let need = by_shard.values().map(|sum| *sum.min(&bytes_max)).sum();
+            let left = bytes_max.saturating_sub(found.bytes);
+            let need = by_shard.values().map(|sum| *sum.min(&left)).sum();
             let Some(permit) = self.core.sending.try_take(need) else { continue };
-            drop(small);
-            let found = self.read(bytes_max).await?;
+            let first = match found.bytes {
+                0 => FirstBatch::Always,
+                _ => FirstBatch::IfItFits,
+            };
+            let told = read(self.core, &rest, left, first, self.isolation).await?;
+            for (place, told) in places.into_iter().zip(told) {
+                found.bytes += told.bytes;
+                found.told[place].extend(told);
+            }
+            found.more = found.told.iter().any(|told| told.more);
             drop(permit);
-            return Ok(found.charged(self.core));
+            break;
         }
-        Ok(small.charged(self.core))
+        Ok(found.charged(self.core))
     }
 }
 
@@ -218,6 +275,7 @@ async fn read(
     core: &Rc<Core>,
     wanted: &[Wanted],
     bytes_max: usize,
+    first: FirstBatch,
     isolation: Isolation,
 ) -> Result<Vec<ReadTold>, Close> {
     let mut by_shard: BTreeMap<ShardId, (Vec<usize>, Vec<ReadPartition>)> = BTreeMap::new();
@@ -227,7 +285,7 @@ async fn read(
         reads.push(wanted.read.clone());
     }
     let ask = |(shard, (places, partitions))| -> (Vec<usize>, Asked<Vec<ReadTold>>) {
-        (places, core.ask(shard, Read { bytes_max, isolation, partitions }))
+        (places, core.ask(shard, Read { bytes_max, first, isolation, partitions }))
     };
     let asked: Vec<_> = by_shard.into_iter().map(ask).collect();
     let mut all: Vec<Option<ReadTold>> = wanted.iter().map(|_| None).collect();
@@ -238,11 +296,11 @@ async fn read(
         }
     }
     let mut left = bytes_max;
-    let mut first = true;
-    let budgeted = all.into_iter().map(|told| {
+    let mut first = first == FirstBatch::Always;
+    let budgeted = all.into_iter().zip(wanted).map(|(told, wanted)| {
         let mut told = told.expect("every partition was asked for");
         if left < told.bytes && !first {
-            told.withhold();
+            told.withhold(wanted.read.fetch_offset);
         }
         first &= told.bytes == 0;
         left = left.saturating_sub(told.bytes);
@@ -252,18 +310,7 @@ async fn read(
 }
 
 /// Waits until a partition has more than it had, or the deadline.
-async fn wait(core: &Rc<Core>, wanted: &[Wanted], seen: &FetchResponse, deadline: Instant) {
-    let mut by_shard: BTreeMap<ShardId, Vec<WatchPartition>> = BTreeMap::new();
-    for wanted in wanted {
-        let read = &wanted.read;
-        let (topic, partition) = wanted.place;
-        let high_watermark = seen.responses[topic].partitions[partition].high_watermark;
-        by_shard.entry(wanted.shard).or_default().push(WatchPartition {
-            topic_id: read.topic_id,
-            partition: read.partition,
-            readable_above: read.fetch_offset.max(high_watermark),
-        });
-    }
+async fn wait(core: &Rc<Core>, watched: BTreeMap<ShardId, Vec<WatchPartition>>, deadline: Instant) {
     // A watch on another shard outlives a wait that ends early: so none lives long.
     let until = deadline.min(core.env.now().plus_ms(WATCH_MS_MAX));
     let watch = |(shard, partitions)| {
@@ -272,7 +319,7 @@ async fn wait(core: &Rc<Core>, wanted: &[Wanted], seen: &FetchResponse, deadline
             let _ = asked.told().await;
         }) as crate::shard::ask::Work<()>
     };
-    first_of(by_shard.into_iter().map(watch).collect()).await;
+    first_of(watched.into_iter().map(watch).collect()).await;
 }
 
 fn fill(place: &mut PartitionData, told: ReadTold, version: i16) {

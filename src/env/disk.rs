@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::base::aligned::{ALIGN_BYTES, AlignedBuf};
 use crate::base::{Bytes, advance_all};
 use crate::env::net::{Handle, SLICES_MAX};
-use crate::env::op::{Done, Memory, Op, PathOp};
+use crate::env::op::{Caching, Done, Memory, Op, PathOp};
 use crate::env::{DirEntry, Env, IoError, OpenHow, Space};
 
 /// An open file; costs one descriptor.
@@ -69,10 +69,32 @@ impl Env {
 
     /// Reads `want` bytes, or fewer when the file ends before; the caller bounds `want`.
     pub async fn read_at(&self, file: &File, at: u64, want: usize) -> Result<Bytes, IoError> {
+        self.read_with(file, at, want, Caching::Kept).await
+    }
+
+    /// [`Env::read_at`] that leaves no pages in the cache that were not there before.
+    ///
+    /// Errors: also [`IoError::UNSUPPORTED`], where kernel or file system offer no such reads.
+    pub async fn read_uncached_at(
+        &self,
+        file: &File,
+        at: u64,
+        want: usize,
+    ) -> Result<Bytes, IoError> {
+        self.read_with(file, at, want, Caching::Uncached).await
+    }
+
+    async fn read_with(
+        &self,
+        file: &File,
+        at: u64,
+        want: usize,
+        caching: Caching,
+    ) -> Result<Bytes, IoError> {
         let mut buf = self.seam.recycler.buf(want);
         while buf.len() < want {
-            let from = at + buf.len() as u64;
-            let done = self.submit(Op::ReadAt { file: file.0.fd(), at: from, buf, want }).await;
+            let (file, at) = (file.0.fd(), at + buf.len() as u64);
+            let done = self.submit(Op::ReadAt { file, at, buf, want, caching }).await;
             let moved = done.result?;
             buf = done.into_buf();
             if moved == 0 {
@@ -80,6 +102,11 @@ impl Env {
             }
         }
         Ok(self.seam.recycler.freeze(buf))
+    }
+
+    /// Takes the whole pages of that range out of the page cache; those that are dirty stay.
+    pub async fn drop_cached(&self, file: &File, at: u64, bytes: u32) -> Result<(), IoError> {
+        self.submit(Op::DropCached { file: file.0.fd(), at, bytes }).await.result.map(drop)
     }
 
     /// Makes the file's bytes and size durable (fdatasync).

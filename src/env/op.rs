@@ -56,6 +56,15 @@ pub enum OpenHow {
     Direct,
 }
 
+/// What a read does with the page cache. Pages that are there already are read and stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caching {
+    /// What is read stays there for the next reader, as long as the kernel has room.
+    Kept,
+    /// What the read itself brought in goes again at once, so that it displaces nothing.
+    Uncached,
+}
+
 /// One name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DirEntry {
@@ -111,11 +120,19 @@ pub enum Op {
         data: Vec<Bytes>,
     },
     /// Appends to `buf` until it holds `want` bytes; fewer at the end of the file or any time.
+    /// [`IoError::UNSUPPORTED`] when kernel or file system know no [`Caching::Uncached`].
     ReadAt {
         file: Fd,
         at: u64,
         buf: Vec<u8>,
         want: usize,
+        caching: Caching,
+    },
+    /// Takes whole clean pages of that range out of the page cache.
+    DropCached {
+        file: Fd,
+        at: u64,
+        bytes: u32,
     },
     SyncData {
         file: Fd,
@@ -268,6 +285,7 @@ pub enum IoError {
 impl IoError {
     /// Linux numbers that code above the drivers must name.
     pub const EIO: Self = Self::Errno(5);
+    pub const UNSUPPORTED: Self = Self::Errno(95);
 }
 
 /// One result: the bytes moved (or descriptor made), and the memory back.

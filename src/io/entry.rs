@@ -10,7 +10,7 @@ use io_uring::{opcode, squeue, types};
 use crate::base::Bytes;
 use crate::base::aligned::AlignedBuf;
 use crate::env::Fd;
-use crate::env::op::{Done, IoError, Job, Lane, Many, Memory, Op, PathOp};
+use crate::env::op::{Caching, Done, IoError, Job, Lane, Many, Memory, Op, PathOp};
 use crate::io::chunks::GROUP;
 use crate::io::features::{Feature, Features};
 use crate::io::{Settings, plain};
@@ -100,7 +100,13 @@ pub fn start(op: Op, settings: &Settings, features: Features) -> Start {
             }
             write(fd(file), at, data)
         }
-        Op::ReadAt { file, at, buf, want } => return read(file, at, buf, want, settings),
+        Op::ReadAt { file, at, buf, want, caching } => {
+            return read(file, at, buf, want, caching, settings);
+        }
+        Op::DropCached { file, at, bytes } => {
+            let entry = opcode::Fadvise::new(fd(file), bytes.into(), libc::POSIX_FADV_DONTNEED);
+            (Held::Nothing, entry.offset(at).build())
+        }
         Op::SyncData { file } => {
             let flags = types::FsyncFlags::DATASYNC;
             (Held::Nothing, opcode::Fsync::new(fd(file)).flags(flags).build())
@@ -165,18 +171,26 @@ pub fn readable(socket: i32) -> squeue::Entry {
     opcode::PollAdd::new(types::Fd(socket), libc::POLLIN as u32).build()
 }
 
-fn read(file: Fd, at: u64, mut buf: Vec<u8>, want: usize, settings: &Settings) -> Start {
+fn read(
+    file: Fd,
+    at: u64,
+    mut buf: Vec<u8>,
+    want: usize,
+    caching: Caching,
+    settings: &Settings,
+) -> Start {
+    let flags = match caching {
+        Caching::Kept => 0,
+        Caching::Uncached => plain::RWF_DONTCACHE,
+    };
     let (to, len) = spare(&mut buf, want);
     if len as usize <= settings.inline_read_bytes_max
-        && let Some(moved) = plain::read_cached(file, at, to, len as usize)
+        && let Some(moved) = plain::read_cached(file, at, to, len as usize, flags)
     {
-        assert!(moved <= len as usize);
-        // SAFETY: the kernel wrote `moved` bytes behind the old end, inside the capacity.
-        unsafe { buf.set_len(buf.len() + moved) };
-        return Start::Finished(Done { result: Ok(moved), memory: Memory::Buf(buf) });
+        return Start::Finished(Held::Buf(buf).finish(Ok(moved)));
     }
-    let entry = opcode::Read::new(types::Fd(file.0), to, len).offset(at).build();
-    Start::Queue(Held::Buf(buf), entry)
+    let entry = opcode::Read::new(types::Fd(file.0), to, len).offset(at).rw_flags(flags);
+    Start::Queue(Held::Buf(buf), entry.build())
 }
 
 fn connect(address: &SocketAddr) -> Result<(Held, squeue::Entry), IoError> {

@@ -10,6 +10,8 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use crate::io::plain::RWF_DONTCACHE;
+
 /// A limit of this process; `u64::MAX` is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -63,6 +65,21 @@ pub fn cores() -> io::Result<Vec<usize>> {
         unsafe { libc::CPU_ISSET(*core, &set) }
     };
     Ok((0..libc::CPU_SETSIZE as usize).filter(is_ours).collect())
+}
+
+/// Whether reads can leave nothing in the page cache: a read of that file, not empty, says it.
+pub fn reads_uncached(file: &File) -> io::Result<bool> {
+    let mut byte = 0u8;
+    let into = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    // SAFETY: one byte of a local is written.
+    let read = unsafe { libc::preadv2(file.as_raw_fd(), &raw const into, 1, 0, RWF_DONTCACHE) };
+    match read {
+        0.. => Ok(true),
+        _ => match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(false),
+            error => Err(error),
+        },
+    }
 }
 
 /// Pins the calling thread to one core.

@@ -94,10 +94,12 @@ impl Offline {
                 let result = self.stage.write(file, at, &data);
                 Done { result, memory: Memory::Slices(data) }
             }
-            Op::ReadAt { file, at, mut buf, want } => {
+            Op::ReadAt { file, at, mut buf, want, .. } => {
                 let result = self.stage.read(file, at, &mut buf, want);
                 Done { result, memory: Memory::Buf(buf) }
             }
+            // No broker runs whose pages could be displaced.
+            Op::DropCached { .. } => Done::bare(Ok(0)),
             Op::SyncData { file } => Done::bare(self.stage.sync(file)),
             Op::WriteDurably { file, at, data, from } => {
                 let rest = Bytes::copy_from_slice(&data.as_slice()[from..]);

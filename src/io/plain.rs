@@ -108,12 +108,17 @@ pub fn write_at(file: Fd, at: u64, data: &[libc::iovec]) -> Result<usize, IoErro
     retry(|| unsafe { libc::pwritev(file.0, data.as_ptr(), data.len() as i32, offset) })
 }
 
+/// What a read brings into the page cache goes again at once; from Linux 6.14 on, where the file
+/// system offers it.
+pub const RWF_DONTCACHE: i32 = 0x80;
+
 /// Reads what the page cache has; `None` when the device would have to be asked.
-pub fn read_cached(file: Fd, at: u64, into: *mut u8, bytes: usize) -> Option<usize> {
+pub fn read_cached(file: Fd, at: u64, into: *mut u8, bytes: usize, flags: i32) -> Option<usize> {
+    let flags = flags | libc::RWF_NOWAIT;
     let vector = libc::iovec { iov_base: into.cast(), iov_len: bytes };
     let offset = i64::try_from(at).ok()?;
     // SAFETY: the caller owns `bytes` bytes at `into` during the call.
-    retry(|| unsafe { libc::preadv2(file.0, &raw const vector, 1, offset, libc::RWF_NOWAIT) }).ok()
+    retry(|| unsafe { libc::preadv2(file.0, &raw const vector, 1, offset, flags) }).ok()
 }
 
 pub fn close(fd: i32) {

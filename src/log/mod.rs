@@ -20,8 +20,10 @@ use crate::model::{LeaderEpoch, Offset, ProducerId};
 use crate::observe::{Counter, LogMetrics};
 
 mod append;
+mod bookmarks;
 pub mod checkpoint;
 mod closing;
+mod cold;
 mod compact;
 mod config;
 mod dir;
@@ -30,6 +32,7 @@ mod epochs;
 mod examine;
 mod flush;
 mod found;
+mod gather;
 mod graveyard;
 mod index;
 mod journal;
@@ -54,6 +57,7 @@ mod waiters;
 mod writer;
 
 pub use append::{Ack, Acks, AppendError, Appended};
+pub use cold::ColdLimits;
 pub use compact::{
     BoxFuture, Cleanable, CompactError, CompactionJob, CompactionPolicy, CompactionReport,
     PassBatch, PassLimits, PassMode, PassRange, PolicyError, Scope,
@@ -76,6 +80,8 @@ pub use scan::{Check, Scanner, Walked};
 pub use start_offset::DeleteRecordsError;
 pub use timestamps::{TimestampError, TimestampHit};
 
+use bookmarks::Bookmarks;
+use cold::{ColdReads, Seat};
 use dir::OnFailure;
 use disk::Files;
 use flush::{FlushAt, FlushTimes};
@@ -171,6 +177,8 @@ pub struct LogHost {
     listed_starts: ListedStarts,
     graveyard: Graveyard,
     open_files: Rc<OpenFiles>,
+    cold: Rc<ColdReads>,
+    bookmarks: Rc<Bookmarks>,
     trace: Rc<RefCell<Option<Trace>>>,
     counters: LogMetrics,
     journal_bytes: u64,
@@ -205,6 +213,8 @@ impl LogHost {
             listed_starts: ListedStarts::default(),
             graveyard: Graveyard::default(),
             open_files: Rc::new(OpenFiles::new(OPEN_FILES_MAX)),
+            cold: ColdReads::new(metrics.readahead.clone()),
+            bookmarks: Rc::default(),
             trace: Rc::default(),
             counters: metrics,
             journal_bytes,
@@ -217,6 +227,11 @@ impl LogHost {
     /// At most so many files are kept open for later use.
     pub fn keep_open_files(&self, max: usize) {
         self.open_files.set_max(max);
+    }
+
+    /// What is read around the page cache, and with how much memory.
+    pub fn read_cold_within(&self, limits: ColdLimits) {
+        self.cold.set_limits(limits);
     }
 
     /// This shard's view of a log directory.
@@ -273,6 +288,7 @@ pub struct Log {
     this: Weak<Log>,
     state: RefCell<State>,
     tail: Tail,
+    seat: Seat,
     /// A writer or a sync ended, or a closed segment is complete.
     quiet: Notify,
     recovered: Recovered,
@@ -414,19 +430,18 @@ impl Log {
             stable_waiters: Waiters::default(),
             watchers: Waiters::default(),
         };
-        let (tail, host, state, recovered) =
-            (Tail::new(host.tail.clone()), host.clone(), RefCell::new(state), loaded.report);
         let log = Rc::new_cyclic(|this| Self {
-            host,
+            host: host.clone(),
             home: home.clone(),
             files,
             place,
             dir,
             this: this.clone(),
-            state,
-            tail,
+            state: RefCell::new(state),
+            tail: Tail::new(host.tail.clone()),
+            seat: host.cold.seat(),
             quiet: Notify::default(),
-            recovered,
+            recovered: loaded.report,
         });
         home.add(&log);
         Ok(log)

@@ -1,7 +1,8 @@
 //! Reading whole batches: from memory while they are new, else from the file by its index.
 //!
-//! Owns: finding the place, cutting at batch boundaries, waiting for new data.
-//! Leaves to others: what a client may see (`upper` comes in), fetch budgets (`api`).
+//! Owns: finding the place, waiting for new data.
+//! Leaves to others: cutting at batch boundaries (`gather`), reads far behind the end (`cold`),
+//! what a client may see (`upper` comes in), fetch budgets (`api`).
 //! Invariant: nothing at or behind `upper` goes out, and nothing that is not safe.
 //! Start reading at: [`Log::read`].
 //! Source: KIP-74.
@@ -10,14 +11,15 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use crate::base::{Bytes, pins_much};
+use crate::base::Bytes;
 use crate::env::{File, IoError, OpenHow};
+use crate::log::cold::SegmentId;
+use crate::log::gather::{Gather, Gathered, Wanted};
 use crate::log::index::OffsetIndex;
 use crate::log::names::{INDEX, LOG, file_path};
 use crate::log::segment::{Closed, Warm};
-use crate::log::{DiskError, Life, Log, WARM_SEGMENTS_MAX, add};
+use crate::log::{DiskError, Life, Log, State, WARM_SEGMENTS_MAX, add};
 use crate::model::{ErrorCode, Offset};
-use crate::record::{Scanned, next_batch};
 
 /// Whether the first batch comes though it is larger than the limit, so that a reader moves on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub enum FirstBatch {
 #[derive(Debug, Default)]
 pub struct Found {
     pub slices: Vec<Bytes>,
+    /// Where a next read goes on.
+    pub next: Offset,
     /// The byte limit or the end of a segment cut it short: there is more below `upper`.
     pub more: bool,
 }
@@ -59,25 +63,18 @@ impl From<&ReadError> for ErrorCode {
 
 /// A segment's file, and where in it to begin.
 pub(super) struct View {
+    pub segment: SegmentId,
     pub path: String,
     pub file: File,
     pub base: Offset,
     pub position: u64,
     pub bytes: u64,
+    /// Of newer segments, as far as it matters.
+    pub bytes_behind: u64,
     /// The next segment's base; `None` for the active one.
     pub next: Option<Offset>,
 }
 
-/// A part of what was read; a small one does not keep all of it in memory.
-fn part(chunk: &Bytes, range: std::ops::Range<usize>) -> Bytes {
-    if pins_much(range.len(), chunk.len()) {
-        return Bytes::copy_from_slice(&chunk[range]);
-    }
-    chunk.slice(range)
-}
-
-/// Smallest read from a file: smaller ones cost the same.
-const READ_BYTES_MIN: usize = 16 << 10;
 /// Times that a segment may vanish (compaction replaced it) while it is looked up.
 const LOOKUPS_MAX: usize = 8;
 
@@ -107,10 +104,12 @@ impl Log {
             upper.min(state.progress.safe_end)
         };
         if upper <= from {
-            return Ok(Found::default());
+            return Ok(Found { next: from, ..Found::default() });
         }
         if let Some(found) = self.tail.read(from, bytes_max, first, upper) {
             add(&self.host.counters.tail_reads_total, 1);
+            let bytes: usize = found.slices.iter().map(Bytes::len).sum();
+            add(&self.host.counters.tail_read_bytes_total, bytes as u64);
             return Ok(found);
         }
         // What the journal alone has is in the tail, but for what did not fit there.
@@ -122,13 +121,29 @@ impl Log {
                 Err(error) => return Err(self.read_error(from, error)),
             };
             add(&self.host.counters.file_reads_total, 1);
-            let found = self.read_view(&view, from, bytes_max, first, upper).await?;
+            let wanted = Wanted { from, bytes_max, first, upper };
+            let found = self.read_view(&view, wanted).await?;
             match (found, view.next) {
                 // Compaction may have emptied the end of a segment.
                 (None, Some(next)) if next < upper => from = next,
-                (found, _) => return Ok(found.unwrap_or_default()),
+                (None, _) => return Ok(Found { next: from, ..Found::default() }),
+                (Some(found), _) => return Ok(found),
             }
         }
+    }
+
+    /// The batches wanted from one file; `None` when it has nothing at or behind `from`.
+    async fn read_view(&self, view: &View, mut wanted: Wanted) -> Result<Option<Found>, ReadError> {
+        if self.host.cold.is_cold(view, view.position) {
+            let answer_bytes_max = self.host.cold.limits().answer_bytes_max;
+            wanted.bytes_max = wanted.bytes_max.min(answer_bytes_max);
+        }
+        let Some(gathered) = Gather::new(self, view, wanted).run().await? else { return Ok(None) };
+        let Gathered { slices, next, position, more } = gathered;
+        if position < view.bytes {
+            self.host.bookmarks.put(&view.segment, next, position);
+        }
+        Ok(Some(Found { slices, next, more }))
     }
 
     /// A file that is gone may have been removed since the read began.
@@ -140,78 +155,6 @@ impl Log {
                 ReadError::OutOfRange { from, log_start, log_end }
             }
             _ => error.into(),
-        }
-    }
-
-    /// The bytes wanted from one file; `None` when the segment has nothing at or behind `from`.
-    async fn read_view(
-        &self,
-        view: &View,
-        from: Offset,
-        bytes_max: usize,
-        first: FirstBatch,
-        upper: Offset,
-    ) -> Result<Option<Found>, ReadError> {
-        let mut at = view.position;
-        let mut want = bytes_max.max(READ_BYTES_MIN);
-        loop {
-            let left = view.bytes - at;
-            let want_now = (want as u64).min(left) as usize;
-            let chunk = self.files.read(&view.file, &view.path, at, want_now).await?;
-            // Where the answer begins and ends within the chunk.
-            let (mut start, mut end) = (None, 0);
-            let mut next = from;
-            let mut needs = 0;
-            loop {
-                if at + end as u64 == view.bytes {
-                    break;
-                }
-                let corrupt = |why| ReadError::Corrupt {
-                    path: view.path.clone(),
-                    position: at + end as u64,
-                    why,
-                };
-                match next_batch(&chunk[end..]) {
-                    Scanned::Bad { why } => return Err(corrupt(why)),
-                    Scanned::Needs(bytes) => {
-                        needs = bytes;
-                        break;
-                    }
-                    Scanned::Batch(header, bytes) => {
-                        let begin = start.unwrap_or(end);
-                        let too_much = bytes_max < end + bytes - begin;
-                        let wanted = from <= header.last_offset();
-                        let alone = start.is_none() && first == FirstBatch::Always;
-                        let above = upper <= header.last_offset();
-                        if above || (wanted && too_much && !alone) {
-                            let found = start.map(|start| part(&chunk, start..end));
-                            let slices = found.into_iter().collect();
-                            return Ok(Some(Found { slices, more: !above }));
-                        }
-                        if wanted {
-                            start = Some(begin);
-                        }
-                        end += bytes;
-                        next = header.next_offset();
-                        if upper <= header.next_offset() {
-                            break;
-                        }
-                    }
-                }
-            }
-            if let Some(start) = start {
-                let slices = vec![part(&chunk, start..end)];
-                return Ok(Some(Found { slices, more: next < upper }));
-            }
-            at += end as u64;
-            if at == view.bytes {
-                return Ok(None);
-            }
-            if view.bytes - at < needs as u64 || chunk.len() < want_now {
-                let why = "the file ends inside a batch";
-                return Err(ReadError::Corrupt { path: view.path.clone(), position: at, why });
-            }
-            want = needs.max(bytes_max).max(READ_BYTES_MIN);
         }
     }
 
@@ -228,22 +171,28 @@ impl Log {
     }
 
     async fn try_view(&self, from: Offset) -> Result<View, DiskError> {
-        let closed = {
+        let (closed, bytes_behind) = {
             let state = self.state.borrow();
             let closed = state.closed.range(..=from).next_back().map(|(_, closed)| closed.clone());
             // The last closed segment also covers what its end lost by compaction.
-            closed.filter(|_| from < state.active.base)
+            let closed = closed.filter(|_| from < state.active.base);
+            let base = closed.as_ref().map_or(from, |closed| closed.base);
+            (closed, state.bytes_behind(base, self.host.cold.limits().warm_bytes_max))
         };
         let Some(closed) = closed else { return self.active_view(from).await };
         let path = file_path(&self.dir, closed.base, LOG);
         let warm = self.warm(&closed, &path).await?;
         let relative = u32::try_from(from.0 - closed.base.0).unwrap_or(u32::MAX);
+        let segment = SegmentId::new(self, closed.base, Some(&closed));
+        let place = self.host.bookmarks.find(&segment, from);
         Ok(View {
+            segment,
             path,
             file: warm.file,
             base: closed.base,
-            position: u64::from(warm.index.floor(relative)),
+            position: place.unwrap_or_else(|| warm.index.floor(relative).into()),
             bytes: closed.bytes,
+            bytes_behind,
             next: Some(closed.end),
         })
     }
@@ -273,8 +222,11 @@ impl Log {
         };
         let state = self.state.borrow();
         let relative = u32::try_from(from.0 - base.0).unwrap_or(0);
-        let position = u64::from(state.active.index.floor(relative));
-        Ok(View { path, file, base, position, bytes: state.active.bytes, next: None })
+        let segment = SegmentId::new(self, base, None);
+        let place = self.host.bookmarks.find(&segment, from);
+        let position = place.unwrap_or_else(|| state.active.index.floor(relative).into());
+        let bytes = state.active.bytes;
+        Ok(View { segment, path, file, base, position, bytes, bytes_behind: 0, next: None })
     }
 
     /// Opens a closed segment, or takes it from the few that are open.
@@ -325,6 +277,20 @@ impl Log {
     pub fn watch_beyond(&self, offset: Offset) -> Watch {
         let log = self.rc();
         Watch { log, end: Offset(offset.0.saturating_add(1)), ticket: None }
+    }
+}
+
+impl State {
+    /// Bytes in segments newer than that of `base`, counted to `enough`.
+    fn bytes_behind(&self, base: Offset, enough: u64) -> u64 {
+        let mut behind = self.active.bytes;
+        for closed in self.closed.range(base..).rev().map(|(_, closed)| closed) {
+            if closed.base == base || enough < behind {
+                break;
+            }
+            behind += closed.bytes;
+        }
+        behind
     }
 }
 

@@ -133,7 +133,7 @@ impl Tail {
         }
         let first = batches.kept.partition_point(|kept| kept.last < from);
         let mut out = Vec::new();
-        let (mut bytes, mut more) = (0, false);
+        let (mut bytes, mut next, mut more) = (0, from, false);
         for kept in batches.kept.range(first..) {
             let size = kept.head.len() + kept.body.len();
             let alone = out.is_empty() && rule == FirstBatch::Always;
@@ -147,8 +147,9 @@ impl Tail {
                 out.push(kept.body.clone());
             }
             bytes += size;
+            next = Offset(kept.last.0 + 1);
         }
-        Some(Found { slices: out, more })
+        Some(Found { slices: out, next, more })
     }
 
     /// Forgets the batches below `offset`: compaction gave them another form.

@@ -10,6 +10,7 @@ use crate::record::{BatchBuilder, BatchSpec, CheckedBatch, Codec, Header, Record
 use crate::record::{crc_holds, next_batch};
 use crate::sim::{Faults, MachineId, World};
 
+mod cold;
 mod compaction;
 mod crash;
 mod flush;
@@ -25,6 +26,14 @@ mod verify;
 
 const TAIL_BYTES: usize = 8 << 10;
 const QUEUE_BYTES: usize = 1 << 30;
+
+const COLD: ColdLimits = ColdLimits {
+    warm_bytes_max: 1_500,
+    warm_shard_bytes: 1 << 20,
+    chunk_bytes: 700,
+    chunks_bytes_max: 2_100,
+    answer_bytes_max: 1_400,
+};
 
 fn place() -> LogPlace {
     LogPlace {
@@ -75,6 +84,8 @@ async fn open_beside(
     env.sync_dir("").await.unwrap();
     let host =
         LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, journal_bytes);
+    // So little that most reads go around the page cache, in chunks of a batch or two.
+    host.read_cold_within(COLD);
     // So few that files are closed and opened again all the time.
     host.keep_open_files(1);
     let found = replay(&host, "data", |_, _| Some(place())).await.unwrap();

@@ -131,6 +131,12 @@ pub struct LogMetrics {
     pub rolls_total: Counter,
     pub file_reads_total: Counter,
     pub tail_reads_total: Counter,
+    /// Bytes that reads found in memory, read through the page cache, and around it.
+    pub tail_read_bytes_total: Counter,
+    pub cached_read_bytes_total: Counter,
+    pub uncached_read_bytes_total: Counter,
+    /// Chunks of files for readers far behind the end.
+    pub readahead: MemoryMetrics,
     /// Logs that went offline.
     pub offline_total: Counter,
     /// Durable writes of journals, and their bytes.
@@ -247,7 +253,7 @@ impl CompactionMetrics {
 }
 
 /// One account of the memory ledger, summed over the shards.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct MemoryMetrics {
     pub used_bytes: Gauge,
     pub bound_bytes: Gauge,
@@ -340,6 +346,7 @@ impl Metrics {
             partitioner_disagreed: Family::default(),
             memory: MemoryFamilies::default(),
         };
+        metrics.log.readahead = metrics.memory("readahead");
         metrics.register_requests();
         metrics.register_log();
         metrics.register_plugins();
@@ -384,6 +391,9 @@ impl Metrics {
             ("segments_rolled", "Segments begun by rolling", &l.rolls_total),
             ("log_file_reads", "Reads of logs from files", &l.file_reads_total),
             ("log_tail_reads", "Reads of logs from memory", &l.tail_reads_total),
+            ("log_tail_read_bytes", "Bytes read from memory", &l.tail_read_bytes_total),
+            ("log_cached_read_bytes", "Bytes read by the cache", &l.cached_read_bytes_total),
+            ("log_uncached_read_bytes", "Bytes read around it", &l.uncached_read_bytes_total),
             ("logs_offline", "Logs that went offline", &l.offline_total),
             ("journal_writes", "Durable writes of journals", &l.journal_writes_total),
             ("journal_bytes", "Bytes written to journals", &l.journal_bytes_total),

@@ -57,10 +57,13 @@ fn the_names_are_api_and_change_only_on_purpose() {
         logmill_journal_writes_total
         logmill_log_append_bytes_total
         logmill_log_appends_total
+        logmill_log_cached_read_bytes_total
         logmill_log_duplicates_total
         logmill_log_file_reads_total
         logmill_log_start_moves_total
+        logmill_log_tail_read_bytes_total
         logmill_log_tail_reads_total
+        logmill_log_uncached_read_bytes_total
         logmill_log_writes_total
         logmill_log_written_bytes_total
         logmill_logs_offline_total

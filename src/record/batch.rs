@@ -302,20 +302,27 @@ pub enum Scanned {
 
 /// Reads the batch header at the start of `bytes` as recovery and reads do: shape only.
 pub fn next_batch(bytes: &[u8]) -> Scanned {
-    let Some(header) = Header::decode(bytes) else { return Scanned::Needs(HEADER_BYTES) };
+    match batch_head(bytes) {
+        Err(why) => Scanned::Bad { why },
+        Ok(None) => Scanned::Needs(HEADER_BYTES),
+        Ok(Some((_, total))) if bytes.len() < total => Scanned::Needs(total),
+        Ok(Some((header, total))) => Scanned::Batch(header, total),
+    }
+}
+
+/// The header at the start of `bytes`, and the size of its whole batch; `None`: they are too few.
+///
+/// Errors: what is wrong with its shape, as a sentence's end.
+pub fn batch_head(bytes: &[u8]) -> Result<Option<(Header, usize)>, &'static str> {
+    let Some(header) = Header::decode(bytes) else { return Ok(None) };
     if header.magic != MAGIC {
-        return Scanned::Bad { why: "its format byte is not 2" };
+        return Err("its format byte is not 2");
     }
-    let Some(total) = header.total_bytes() else {
-        return Scanned::Bad { why: "its length field is shorter than a header" };
-    };
+    let total = header.total_bytes().ok_or("its length field is shorter than a header")?;
     if header.base_offset.0 < 0 || header.last_offset_delta < 0 {
-        return Scanned::Bad { why: "its offsets are negative" };
+        return Err("its offsets are negative");
     }
-    if bytes.len() < total {
-        return Scanned::Needs(total);
-    }
-    Scanned::Batch(header, total)
+    Ok(Some((header, total)))
 }
 
 /// Whether the checksum of a whole batch holds.

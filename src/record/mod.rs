@@ -18,8 +18,8 @@ mod varint;
 mod walk;
 
 pub use batch::{
-    BatchError, CheckedBatch, Limits, Scanned, Stamp, StoredBatch, TimestampRule, Zstd, crc_holds,
-    next_batch,
+    BatchError, CheckedBatch, Limits, Scanned, Stamp, StoredBatch, TimestampRule, Zstd, batch_head,
+    crc_holds, next_batch,
 };
 pub use builder::{BatchBuilder, BatchSpec, BuildError, empty_batch};
 pub use compress::{Codec, CodecError, compress, decompress};

@@ -225,7 +225,10 @@ fn data_directory(dir: &Path, checks: &mut Vec<Check>) {
         _ => Check::ok("data directory", found),
     });
     checks.push(write_path(&system));
-    checks.extend(rounds.ok().map(sync_latency));
+    if let Ok(measured) = rounds {
+        checks.push(cold_reads(measured.reads_uncached, &system));
+        checks.push(sync_latency(measured.rounds));
+    }
     checks.push(space(&place));
 }
 
@@ -260,6 +263,21 @@ fn write_path(system: &str) -> Check {
             Check::new(name, State::Note, format!("{system} is not a local disk"), cure)
         }
         other => Check::ok(name, format!("{other}: as for ext4")),
+    }
+}
+
+fn cold_reads(found: std::io::Result<bool>, system: &str) -> Check {
+    let name = "uncached reads";
+    let cure = "Linux 6.14 or newer offers them on ext4, XFS and btrfs.";
+    match found {
+        Ok(true) => {
+            Check::ok(name, format!("{system}: readers of old data displace nothing from memory"))
+        }
+        Ok(false) => {
+            let found = format!("{system} has none: what such readers read is dropped behind them");
+            Check::new(name, State::Note, found, cure)
+        }
+        Err(error) => Check::new(name, State::Note, error.to_string(), ""),
     }
 }
 
@@ -300,8 +318,14 @@ fn sync_latency(mut rounds: Vec<Duration>) -> Check {
     Check::ok(name, found)
 }
 
-/// Times of small durable appends to a file of our own; at least one.
-fn measure(place: &Path) -> std::io::Result<Vec<Duration>> {
+/// What a file of our own showed.
+struct Measured {
+    /// Times of small durable appends; at least one.
+    rounds: Vec<Duration>,
+    reads_uncached: std::io::Result<bool>,
+}
+
+fn measure(place: &Path) -> std::io::Result<Measured> {
     let path = place.join(format!(".logmill-doctor-{}", std::process::id()));
     let mut how = std::fs::OpenOptions::new();
     let mut file = how.read(true).write(true).create_new(true).open(&path)?;
@@ -317,7 +341,7 @@ fn measure(place: &Path) -> std::io::Result<Vec<Duration>> {
         file.sync_data()?;
         rounds.push(round.elapsed());
     }
-    Ok(rounds)
+    Ok(Measured { rounds, reads_uncached: machine::reads_uncached(&file) })
 }
 
 #[cfg(test)]
@@ -350,9 +374,11 @@ mod tests {
         let mut checks = Vec::new();
         data_directory(&dir.path().join("a/b"), &mut checks);
         let names: Vec<&str> = checks.iter().map(|check| check.name.as_str()).collect();
-        assert_eq!(names, ["data directory", "write path", "sync latency", "free space"]);
+        let all = ["data directory", "write path", "uncached reads", "sync latency", "free space"];
+        assert_eq!(names, all);
         assert!(checks[0].found.contains("made at the first start"), "{checks:?}");
-        assert!(checks[2].found.contains("median"), "{checks:?}");
+        assert!(checks[2].found.contains("readers"), "{checks:?}");
+        assert!(checks[3].found.contains("median"), "{checks:?}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 

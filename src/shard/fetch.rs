@@ -38,6 +38,8 @@ pub enum Isolation {
 /// Reads partitions of one shard, in order, at most `bytes_max` together.
 pub struct Read {
     pub bytes_max: usize,
+    /// Of the first partition that has records.
+    pub first: FirstBatch,
     pub isolation: Isolation,
     pub partitions: Vec<ReadPartition>,
 }
@@ -56,6 +58,8 @@ pub struct ReadTold {
     pub bytes: usize,
     /// A limit of bytes cut the records short: who asks again gets more at once.
     pub more: bool,
+    /// Where to go on.
+    pub next_offset: i64,
 }
 
 impl ReadTold {
@@ -70,14 +74,29 @@ impl ReadTold {
             records: Vec::new(),
             bytes: 0,
             more: false,
+            next_offset: -1,
         }
     }
 
     /// Keeps the offsets and drops the records: they do not fit the response any more.
-    pub fn withhold(&mut self) {
+    pub fn withhold(&mut self, fetch_offset: i64) {
         self.more |= 0 < self.bytes;
         self.records.clear();
         self.bytes = 0;
+        self.next_offset = fetch_offset;
+    }
+
+    /// Adds what a read from `next_offset` on told. One that failed changes nothing: who asks again
+    /// hears of it.
+    pub fn extend(&mut self, rest: Self) {
+        if rest.error.is_error() || rest.diverging.is_some() {
+            return;
+        }
+        self.high_watermark = self.high_watermark.max(rest.high_watermark);
+        self.last_stable_offset = self.last_stable_offset.max(rest.last_stable_offset);
+        self.records.extend(rest.records);
+        self.bytes += rest.bytes;
+        (self.more, self.next_offset) = (rest.more, rest.next_offset);
     }
 }
 
@@ -89,11 +108,13 @@ impl Ask for Read {
         Box::pin(async move {
             let mut left = self.bytes_max;
             let mut told = Vec::with_capacity(self.partitions.len());
-            let mut first = true;
+            let mut first = self.first;
             for wanted in &self.partitions {
                 let read = read(&core, wanted, left, first, self.isolation).await;
                 left = left.saturating_sub(read.bytes);
-                first &= read.bytes == 0;
+                if 0 < read.bytes {
+                    first = FirstBatch::IfItFits;
+                }
                 told.push(read);
             }
             told
@@ -105,7 +126,7 @@ async fn read(
     core: &Rc<Core>,
     wanted: &ReadPartition,
     left: usize,
-    first: bool,
+    first: FirstBatch,
     isolation: Isolation,
 ) -> ReadTold {
     let nobody = (NodeId(-1), LeaderEpoch(-1));
@@ -122,6 +143,7 @@ async fn read(
         high_watermark: ends.high_watermark.0,
         last_stable_offset: ends.last_stable_offset.0,
         log_start_offset: ends.log_start.0,
+        next_offset: wanted.fetch_offset,
         ..ReadTold::failed(ErrorCode::None, leader)
     };
     let from = Offset(wanted.fetch_offset);
@@ -143,16 +165,15 @@ async fn read(
         Isolation::Uncommitted => ends.high_watermark,
         Isolation::Committed => ends.last_stable_offset,
     };
-    if upper <= from || (bytes_max == 0 && !first) {
+    if upper <= from || (bytes_max == 0 && first == FirstBatch::IfItFits) {
         told.more = from < upper;
         return told;
     }
-    let first = if first { FirstBatch::Always } else { FirstBatch::IfItFits };
     match log.read(from, bytes_max, first, upper).await {
         Ok(found) => {
             told.bytes = found.slices.iter().map(Bytes::len).sum();
             told.records = found.slices;
-            told.more = found.more;
+            (told.more, told.next_offset) = (found.more, found.next.0);
             told
         }
         Err(error) => {

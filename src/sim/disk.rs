@@ -70,12 +70,8 @@ pub struct Disk {
     /// Bytes that all files together may have.
     pub bytes_max: u64,
     bytes: u64,
-}
-
-impl Default for Disk {
-    fn default() -> Self {
-        Self { names: Names::default(), files: BTreeMap::new(), bytes_max: u64::MAX, bytes: 0 }
-    }
+    /// Whether the file system offers reads that leave nothing in the page cache.
+    pub reads_uncached: bool,
 }
 
 fn sectors(from: u64, to: u64) -> std::ops::Range<u64> {
@@ -153,6 +149,11 @@ impl FileNode {
 }
 
 impl Disk {
+    pub fn new(reads_uncached: bool) -> Self {
+        let (names, files) = (Names::default(), BTreeMap::new());
+        Self { names, files, bytes_max: u64::MAX, bytes: 0, reads_uncached }
+    }
+
     fn file(&mut self, file: Ino) -> &mut FileNode {
         self.files.entry(file).or_default()
     }

@@ -10,7 +10,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::base::{Bytes, Rng};
-use crate::env::op::{Done, IoError, Letter, LetterKind, Many, Memory, Op, PathOp, ReplyTo, Token};
+use crate::env::op::{
+    Caching, Done, IoError, Letter, LetterKind, Many, Memory, Op, PathOp, ReplyTo, Token,
+};
 use crate::env::seam::{Seam, Work};
 use crate::env::{Fd, Instant};
 use crate::model::ShardId;
@@ -53,10 +55,15 @@ pub struct Process {
     door: Arc<SimDoor>,
 }
 
-#[derive(Default)]
 struct Machine {
     disk: Disk,
     wall_offset_ms: i64,
+}
+
+impl Machine {
+    fn new(reads_uncached: bool) -> Self {
+        Self { disk: Disk::new(reads_uncached), wall_offset_ms: 0 }
+    }
 }
 
 pub struct Core {
@@ -117,6 +124,7 @@ fn fd_of(op: &Op) -> Option<Fd> {
         | Op::ShutdownSend { socket: fd }
         | Op::WriteAt { file: fd, .. }
         | Op::ReadAt { file: fd, .. }
+        | Op::DropCached { file: fd, .. }
         | Op::SyncData { file: fd }
         | Op::SyncFileSystem { file: fd }
         | Op::WriteDurably { file: fd, .. }
@@ -134,7 +142,7 @@ impl Core {
             now: Instant(0),
             net: Net::default(),
             trace: seed,
-            machines: vec![Machine::default()],
+            machines: vec![Machine::new(seed.is_multiple_of(2))],
             processes: Vec::new(),
             flights: Flights::default(),
             letters: Vec::new(),
@@ -143,7 +151,7 @@ impl Core {
     }
 
     pub fn add_machine(&mut self) -> MachineId {
-        self.machines.push(Machine::default());
+        self.machines.push(Machine::new(self.machines[0].disk.reads_uncached));
         MachineId(self.machines.len() - 1)
     }
 
@@ -404,11 +412,15 @@ impl Core {
                     if writable { disk.write(ino, at, &data, &mut luck) } else { Err(refused) };
                 Done { result, memory: Memory::Slices(data) }
             }
+            Op::ReadAt { buf, caching: Caching::Uncached, .. } if !disk.reads_uncached => {
+                Done { result: Err(IoError::UNSUPPORTED), memory: Memory::Buf(buf) }
+            }
             Op::ReadAt { at, mut buf, want, .. } => {
                 let room = want - buf.len();
                 let result = disk.read(ino, at, &mut buf, room, &mut luck);
                 Done { result, memory: Memory::Buf(buf) }
             }
+            Op::DropCached { .. } => Done::bare(Ok(0)),
             Op::SyncData { .. } => Done::bare(disk.sync(ino, &mut luck)),
             Op::SyncFileSystem { .. } => Done::bare(disk.sync_all(&mut luck)),
             Op::WriteDurably { at, data, from, .. } => {

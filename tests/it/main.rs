@@ -7,6 +7,7 @@ mod cleaner;
 mod client;
 mod clients;
 mod codecs;
+mod cold_reader;
 mod commands;
 mod compaction;
 mod contract;

@@ -125,7 +125,7 @@ impl Pass<'_> {
     ) -> Result<Bytes, CompactError> {
         self.log.check_open()?;
         self.pace.take(&self.log.host.env, want).await;
-        let chunk = self.log.files.read(file, &track.path, at, want).await?;
+        let chunk = self.log.read_uncached(file, &track.path, at, want).await?;
         self.report.bytes_read += chunk.len() as u64;
         if chunk.len() < want {
             let why = "the file is shorter than it was".to_owned();

@@ -107,3 +107,27 @@ fn a_file_system_says_how_much_room_it_has() {
         assert_eq!(missing.err(), Some(IoError::NotFound));
     });
 }
+
+#[test]
+fn uncached_reads_find_the_same_or_say_that_there_are_none() {
+    on_both(|env, dir| async move {
+        let file = env.open(&format!("{dir}/cold"), OpenHow::Create).await.unwrap();
+        let data = pattern(300_000, 3);
+        env.write_all_at(&file, 0, vec![Bytes::from(data.clone())]).await.unwrap();
+        env.sync_data(&file).await.unwrap();
+        for (at, want) in [(0, 300_000), (7, 100), (4_096, 4_096), (299_990, 500), (1 << 40, 10)] {
+            env.drop_cached(&file, at, want as u32).await.unwrap();
+            let from = (at as usize).min(data.len());
+            let there = &data[from..data.len().min(from + want)];
+            match env.read_uncached_at(&file, at, want).await {
+                Ok(found) => assert!(found == there, "{at} {want}"),
+                Err(error) => assert_eq!(error, IoError::UNSUPPORTED),
+            }
+            assert!(env.read_at(&file, at, want).await.unwrap() == there, "{at} {want}");
+        }
+        // What is not durable yet stays.
+        env.write_all_at(&file, 10, vec![Bytes::from_static(b"dirty")]).await.unwrap();
+        env.drop_cached(&file, 0, 300_000).await.unwrap();
+        assert_eq!(env.read_at(&file, 10, 5).await.unwrap(), "dirty");
+    });
+}
