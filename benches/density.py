@@ -60,6 +60,8 @@ class Density:
             life.descriptors = machine.descriptors(broker.process.pid)
             life.stop = self.stop(broker)
             life.restart = self.start(broker, life)
+            # So that the crash finds work under way in every partition.
+            self.load(broker, "one-record-to-each", life, "--acks", acks)
             broker.kill()
             life.after_kill = self.start(broker, life)
         finally:

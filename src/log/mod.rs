@@ -26,6 +26,7 @@ mod closing;
 mod cold;
 mod compact;
 mod config;
+mod confirm;
 mod dir;
 mod disk;
 mod epochs;
@@ -371,13 +372,32 @@ const OPEN_FILES_MAX: usize = 512;
 const WARM_SEGMENTS_MAX: usize = 4;
 
 impl Log {
-    /// Opens or recovers one partition's log.
+    /// Opens or recovers one partition's log; to open many at once: [`Log::load`] each, then
+    /// [`LogHost::confirm`] all.
+    ///
+    /// Errors: as for [`Log::load`], or the file system could not be synced.
+    pub async fn open(
+        host: &LogHost,
+        place: LogPlace,
+        config: LogConfig,
+        leader_epoch: LeaderEpoch,
+        start: Start,
+    ) -> Result<Rc<Self>, LogError> {
+        let log = Self::load(host, place, config, leader_epoch, start).await?;
+        host.confirm(std::slice::from_ref(&log)).await;
+        match log.offline() {
+            Some(error) => Err(error.into()),
+            None => Ok(log),
+        }
+    }
+
+    /// Opens or recovers one partition's log, for nobody's use before [`LogHost::confirm`].
     ///
     /// Nothing is created: directory and files appear with the first append. The log start is what
     /// [`LogHost::list_starts`] was told, unless the partition is new.
     /// Errors: any means that the partition stays offline; files are left as they are, except that
     /// a torn tail above the recovery point may have been cut already.
-    pub async fn open(
+    pub async fn load(
         host: &LogHost,
         place: LogPlace,
         config: LogConfig,
@@ -392,16 +412,13 @@ impl Log {
         let dir: Arc<str> = place.path().into();
         let listed = host.listed_starts.take(&place).filter(|_| start != Start::New);
         let least_start = listed.unwrap_or(Offset(0));
-        let loaded = recovery::load(&files, &place, &dir, &config, start, least_start).await?;
+        let mut loaded = recovery::load(&files, &place, &dir, &config, start, least_start).await?;
         let end = loaded.end;
         let log_start = loaded.first().max(least_start);
-        let mut epochs = loaded.epochs;
+        let mut epochs = std::mem::take(&mut loaded.epochs);
         let mut epochs_changed = epochs.assign(leader_epoch, end);
         epochs_changed |= epochs.truncate_below(log_start);
-        let mut on_disk = OnDisk::new(loaded.dir_is_there, epochs_changed, loaded.snapshots);
-        // An incomplete log is completed when it closes, whether or not something was appended.
-        let complete_at = if loaded.complete { end } else { Offset(-1) };
-        (on_disk.finished_end, on_disk.complete_at) = (loaded.active.base, complete_at);
+        let on_disk = OnDisk::new(&loaded, epochs_changed);
         let mut active = loaded.active;
         active.jitter_ms = config.jitter_ms(&host.env);
         let state = State {

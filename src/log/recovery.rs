@@ -47,6 +47,16 @@ pub struct Loaded {
     pub end: Offset,
     pub snapshots: Vec<Offset>,
     pub report: Recovered,
+    pub unconfirmed: Unconfirmed,
+}
+
+/// What a recovered log needs before it may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unconfirmed {
+    /// Not all of it is surely durable.
+    pub sync: bool,
+    /// After that, a snapshot at its end spares the next recovery this work.
+    pub snapshot: bool,
 }
 
 impl Loaded {
@@ -77,6 +87,7 @@ pub async fn load(
         end: log_start,
         snapshots: Vec::new(),
         report: Recovered::default(),
+        unconfirmed: Unconfirmed::default(),
     };
     if start == Start::New {
         return Ok(empty);
@@ -102,7 +113,6 @@ pub async fn load(
     let mut recovery = Recovery {
         files,
         dir,
-        parent: &place.dir,
         config,
         now_ms,
         start,
@@ -144,7 +154,6 @@ async fn check_owner(files: &Files, place: &LogPlace, dir: &str) -> Result<Owner
 struct Recovery<'a> {
     files: &'a Files,
     dir: &'a str,
-    parent: &'a str,
     config: &'a LogConfig,
     now_ms: i64,
     start: Start,
@@ -198,7 +207,7 @@ impl Recovery<'_> {
         self.loaded.epochs.truncate_from(end);
         self.loaded.settled = Settled::nothing(self.loaded.active.base);
         if self.start != Start::Clean || self.loaded.report != Recovered::default() {
-            self.write_result(&bases, &names).await?;
+            self.write_result(&bases).await?;
         }
         self.loaded.snapshots.extend(self.snapshots.keys());
         self.loaded.snapshots.sort_unstable();
@@ -506,53 +515,38 @@ impl Recovery<'_> {
         }
     }
 
-    /// Makes what recovery decided durable, ending with the snapshot that says so.
+    /// Writes what recovery decided, and says what makes it durable.
     ///
     /// Below the recovery point all is durable already, names and owner too: an idle log costs
     /// no sync, a small one no file.
-    async fn write_result(&mut self, bases: &[Offset], names: &[String]) -> Result<(), LogError> {
+    async fn write_result(&mut self, bases: &[Offset]) -> Result<(), DiskError> {
         let durable = self.point.unwrap_or(Offset(0));
         let (base, end) = (self.loaded.active.base, self.loaded.end);
-        // The crash may have come before the first sync of anything: directory and owner, too.
-        let is_first = durable == Offset(0);
-        let (epochs_path, epochs) = (format!("{}/{EPOCHS}", self.dir), self.loaded.epochs.encode());
+        let epochs = self.loaded.epochs.encode();
         if epochs != self.epochs_text {
-            self.files.replace(&epochs_path, epochs.into_bytes()).await?;
-        } else if is_first {
-            self.sync_file(&epochs_path).await?;
+            self.files.replace(&format!("{}/{EPOCHS}", self.dir), epochs.into_bytes()).await?;
         }
-        if is_first {
-            self.sync_file(&format!("{}/{METADATA}", self.dir)).await?;
-        }
-        if durable < end && !bases.is_empty() {
-            self.sync_file(&file_path(self.dir, base, LOG)).await?;
-        }
-        if is_first || durable < end {
-            self.files.sync_dir(self.dir).await?;
-        }
-        if is_first {
-            self.files.sync_dir(self.parent).await?;
-        }
+        // The crash may have come before the first sync of anything: directory and owner, too.
+        self.loaded.unconfirmed.sync = durable == Offset(0) || durable < end;
         if bases.is_empty() {
             return Ok(());
         }
-        let index = format!("{:020}{INDEX}", base.0);
         let is_near = self.loaded.closed.is_empty()
             || self.snapshots.keys().next_back().is_some_and(|newest| base <= *newest);
-        if is_near && self.loaded.active.bytes <= SMALL_SEGMENT_BYTES && !names.contains(&index) {
+        // Kafka makes index files of full size, which only its stop cuts to what they hold.
+        let is_ours = !matches!(self.start, Start::Foreign { .. });
+        if is_ours && is_near && self.loaded.active.bytes <= SMALL_SEGMENT_BYTES {
             self.loaded.complete = false;
             return Ok(());
         }
         // Sealed in memory, too: from now on the files only grow.
         self.loaded.active.seal();
         let active = &self.loaded.active;
-        self.write_indexes(active).await?;
+        let (index, times) = (active.index.encode(), active.time_index.encode());
+        self.files.rewrite(&file_path(self.dir, base, INDEX), index).await?;
+        self.files.rewrite(&file_path(self.dir, base, TIME_INDEX), times).await?;
         self.loaded.settled = Settled::all(active);
-        self.files.sync_dir(self.dir).await?;
-        let content = snapshot::encode(&self.loaded.producers);
-        self.files.write_whole(&file_path(self.dir, end, SNAPSHOT), content).await?;
-        self.files.sync_dir(self.dir).await?;
-        self.snapshots.insert(end, self.loaded.producers.clone());
+        self.loaded.unconfirmed = Unconfirmed { sync: true, snapshot: true };
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use crate::sim::{Faults, MachineId, World};
 
 mod cold;
 mod compaction;
+mod confirm;
 mod crash;
 mod flush;
 mod life;

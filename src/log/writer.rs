@@ -15,6 +15,7 @@ use crate::log::append::Ack;
 use crate::log::checkpoint::encode_metadata;
 use crate::log::names::{EPOCHS, LOG, METADATA, file_path};
 use crate::log::owner::{move_away, owner_of};
+use crate::log::recovery::{Loaded, Unconfirmed};
 use crate::log::segment::Active;
 use crate::log::{DiskError, Life, Log, LogEvent, Mode, State, add};
 use crate::model::Offset;
@@ -62,12 +63,15 @@ pub struct OnDisk {
     pub finished_end: Offset,
     /// Where indexes and snapshot on disk were last complete.
     pub complete_at: Offset,
+    /// What opening left to [`LogHost::confirm`](crate::log::LogHost::confirm).
+    pub unconfirmed: Unconfirmed,
 }
 
 impl OnDisk {
-    pub fn new(dir_is_there: bool, epochs_changed: bool, snapshots: Vec<Offset>) -> Self {
+    /// What opening found, and what it did not write.
+    pub fn new(loaded: &Loaded, epochs_changed: bool) -> Self {
         Self {
-            dir_is_there,
+            dir_is_there: loaded.dir_is_there,
             epochs_changed,
             active: None,
             active_used: false,
@@ -76,9 +80,11 @@ impl OnDisk {
             epochs_unsynced: false,
             names_changed: false,
             dir_is_new: false,
-            snapshots,
-            finished_end: Offset(0),
-            complete_at: Offset(0),
+            snapshots: loaded.snapshots.clone(),
+            finished_end: loaded.active.base,
+            // An incomplete log is completed when it closes, whether or not something was appended.
+            complete_at: if loaded.complete { loaded.end } else { Offset(-1) },
+            unconfirmed: loaded.unconfirmed,
         }
     }
 

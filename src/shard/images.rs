@@ -4,6 +4,7 @@
 //! Leaves to others: making images (`cluster`, `controller`), files (`log`).
 //! Invariant: an image is visible on a shard only after every partition of it is open there (or
 //! known to be offline), so nobody finds a topic without its partitions.
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -111,23 +112,31 @@ impl Core {
             }
         });
         let (core, image) = (self.clone(), image.clone());
+        let found = Rc::<RefCell<Vec<Rc<Partition>>>>::default();
+        let into = found.clone();
         together(&self.env, missing, LOGS_AT_ONCE, move |missing| {
-            let (core, image) = (core.clone(), image.clone());
+            let (core, image, into) = (core.clone(), image.clone(), into.clone());
             let (points, cleaned) = (points.clone(), cleaned.clone());
             async move {
-                let partition = Rc::new(core.open(&image, &missing, opened, &points).await);
+                let partition = Rc::new(core.load(&image, &missing, opened, &points).await);
                 let place = (missing.topic.name.to_string(), missing.index);
                 if let Some(end) = cleaned.get(&place) {
                     partition.cleaned_end.set(*end);
                 }
-                let key = (missing.topic.id, missing.index);
-                core.partitions.borrow_mut().insert(key, partition.clone());
-                if *missing.topic.name == *OFFSETS_TOPIC {
-                    core.groups.open(&core, &partition);
-                }
+                into.borrow_mut().push(partition);
             }
         })
         .await;
+        let found = found.take();
+        let logs: Vec<Rc<Log>> = found.iter().filter_map(|one| one.log().ok()).collect();
+        self.logs.confirm(&logs).await;
+        for partition in found {
+            let key = (partition.topic_id, partition.index());
+            self.partitions.borrow_mut().insert(key, partition.clone());
+            if *partition.name.topic == *OFFSETS_TOPIC {
+                self.groups.open(self, &partition);
+            }
+        }
     }
 
     fn refresh(&self, partition: &Partition, topic: &TopicImage, image: &Image) {
@@ -176,7 +185,8 @@ impl Core {
         Arc::new(TopicSettings::effective(&values, &topic.configs))
     }
 
-    async fn open(
+    /// A partition whose log nobody may use before it is confirmed.
+    async fn load(
         &self,
         image: &Image,
         missing: &Missing,
@@ -194,14 +204,14 @@ impl Core {
             Opened::AfterKafkasCrash => Start::Foreign { recovery_point: points.get(&name) },
         };
         let config = log_config(settings, &self.config);
-        let mut log = Log::open(&self.logs, place.clone(), config.clone(), epoch, start).await;
+        let mut log = Log::load(&self.logs, place.clone(), config.clone(), epoch, start).await;
         // A topic of this name was deleted, a crash brought its directory back, and this one has
         // written nothing yet. Its first append moves that directory away.
         if let Err(LogError::ForeignTopic { found, .. }) = &log
             && image.topic_by_id(*found).is_none()
         {
             tracing::warn!(partition = %name, topic_id = %found, "a deleted topic's directory");
-            log = Log::open(&self.logs, place, config, epoch, Start::New).await;
+            log = Log::load(&self.logs, place, config, epoch, Start::New).await;
         }
         let log = log.map_err(|error| {
             tracing::error!(partition = %name, %error, "partition is offline");
