@@ -3,6 +3,7 @@
 //! Owns: which topics are listed, the answers for unknown ones, when a topic is auto-created.
 //! Leaves to others: the image (`cluster`), creation itself (`api::controller`).
 //! Source: KafkaApis#handleTopicMetadataRequest, AutoTopicCreationManager; KIP-516.
+use crate::api::leading::Leading;
 use crate::api::{Close, Request, k19_create_topics, operations};
 use crate::base::Bytes;
 use crate::cluster::{Image, TopicImage, topic_name_fault};
@@ -37,7 +38,7 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
     }
     let image = request.core.image();
     let mut topics: Vec<_> = match wanted(&body, request.version) {
-        None => image.topics().map(|topic| found(topic, ErrorCode::None)).collect(),
+        None => image.topics().map(|topic| found(&image, topic)).collect(),
         Some(named) => named.iter().map(|topic| look_up(&image, topic, request.version)).collect(),
     };
     let asked = body.include_topic_authorized_operations;
@@ -80,7 +81,7 @@ fn look_up(image: &Image, wanted: &MetadataRequestTopic, version: i16) -> Metada
     };
     match &wanted.name {
         Some(name) => match image.topic(name) {
-            Some(topic) => found(topic, ErrorCode::None),
+            Some(topic) => found(image, topic),
             None if topic_name_fault(name).is_none() => unknown(ErrorCode::UnknownTopicOrPartition),
             None => unknown(ErrorCode::InvalidTopicException),
         },
@@ -90,28 +91,31 @@ fn look_up(image: &Image, wanted: &MetadataRequestTopic, version: i16) -> Metada
         },
         None if wanted.topic_id == TopicId::ZERO => unknown(ErrorCode::UnknownTopicId),
         None => match image.topic_by_id(wanted.topic_id) {
-            Some(topic) => found(topic, ErrorCode::None),
+            Some(topic) => found(image, topic),
             None => unknown(ErrorCode::UnknownTopicId),
         },
     }
 }
 
-fn found(topic: &TopicImage, error: ErrorCode) -> MetadataResponseTopic {
+fn found(image: &Image, topic: &TopicImage) -> MetadataResponseTopic {
     let partitions = topic.partitions.iter().enumerate();
     MetadataResponseTopic {
-        error_code: error.code(),
+        error_code: ErrorCode::None.code(),
         name: Some(topic.name.to_string()),
         topic_id: topic.id,
         is_internal: topic.is_internal(),
         partitions: partitions
-            .map(|(index, partition)| MetadataResponsePartition {
-                error_code: ErrorCode::None.code(),
-                partition_index: index as i32,
-                leader_id: partition.leader.0,
-                leader_epoch: partition.leader_epoch.0,
-                replica_nodes: partition.replicas.iter().map(|node| node.0).collect(),
-                isr_nodes: partition.isr.iter().map(|node| node.0).collect(),
-                offline_replicas: Vec::new(),
+            .map(|(index, partition)| {
+                let leading = Leading::of(image, partition);
+                MetadataResponsePartition {
+                    error_code: leading.error.code(),
+                    partition_index: index as i32,
+                    leader_id: leading.leader,
+                    leader_epoch: partition.leader_epoch.0,
+                    replica_nodes: partition.replicas.iter().map(|node| node.0).collect(),
+                    isr_nodes: leading.isr,
+                    offline_replicas: leading.offline,
+                }
             })
             .collect(),
         ..Default::default()

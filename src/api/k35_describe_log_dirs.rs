@@ -1,16 +1,19 @@
-//! DescribeLogDirs (key 35): what lies in each data directory, and how much room there is.
+//! DescribeLogDirs (key 35): what lies in each log directory, and how much room there is.
 //!
 //! Owns: the shape of the response. Leaves to others: sizes (`log`), room (`env`).
 //! Invariant: answered for every directory, also for one that holds nothing that was asked for.
 //! Source: ReplicaManager#describeLogDirs; KIP-113, KIP-827 (room), KIP-1066 (cordoned).
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::api::{Close, Request};
 use crate::base::Bytes;
+use crate::config::cordoned;
 use crate::model::{ErrorCode, PartitionIndex, TopicId};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
+use crate::shard::dirs::LogDirectory;
 use crate::wire::generated::describe_log_dirs_request::DescribeLogDirsRequest;
 use crate::wire::generated::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic,
@@ -33,23 +36,32 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
     let mut sizes: Vec<LogSize> = sizes.into_iter().flatten().collect();
     sizes.sort_by_key(|size| (size.topic_id, size.partition));
     let mut results = Vec::new();
-    for dir in [&*core.identity.data_dir] {
-        results.push(describe(core, dir, &wanted, &sizes).await);
+    let values = core.image().broker_values(&core.config.values, core.identity.node_id);
+    let shut = cordoned(&values);
+    for dir in core.identity.log_dirs.iter() {
+        let mut result = describe(core, dir, &wanted, &sizes).await;
+        result.is_cordoned = shut.iter().any(|name| name == "*" || *name == dir.name);
+        results.push(result);
     }
     request.respond(&DescribeLogDirsResponse { results, ..Default::default() })
 }
 
 async fn describe(
     core: &Core,
-    dir: &str,
+    dir: &LogDirectory,
     wanted: &Wanted,
     sizes: &[LogSize],
 ) -> DescribeLogDirsResult {
-    let mut result = DescribeLogDirsResult { log_dir: dir.to_owned(), ..Default::default() };
-    let space = match core.env.space(dir).await {
+    let path = &dir.path;
+    let mut result = DescribeLogDirsResult { log_dir: path.to_string(), ..Default::default() };
+    if core.dir_fault(dir).is_some() {
+        result.error_code = ErrorCode::KafkaStorageError.code();
+        return result;
+    }
+    let space = match core.env.space(path).await {
         Ok(space) => space,
         Err(error) => {
-            tracing::error!(dir, %error, "the data directory does not say how much room it has");
+            tracing::error!(%path, %error, "the log directory does not say how much room it has");
             result.error_code = ErrorCode::KafkaStorageError.code();
             return result;
         }
@@ -58,9 +70,10 @@ async fn describe(
     result.total_bytes = signed(space.total_bytes);
     result.usable_bytes = signed(space.usable_bytes);
     let image = core.image();
+    let sizes: Vec<&LogSize> = sizes.iter().filter(|size| size.dir == *path).collect();
     for of_topic in sizes.chunk_by(|left, right| left.topic_id == right.topic_id) {
         let Some(topic) = image.topic_by_id(of_topic[0].topic_id) else { continue };
-        let is_wanted = |size: &&LogSize| {
+        let is_wanted = |size: &&&LogSize| {
             let of = |all: &BTreeMap<String, BTreeSet<PartitionIndex>>| {
                 all.get(&*topic.name).is_some_and(|some| some.contains(&size.partition))
             };
@@ -84,6 +97,7 @@ async fn describe(
 }
 
 struct LogSize {
+    dir: Arc<str>,
     topic_id: TopicId,
     partition: PartitionIndex,
     bytes: u64,
@@ -100,8 +114,8 @@ impl Ask for LogSizes {
         let all = core.partitions();
         let sizes = all.iter().filter_map(|partition| {
             let log = partition.log().ok()?;
-            let (topic_id, partition) = (partition.topic_id, partition.index());
-            Some(LogSize { topic_id, partition, bytes: log.bytes() })
+            let (dir, bytes) = (partition.dir.clone()?, log.bytes());
+            Some(LogSize { dir, topic_id: partition.topic_id, partition: partition.index(), bytes })
         });
         Box::pin(std::future::ready(sizes.collect()))
     }

@@ -4,9 +4,10 @@
 //! Source: KIP-966; DescribeTopicPartitionsRequestHandler.
 use std::collections::BTreeSet;
 
+use crate::api::leading::Leading;
 use crate::api::{Close, Request, operations};
 use crate::base::Bytes;
-use crate::cluster::{TopicImage, topic_name_fault};
+use crate::cluster::{Image, TopicImage, topic_name_fault};
 use crate::model::ErrorCode;
 use crate::wire::generated::describe_topic_partitions_request::{
     Cursor as RequestCursor, DescribeTopicPartitionsRequest, TopicRequest,
@@ -50,7 +51,7 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
             continue;
         };
         let end = topic.partitions.len().min(from.saturating_add(left));
-        response.topics.push(page(topic, from.min(end), end));
+        response.topics.push(page(&image, topic, from.min(end), end));
         left -= end - from.min(end);
         if end < topic.partitions.len() {
             response.next_cursor = cursor_at(end);
@@ -89,7 +90,12 @@ fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic {
     }
 }
 
-fn page(topic: &TopicImage, from: usize, end: usize) -> DescribeTopicPartitionsResponseTopic {
+fn page(
+    image: &Image,
+    topic: &TopicImage,
+    from: usize,
+    end: usize,
+) -> DescribeTopicPartitionsResponseTopic {
     let partitions = topic.partitions[from..end].iter().enumerate();
     DescribeTopicPartitionsResponseTopic {
         error_code: ErrorCode::None.code(),
@@ -97,16 +103,19 @@ fn page(topic: &TopicImage, from: usize, end: usize) -> DescribeTopicPartitionsR
         topic_id: topic.id,
         is_internal: topic.is_internal(),
         partitions: partitions
-            .map(|(at, partition)| DescribeTopicPartitionsResponsePartition {
-                error_code: ErrorCode::None.code(),
-                partition_index: (from + at) as i32,
-                leader_id: partition.leader.0,
-                leader_epoch: partition.leader_epoch.0,
-                replica_nodes: partition.replicas.iter().map(|node| node.0).collect(),
-                isr_nodes: partition.isr.iter().map(|node| node.0).collect(),
-                eligible_leader_replicas: Some(Vec::new()),
-                last_known_elr: Some(Vec::new()),
-                offline_replicas: Vec::new(),
+            .map(|(at, partition)| {
+                let leading = Leading::of(image, partition);
+                DescribeTopicPartitionsResponsePartition {
+                    error_code: leading.error.code(),
+                    partition_index: (from + at) as i32,
+                    leader_id: leading.leader,
+                    leader_epoch: partition.leader_epoch.0,
+                    replica_nodes: partition.replicas.iter().map(|node| node.0).collect(),
+                    isr_nodes: leading.isr,
+                    eligible_leader_replicas: Some(Vec::new()),
+                    last_known_elr: Some(leading.last_known),
+                    offline_replicas: leading.offline,
+                }
             })
             .collect(),
         topic_authorized_operations: operations::OF_TOPICS,

@@ -43,6 +43,7 @@ mod k44_incremental_alter_configs;
 mod k46_list_partition_reassignments;
 mod k60_describe_cluster;
 mod k75_describe_topic_partitions;
+mod leading;
 pub mod node;
 mod operations;
 mod route;

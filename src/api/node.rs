@@ -7,16 +7,19 @@
 //! Invariant: nobody is served before every partition is open and recovered.
 //! Start reading at: [`run_first`], [`run_other`].
 use core::net::SocketAddr;
+use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::api::{Client, serve};
 use crate::cluster::{ApplyError, BrokerEndpoint, Command, Draft, Image, Planner, adopt, new_id};
 use crate::env::{Env, IoError, Listener, Socket, SocketHandle};
-use crate::log::{JournalError, LogPlace, replay};
+use crate::log::{DiskError, JournalError, LogPlace, replay};
 use crate::model::{PartitionIndex, ShardId, TopicId, TopicPartition};
 use crate::shard::adopt::read_kafka;
 use crate::shard::ask::{Ask, Work, serve_inbox};
+use crate::shard::census::{Census, Findings};
 use crate::shard::cleaner;
 use crate::shard::controller::Controller;
 use crate::shard::images::Opened;
@@ -38,15 +41,10 @@ pub enum BootError {
     Adopt(String),
     #[error("journal: {0}")]
     Journal(JournalError),
+    #[error("{0}")]
+    Storage(String),
     #[error("cannot listen on {address}: {error:?}")]
     Listen { address: SocketAddr, error: IoError },
-}
-
-/// How the process before this one ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LastEnd {
-    Stopped,
-    Crashed,
 }
 
 /// Starts a shard other than 0: it answers its mail until the process ends.
@@ -77,7 +75,6 @@ pub async fn run_first(
     env: &Env,
     common: Common,
     address: SocketAddr,
-    last_end: LastEnd,
 ) -> Result<(Rc<Core>, SocketAddr), BootError> {
     // First the port: a broker that cannot serve must not touch its logs.
     let listener = env.listen(address).await;
@@ -90,44 +87,71 @@ pub async fn run_first(
     let (mut log, _) = opened.map_err(|e| text(&e))?;
     let adopts = log.image().broker(core.identity.node_id).is_none();
     let mut draft = begin_draft(&core, log.image()).map_err(|e| text(&e))?;
+    let census = core.take_census().await;
     if adopts {
-        adopt_kafka(&core, &mut draft).await?;
+        adopt_kafka(&core, &census, &mut draft).await?;
     }
-    register(&core, &mut draft, served.port(), last_end).map_err(|e| text(&e))?;
+    register(&core, &mut draft, served.port()).map_err(|e| text(&e))?;
+    let mut findings = core.match_census(&census, draft.image()).await;
+    findings.adopts = adopts;
+    check_storage(&core)?;
+    say_what_lies_where(&core, &mut draft, &findings).map_err(|e| text(&e))?;
     log.commit(env, draft).await.map_err(|e| text(&e))?;
     let image = log.image().clone();
     let controller = Controller::new(&core, log);
-    let opened = match last_end {
-        LastEnd::Stopped => Opened::AfterStop,
-        LastEnd::Crashed if adopts => Opened::AfterKafkasCrash,
-        LastEnd::Crashed => Opened::AfterCrash,
-    };
-    replay_journals(&core, &image).await.map_err(BootError::Journal)?;
-    core.sweep(&image).await;
-    controller.publish(&image.into(), opened).await;
+    replay_all_journals(&core, &image).await?;
+    core.sweep(&census, &image);
+    drop(census);
+    controller.publish(&image.into(), Opened::Found(findings.into())).await;
     core.tidy_starts().await;
     core.env.spawn(keep_from_time_to_time(core.clone()));
     let largest = core.ask_all(&LargestProducerId).await.unwrap_or_default();
     controller.reserve_producer_ids(largest.into_iter().max().unwrap_or(-1));
     core.begin_recovery_points().await;
     core.set_controller(controller);
+    core.report_failed_dirs().await;
+    check_storage(&core)?;
     core.set_acceptor(env.spawn(accept(core.clone(), listener)));
     Ok((core, served))
 }
 
+/// A node without the log directory of its metadata, or without any, cannot begin.
+fn check_storage(core: &Core) -> Result<(), BootError> {
+    core.lost_storage().map_or(Ok(()), |sentence| Err(BootError::Storage(sentence)))
+}
+
+/// Replays the journals of every log directory; one where that cannot be done fails.
+async fn replay_all_journals(core: &Core, image: &Image) -> Result<(), BootError> {
+    let dirs: Vec<_> = core.online_dirs().map(|(dir, _)| dir.path.clone()).collect();
+    for dir in dirs {
+        let Err(error) = replay_journals(core, image, &dir).await else { continue };
+        if core.identity.log_dirs.len() == 1 || dir == core.identity.data_dir {
+            return Err(BootError::Journal(error));
+        }
+        tracing::error!(%dir, %error, "the journals cannot be replayed");
+        let failed = DiskError::new("replay the journals in", &dir, IoError::EIO);
+        core.logs.dir(&dir).fail(&failed);
+    }
+    check_storage(core)
+}
+
 /// Brings the partitions' files up to what the journals of the last process hold.
-async fn replay_journals(core: &Core, image: &Image) -> Result<(), JournalError> {
-    let dir = core.identity.data_dir.to_string();
-    let place_of = |topic_id: TopicId, partition: PartitionIndex| {
+async fn replay_journals(core: &Core, image: &Image, dir: &str) -> Result<(), JournalError> {
+    let node = core.identity.node_id;
+    let home = |topic_id: TopicId, partition: PartitionIndex| {
         let topic = image.topic_by_id(topic_id)?;
-        topic.partition(partition)?;
-        let topic = topic.name.to_string();
-        Some(LogPlace { dir: dir.clone(), topic, topic_id, partition })
+        let dir = core.dir_path(topic.partition(partition)?.directory_on(node))?;
+        Some((dir, topic.name.clone()))
     };
-    let replayed = replay(&core.logs, &dir, place_of).await?;
+    let place_of = |topic_id: TopicId, partition: PartitionIndex| {
+        let (dir, topic) = home(topic_id, partition)?;
+        let (dir, topic) = (dir.to_string(), topic.to_string());
+        Some(LogPlace { dir, topic, topic_id, partition })
+    };
+    let replayed = replay(&core.logs, dir, place_of).await?;
     let ends = replayed.stable.iter().filter_map(|((id, partition), end)| {
-        let topic = image.topic_by_id(*id)?.name.clone();
-        Some((TopicPartition { topic, partition: *partition }, *end))
+        let (dir, topic) = home(*id, *partition)?;
+        Some((dir.clone(), TopicPartition { topic, partition: *partition }, *end))
     });
     core.raise_recovery_points(ends).await?;
     if replayed.batches != 0 || replayed.forgotten != 0 {
@@ -159,15 +183,15 @@ fn begin_draft(core: &Core, image: &Image) -> Result<Draft, ApplyError> {
 /// The first start on a directory that Apache Kafka wrote: its topics become ours.
 ///
 /// Our registration follows in the same draft: without it the next start does this again.
-async fn adopt_kafka(core: &Core, draft: &mut Draft) -> Result<(), BootError> {
-    let dir = &core.identity.data_dir;
-    let found = read_kafka(&core.env, dir, core.identity.node_id).await;
+async fn adopt_kafka(core: &Core, census: &Census, draft: &mut Draft) -> Result<(), BootError> {
+    let home = &core.identity.data_dir;
+    let found = read_kafka(&core.env, home, census, core.identity.node_id).await;
     let Some(found) = found.map_err(|error| BootError::Adopt(error.to_string()))? else {
         return Ok(());
     };
     let notes = adopt(draft, &core.config, &found.kraft, core.env.wall_ms());
     for note in notes.map_err(|error| BootError::Adopt(error.to_string()))? {
-        tracing::warn!("adopting {dir}: {note}");
+        tracing::warn!("adopting {home}: {note}");
     }
     let (topics, partitions) = (draft.image().topic_count(), draft.image().partition_count());
     match found.metadata {
@@ -178,7 +202,7 @@ async fn adopt_kafka(core: &Core, draft: &mut Draft) -> Result<(), BootError> {
             "took over the topics, settings and producer ids of Apache Kafka"
         ),
         None => tracing::warn!(
-            topics, partitions, %dir,
+            topics, partitions, dir = %home,
             "took over the topics whose directories lie here; there is no __cluster_metadata-0, so \
              they have default settings"
         ),
@@ -187,12 +211,7 @@ async fn adopt_kafka(core: &Core, draft: &mut Draft) -> Result<(), BootError> {
 }
 
 /// What the log must hold before this start serves: who we are, and new epochs after a crash.
-fn register(
-    core: &Core,
-    draft: &mut Draft,
-    port: u16,
-    last_end: LastEnd,
-) -> Result<(), ApplyError> {
+fn register(core: &Core, draft: &mut Draft, port: u16) -> Result<(), ApplyError> {
     let identity = &core.identity;
     let endpoint = BrokerEndpoint {
         listener: "PLAINTEXT".to_owned(),
@@ -201,10 +220,25 @@ fn register(
     };
     let incarnation = new_id(core.env.random(), core.env.random());
     let planner = Planner::new(draft.image(), &core.config);
-    let command = planner.register_broker(incarnation, identity.directory_id, vec![endpoint]);
+    let (home, dirs) = (identity.data_dir_id, core.online_dir_seeds());
+    let command = planner.register_broker(incarnation, home, dirs, vec![endpoint]);
     draft.push(command, core.env.wall_ms())?;
-    if last_end == LastEnd::Crashed && 0 < draft.image().topic_count() {
+    let crashed = core.online_dirs().any(|(dir, _)| !dir.ended_cleanly);
+    if crashed && 0 < draft.image().topic_count() {
         let command = Command::BumpLeaderEpochs { node: identity.node_id };
+        draft.push(command, core.env.wall_ms())?;
+    }
+    Ok(())
+}
+
+/// Which log directory each partition lies in.
+fn say_what_lies_where(
+    core: &Core,
+    draft: &mut Draft,
+    findings: &Findings,
+) -> Result<(), ApplyError> {
+    let planner = Planner::new(draft.image(), &core.config);
+    if let Some(command) = planner.assign_directories(&findings.found) {
         draft.push(command, core.env.wall_ms())?;
     }
     Ok(())
@@ -295,17 +329,22 @@ impl Ask for Stop {
 pub struct StopNode;
 
 impl Ask for StopNode {
-    /// True: the next start may trust what lies on disk.
-    type Told = bool;
+    /// Log directories in which the next start may trust what lies on the disk.
+    type Told = Vec<Arc<str>>;
 
-    fn start(self, core: &Rc<Core>) -> Work<bool> {
+    fn start(self, core: &Rc<Core>) -> Work<Self::Told> {
         let core = core.clone();
         Box::pin(async move {
             core.stop_accepting();
-            let Ok(closings) = core.ask_all(&Stop).await else { return false };
-            let failed: usize = closings.iter().map(|closing| closing.failed).sum();
-            let points = closings.into_iter().flat_map(|closing| closing.points).collect();
-            core.write_last_points(points).await && failed == 0
+            let Ok(closings) = core.ask_all(&Stop).await else { return Vec::new() };
+            let (mut failed, mut points) = (BTreeSet::new(), Vec::new());
+            for Closing { failed: some, points: more } in closings {
+                failed.extend(some);
+                points.extend(more);
+            }
+            failed.extend(core.write_last_points(points).await);
+            let whole = core.online_dirs().filter(|(dir, _)| !failed.contains(&dir.path));
+            whole.map(|(dir, _)| dir.path.clone()).collect()
         })
     }
 }

@@ -10,11 +10,12 @@ use super::command::{
     BrokerSeed, Command, Entry, PartitionSeed, PluginSeed, TopicMoves, TopicSeed,
 };
 use super::derive;
+use super::directories::begin_epoch;
 use super::image::{
     Binding, BrokerImage, Image, PartitionImage, PluginImage, PluginVersion, Target, TopicImage,
 };
 use crate::config::Overrides;
-use crate::model::{ErrorCode, LeaderEpoch, NodeId, TopicId};
+use crate::model::{ErrorCode, NodeId, TopicId};
 
 /// Why a command changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -116,6 +117,11 @@ impl Image {
                 Ok(())
             }
             Command::SetPlacement { shards, moves } => self.place(*shards, moves),
+            Command::FailLogDirs { node, directories } => {
+                self.fail_log_dirs(*node, directories);
+                Ok(())
+            }
+            Command::AssignDirectories { node, moves } => self.assign_directories(*node, moves),
             Command::RegisterPluginVersion(seed) => self.register_plugin(seed, entry.at_ms),
             Command::ActivatePlugin { name, version, generation } => {
                 self.activate(name, version, *generation)
@@ -145,10 +151,11 @@ impl Image {
             epoch: i64::try_from(self.index).unwrap_or(i64::MAX),
             incarnation: seed.incarnation,
             directory: seed.directory,
+            log_dirs: seed.log_dirs.clone(),
             rack: seed.rack.clone(),
             endpoints: seed.endpoints.clone(),
         };
-        Arc::make_mut(&mut self.brokers).insert(seed.node, Arc::new(broker));
+        self.put_broker(broker);
     }
 
     fn create_topic(&mut self, seed: &TopicSeed, at_ms: i64) -> Result<(), ApplyError> {
@@ -194,7 +201,7 @@ impl Image {
         })
     }
 
-    fn change_topic(
+    pub(super) fn change_topic(
         &mut self,
         id: TopicId,
         change: impl FnOnce(&mut TopicImage) -> Result<(), ApplyError>,
@@ -216,6 +223,7 @@ impl Image {
         for partition in topic.partitions.iter() {
             derive::count(&mut self.shard_load, partition.shard, 1);
         }
+        derive::count_dirs(&mut self.dir_load, &topic.partitions, 1);
         for (kind, plugin) in derive::topic_plugins(&topic.configs) {
             let target = Target::Topic(topic.name.clone());
             derive::bind(&mut self.bindings, Binding { target, kind, plugin });
@@ -231,6 +239,7 @@ impl Image {
         for partition in topic.partitions.iter() {
             derive::count(&mut self.shard_load, partition.shard, -1);
         }
+        derive::count_dirs(&mut self.dir_load, &topic.partitions, -1);
         for (kind, plugin) in derive::topic_plugins(&topic.configs) {
             let target = Target::Topic(topic.name.clone());
             derive::unbind(&mut self.bindings, &Binding { target, kind, plugin });
@@ -281,14 +290,18 @@ impl Image {
     }
 
     fn bump_epochs(&mut self, node: NodeId) {
-        let led = |topic: &&Arc<TopicImage>| topic.partitions.iter().any(|p| p.leader == node);
-        let topics: Vec<Arc<TopicImage>> = self.topics.values().filter(led).cloned().collect();
+        self.begin_epochs(|partition| partition.leader == node);
+    }
+
+    /// A new leader epoch for each partition that `begins` says.
+    pub(super) fn begin_epochs(&mut self, begins: impl Fn(&PartitionImage) -> bool) {
+        let concerns = |topic: &&Arc<TopicImage>| topic.partitions.iter().any(&begins);
+        let topics: Vec<Arc<TopicImage>> = self.topics.values().filter(concerns).cloned().collect();
         for topic in topics {
             let mut topic = TopicImage::clone(&topic);
             let mut partitions = Vec::clone(&topic.partitions);
-            for partition in partitions.iter_mut().filter(|p| p.leader == node) {
-                partition.leader_epoch = LeaderEpoch(partition.leader_epoch.0.saturating_add(1));
-                partition.partition_epoch = partition.partition_epoch.saturating_add(1);
+            for partition in partitions.iter_mut().filter(|one| begins(one)) {
+                begin_epoch(partition);
             }
             topic.partitions = Arc::new(partitions);
             self.topics.insert(topic.name.clone(), Arc::new(topic));
@@ -416,13 +429,17 @@ fn unknown_plugin(name: &str, version: &str) -> ApplyError {
     ApplyError::UnknownPlugin { name: name.to_owned(), version: version.to_owned() }
 }
 
-/// Partitions with new ones behind them; equal replica lists are shared.
+/// Partitions with new ones behind them; equal lists are shared.
 fn grown(before: &[PartitionImage], seeds: &[PartitionSeed]) -> Vec<PartitionImage> {
     let mut all: Vec<PartitionImage> = before.to_vec();
     all.reserve(seeds.len());
     for seed in seeds {
         let last = all.last().filter(|last| *last.replicas == *seed.replicas);
         let replicas = last.map_or_else(|| seed.replicas.as_slice().into(), |p| p.replicas.clone());
+        // Log directories take turns.
+        let near = all.iter().rev().take(LOG_DIRS_IN_TURN);
+        let near = near.map(|one| &one.directories).find(|one| ***one == *seed.directories);
+        let directories = near.cloned().unwrap_or_else(|| seed.directories.as_slice().into());
         all.push(PartitionImage {
             isr: Arc::clone(&replicas),
             replicas,
@@ -430,7 +447,11 @@ fn grown(before: &[PartitionImage], seeds: &[PartitionSeed]) -> Vec<PartitionIma
             leader_epoch: seed.leader_epoch,
             partition_epoch: 0,
             shard: seed.shard,
+            directories,
         });
     }
     all
 }
+
+/// Partitions among which an equal list of directories is looked for.
+const LOG_DIRS_IN_TURN: usize = 16;

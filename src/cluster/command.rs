@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::Overrides;
-use crate::model::{LeaderEpoch, NodeId, PartitionIndex, ShardId, TopicId};
+use crate::model::{DirectoryId, LeaderEpoch, NodeId, PartitionIndex, ShardId, TopicId};
 
 /// One command with its place in the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,6 +73,16 @@ pub enum Command {
         shards: u16,
         moves: Vec<TopicMoves>,
     },
+    /// These log directories of a node failed: what lies there has no leader until they are back.
+    FailLogDirs {
+        node: NodeId,
+        directories: Vec<DirectoryId>,
+    },
+    /// Partitions lie in other log directories of the node than was known.
+    AssignDirectories {
+        node: NodeId,
+        moves: Vec<DirectoryMove>,
+    },
     RegisterPluginVersion(PluginSeed),
     /// `generation` is one more than the plugin's last, else somebody was faster.
     ActivatePlugin {
@@ -101,11 +111,23 @@ pub struct BrokerSeed {
     pub node: NodeId,
     /// Random, new at every start.
     pub incarnation: TopicId,
-    /// Id of its data directory.
-    pub directory: TopicId,
+    /// The log directory with the metadata log.
+    pub directory: DirectoryId,
+    /// Those of `log.dirs` that can be used, in that order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_dirs: Vec<LogDirSeed>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rack: Option<String>,
     pub endpoints: Vec<BrokerEndpoint>,
+}
+
+/// A log directory that a broker can use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogDirSeed {
+    pub id: DirectoryId,
+    /// As `log.dirs` names it.
+    pub name: String,
 }
 
 /// Where clients reach a broker, per listener.
@@ -138,12 +160,16 @@ pub struct PartitionSeed {
     /// Not 0 for a partition that another broker led before.
     #[serde(default, skip_serializing_if = "is_first")]
     pub leader_epoch: LeaderEpoch,
+    /// The log directory on each of `replicas`; empty: not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directories: Vec<DirectoryId>,
 }
 
 impl PartitionSeed {
     /// A partition that nobody led before; its first replica will.
     pub fn new(replicas: Vec<NodeId>, shard: ShardId) -> Self {
-        Self { leader: replicas[0], replicas, shard, leader_epoch: LeaderEpoch(0) }
+        let (leader, leader_epoch) = (replicas[0], LeaderEpoch(0));
+        Self { replicas, leader, shard, leader_epoch, directories: Vec::new() }
     }
 }
 
@@ -157,6 +183,15 @@ fn is_first(epoch: &LeaderEpoch) -> bool {
 pub struct TopicMoves {
     pub id: TopicId,
     pub shards: Vec<(PartitionIndex, ShardId)>,
+}
+
+/// Partitions of one topic that lie in one log directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoryMove {
+    pub id: TopicId,
+    pub directory: DirectoryId,
+    pub partitions: Vec<PartitionIndex>,
 }
 
 /// What a plugin does. Names are those of the admin port and of the command line.

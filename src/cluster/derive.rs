@@ -2,14 +2,14 @@
 //!
 //! Owns: deriving them from settings and partitions; nothing here is stored.
 //! Invariant: a binding exists exactly when its target's settings name the plugin.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::command::PluginKind;
-use super::image::Binding;
+use super::image::{Binding, PartitionImage};
 use super::ordered::Ordered;
 use crate::config::{self, Overrides, PluginRef, parse_plugin_ref};
-use crate::model::ShardId;
+use crate::model::{DirectoryId, ShardId};
 
 /// The plugins that a topic's own settings name.
 pub fn topic_plugins(configs: &Overrides) -> Vec<(PluginKind, PluginRef)> {
@@ -61,5 +61,22 @@ pub fn count(load: &mut Arc<Vec<u32>>, shard: ShardId, by: i32) {
     load[at] = load[at].checked_add_signed(by).expect("what is taken away was counted before");
     while load.last() == Some(&0) {
         load.pop();
+    }
+}
+
+/// Counts partitions of log directories up or down.
+pub fn count_dirs(
+    load: &mut Arc<BTreeMap<DirectoryId, u32>>,
+    partitions: &[PartitionImage],
+    by: i32,
+) {
+    let known = partitions.iter().flat_map(|partition| partition.directories.iter());
+    for directory in known.filter(|directory| !directory.is_zero()) {
+        let load = Arc::make_mut(load);
+        let count = load.entry(*directory).or_default();
+        *count = count.checked_add_signed(by).expect("what is taken away was counted before");
+        if *count == 0 {
+            load.remove(directory);
+        }
     }
 }

@@ -2,17 +2,19 @@
 //!
 //! Owns: the form of the metadata in memory, and looking things up in it.
 //! Leaves to others: how a command changes it (`apply`), what a request may change (`plan`).
-//! Invariant: an image never changes; `bindings` and `shard_load` follow from the rest.
+//! Invariant: an image never changes; `bindings`, `shard_load` and `dir_load` follow from the rest.
 //! Start reading at: [`Image`].
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{BrokerEndpoint, PluginKind};
+use super::command::{BrokerEndpoint, LogDirSeed, PluginKind};
 use super::ordered::Ordered;
 use crate::config::{BrokerValues, Overrides, PluginRef};
-use crate::model::{LeaderEpoch, NodeId, PartitionIndex, ProducerId, ShardId, TopicId};
+use crate::model::{
+    DirectoryId, LeaderEpoch, NodeId, PartitionIndex, ProducerId, ShardId, TopicId,
+};
 
 /// All metadata at one index. Cloning it copies a few references.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,6 +34,7 @@ pub struct Image {
     pub(super) next_producer_id: i64,
     pub(super) shards: u16,
     pub(super) shard_load: Arc<Vec<u32>>,
+    pub(super) dir_load: Arc<BTreeMap<DirectoryId, u32>>,
     pub(super) plugins: Arc<BTreeMap<Arc<str>, Arc<PluginImage>>>,
     pub(super) bindings: Ordered<Arc<str>, Arc<BTreeSet<Binding>>>,
 }
@@ -43,7 +46,10 @@ pub struct BrokerImage {
     /// Index of its registration: grows with every start.
     pub epoch: i64,
     pub incarnation: TopicId,
-    pub directory: TopicId,
+    pub directory: DirectoryId,
+    /// The log directories that are online; none: registered before there could be several.
+    #[serde(default)]
+    pub log_dirs: Vec<LogDirSeed>,
     pub rack: Option<String>,
     pub endpoints: Vec<BrokerEndpoint>,
 }
@@ -70,6 +76,9 @@ pub struct PartitionImage {
     pub partition_epoch: i32,
     /// The shard of the leading node that owns it.
     pub shard: ShardId,
+    /// The log directory on each of `replicas`; empty: not known.
+    #[serde(default)]
+    pub directories: Arc<[DirectoryId]>,
 }
 
 /// What lies between two images.

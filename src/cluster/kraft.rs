@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::base::Bytes;
 use crate::config::Overrides;
-use crate::model::{NodeId, TopicId};
+use crate::model::{DirectoryId, NodeId, TopicId};
 use crate::wire::generated::config_record::ConfigRecord;
 use crate::wire::generated::feature_level_record::FeatureLevelRecord;
 use crate::wire::generated::partition_change_record::PartitionChangeRecord;
@@ -40,6 +40,8 @@ pub enum KraftError {
 pub struct KraftPartition {
     pub replicas: Vec<NodeId>,
     pub leader_epoch: i32,
+    /// The log directory of the first replica; zero: not known.
+    pub directory: DirectoryId,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -133,7 +135,9 @@ impl Kraft {
     fn partition(&mut self, record: PartitionRecord) -> Result<(), KraftError> {
         let topic = self.known("PartitionRecord", record.topic_id)?;
         let replicas = record.replicas.into_iter().map(NodeId).collect();
-        let partition = KraftPartition { replicas, leader_epoch: record.leader_epoch };
+        let directory = first_directory(record.directories.as_slice());
+        let leader_epoch = record.leader_epoch;
+        let partition = KraftPartition { replicas, leader_epoch, directory };
         topic.partitions.insert(record.partition_id, partition);
         Ok(())
     }
@@ -148,6 +152,9 @@ impl Kraft {
         }
         if let Some(replicas) = record.replicas {
             partition.replicas = replicas.into_iter().map(NodeId).collect();
+        }
+        if let Some(directories) = &record.directories {
+            partition.directory = first_directory(directories);
         }
         Ok(())
     }
@@ -167,6 +174,13 @@ impl Kraft {
             None => drop(own.remove(&record.name)),
         }
     }
+}
+
+/// Ids that Kafka keeps for "not assigned", "lost" and "migrating" name no directory.
+fn first_directory(directories: &[DirectoryId]) -> DirectoryId {
+    const RESERVED: u128 = 100;
+    let first = directories.first().copied().unwrap_or_default();
+    if u128::from_be_bytes(first.0) < RESERVED { DirectoryId::ZERO } else { first }
 }
 
 fn read<M: Message>(r: &mut Reader, version: i16, name: &'static str) -> Result<M, KraftError> {

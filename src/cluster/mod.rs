@@ -9,6 +9,7 @@
 mod apply;
 mod command;
 mod derive;
+mod directories;
 mod draft;
 mod format;
 mod image;
@@ -19,8 +20,8 @@ mod snapshot;
 
 pub use apply::ApplyError;
 pub use command::{
-    BrokerEndpoint, BrokerSeed, Command, Entry, PartitionSeed, PluginKind, PluginSeed, TopicMoves,
-    TopicSeed,
+    BrokerEndpoint, BrokerSeed, Command, DirectoryMove, Entry, LogDirSeed, PartitionSeed,
+    PluginKind, PluginSeed, TopicMoves, TopicSeed,
 };
 pub use draft::Draft;
 pub use format::{

@@ -44,7 +44,10 @@ pub struct BrokerConfig {
     pub admin_listener: Option<Endpoint>,
     /// 0: one per core.
     pub shards: u16,
-    pub log_dir: String,
+    /// Not empty; no text stands twice.
+    pub log_dirs: Vec<String>,
+    /// `None`: the first of `log_dirs`.
+    pub metadata_log_dir: Option<String>,
     pub plugin_enabled: bool,
     /// SHA-256 digests in lower case hex; empty: any plugin may be installed.
     pub plugin_allow: Vec<String>,
@@ -103,7 +106,8 @@ impl BrokerConfig {
             listeners: listeners(&values, hostname)?,
             admin_listener: admin_listener(&values)?,
             shards: u16::try_from(number(&keys::SHARDS)).expect("the key's range is smaller"),
-            log_dir: log_dir(&values)?,
+            log_dirs: log_dirs(&values)?,
+            metadata_log_dir: optional(&values, &keys::METADATA_LOG_DIR),
             plugin_enabled: flag(&keys::PLUGIN_ENABLED),
             plugin_allow: plugin_allow(&values)?,
             request_bytes_max: unsigned(&keys::REQUEST_BYTES_MAX)?,
@@ -157,21 +161,47 @@ fn optional(values: &BrokerValues, key: &Key) -> Option<String> {
     Some(values.value(key).words()).filter(|text| !text.is_empty())
 }
 
-fn log_dir(values: &BrokerValues) -> Result<String, ConfigError> {
-    let single = optional(values, &keys::LOG_DIR).filter(|_| !values.is_set(&keys::LOG_DIRS));
-    let dirs = match single {
-        Some(dir) => vec![dir],
-        None => values.value(&keys::LOG_DIRS).elements(),
+fn log_dirs(values: &BrokerValues) -> Result<Vec<String>, ConfigError> {
+    let older = optional(values, &keys::LOG_DIR).filter(|_| !values.is_set(&keys::LOG_DIRS));
+    let (key, dirs) = match &older {
+        // Kafka takes a list here, too.
+        Some(text) => (&keys::LOG_DIR, text.split(',').map(|dir| dir.trim().to_owned()).collect()),
+        None => (&keys::LOG_DIRS, values.value(&keys::LOG_DIRS).elements()),
     };
-    match dirs.as_slice() {
-        [dir] if !dir.is_empty() => Ok(dir.clone()),
-        [] => Err(ConfigError("log.dirs is empty; name one directory".to_owned())),
-        dirs => Err(ConfigError::invalid(
-            keys::LOG_DIRS.name,
-            &dirs.join(","),
-            "this version keeps its data in one directory; name one",
-        )),
+    if dirs.iter().all(String::is_empty) {
+        return Err(ConfigError(format!("{} is empty; name a directory", key.name)));
     }
+    if dirs.iter().any(String::is_empty) {
+        let why = "one of the directories has no name";
+        return Err(ConfigError::invalid(key.name, &dirs.join(","), why));
+    }
+    if let Some(twice) = (1..dirs.len()).find(|at| dirs[..*at].contains(&dirs[*at])) {
+        let why = format!("{} stands there twice", dirs[twice]);
+        return Err(ConfigError::invalid(key.name, &dirs.join(","), &why));
+    }
+    check_cordoned(&cordoned(values), &dirs)?;
+    Ok(dirs)
+}
+
+/// The log directories that get no new partitions; `*` is all.
+pub fn cordoned(values: &BrokerValues) -> Vec<String> {
+    values.value(&keys::CORDONED_DIRS).elements()
+}
+
+/// Checks that `cordoned.log.dirs` names log directories only.
+///
+/// Source: Kafka `KafkaConfig#validateValues`; KIP-1066.
+pub fn check_cordoned(cordoned: &[String], dirs: &[String]) -> Result<(), ConfigError> {
+    let missing = cordoned.iter().filter(|dir| *dir != "*" && !dirs.contains(dir));
+    let missing: Vec<&str> = missing.map(String::as_str).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(ConfigError(format!(
+        "All entries in {} must be present in log.dirs or log.dir. Missing entries : {}",
+        keys::CORDONED_DIRS.name,
+        missing.join(", ")
+    )))
 }
 
 fn plugin_allow(values: &BrokerValues) -> Result<Vec<String>, ConfigError> {

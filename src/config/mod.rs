@@ -21,7 +21,7 @@ mod topic;
 mod values;
 
 pub use alter::{AlterOp, OpKind, alter};
-pub use broker::{BrokerConfig, Endpoint, Listener};
+pub use broker::{BrokerConfig, Endpoint, Listener, check_cordoned, cordoned};
 pub use cleaner::CleanerSettings;
 pub use describe::{
     Described, Source, SynonymValue, describe_broker, describe_cluster_default, describe_group,

@@ -351,7 +351,7 @@ fn without_a_file_a_single_node_starts_on_this_machine_only() {
     assert_eq!(config.listeners[0].bind.to_string(), "127.0.0.1:9092");
     assert_eq!(config.listeners[0].advertised.to_string(), "127.0.0.1:9092");
     assert_eq!(config.admin_listener.unwrap().to_string(), "127.0.0.1:9644");
-    assert_eq!((config.log_dir.as_str(), config.shards), ("./data", 0));
+    assert_eq!((config.log_dirs, config.shards), (vec!["./data".to_owned()], 0));
     assert!(config.plugin_enabled && config.auto_create_topics);
 }
 
@@ -369,7 +369,7 @@ fn dotted_and_quoted_keys_mix_and_arguments_win() {
     let arguments = ["shards=2".to_owned(), "log.segment.bytes = 4194304".to_owned()];
     let loaded = load(Some(("logmill.toml", text)), &arguments, "host").unwrap();
     let config = loaded.config;
-    assert_eq!((config.log_dir.as_str(), config.shards), ("/var/lib/logmill", 2));
+    assert_eq!((&*config.log_dirs, config.shards), (&["/var/lib/logmill".to_owned()][..], 2));
     assert_eq!(config.listeners[0].bind.to_string(), "[::1]:0");
     assert_eq!(config.listeners[1].advertised.to_string(), "host:9093");
     assert_eq!(

@@ -48,18 +48,18 @@ impl LogHost {
         }
         failed
     }
-
-    /// Says durably that no journal of this shard holds anything that files lack: for a shard
-    /// whose logs are all closed.
-    pub async fn retire_journals(&self) -> Result<(), DiskError> {
-        for home in self.dirs() {
-            home.journal.retire().await?;
-        }
-        Ok(())
-    }
 }
 
 impl LogDir {
+    /// Says durably that the journal holds nothing that files lack: for a directory whose logs are
+    /// all closed on this shard.
+    pub async fn retire_journal(&self) -> Result<(), DiskError> {
+        match self.failure() {
+            Some(error) => Err(error),
+            None => self.journal.retire().await,
+        }
+    }
+
     async fn close(
         &self,
         logs: &mut Vec<Rc<Log>>,

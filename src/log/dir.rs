@@ -6,6 +6,7 @@
 //! kernel could not write it has forgotten, and the next sync would say yes.
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 
 use crate::env::{Env, OpenHow};
 use crate::log::disk::Files;
@@ -14,7 +15,7 @@ use crate::log::{DiskError, Log};
 
 pub struct LogDir {
     env: Env,
-    pub path: Box<str>,
+    pub path: Arc<str>,
     pub journal: Rc<Journal>,
     logs: RefCell<Vec<Weak<Log>>>,
     failed: RefCell<Option<DiskError>>,
@@ -68,6 +69,11 @@ impl LogDir {
             logs.retain(|log| 0 < log.strong_count());
         }
         logs.push(Rc::downgrade(log));
+        drop(logs);
+        // It may have failed while this log was opened.
+        if let Some(error) = self.failure() {
+            log.fail(error);
+        }
     }
 
     /// Takes every log of this shard here offline.

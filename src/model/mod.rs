@@ -53,6 +53,9 @@ pub type PartitionIndex = i32;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicId(pub [u8; 16]);
 
+/// Identity of a log directory (KIP-858), of the same form; zero: not known.
+pub type DirectoryId = TopicId;
+
 /// A text that is no topic id.
 #[derive(Debug, thiserror::Error)]
 #[error("{text:?} is not a topic id: 22 characters of URL-safe base64 are needed")]

@@ -1,7 +1,8 @@
-//! The data directory as a whole: one process at a time, and how the last one ended.
+//! A log directory as a whole: one process at a time, and how the last one ended.
 //!
 //! Owns: `.lock`, `.kafka_cleanshutdown`, durable writing of small files.
-//! Leaves to others: logs (`log`), the metadata log (`shard`), `meta.properties` (`meta`).
+//! Leaves to others: logs (`log`), the metadata log (`shard`), `meta.properties` (`meta`), what
+//! several directories have in common (`log_dirs`).
 //! Invariant: while a [`DataDir`] lives nobody else writes here; the marker of a clean stop is
 //! durably gone before anything is served, so a crash at any moment reads as a crash.
 use std::fs::{File, OpenOptions};
@@ -9,8 +10,8 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::io::machine;
-use crate::model::NodeId;
-use crate::server::meta::{self, Meta, MetaError};
+use crate::model::DirectoryId;
+use crate::server::meta::{Meta, MetaError};
 use crate::server::users;
 
 const LOCK_FILE: &str = ".lock";
@@ -39,8 +40,45 @@ pub enum DataDirError {
          --set log.dirs=DIRECTORY.", dir.display()
     )]
     InUse { dir: PathBuf, holder: String },
+    #[error("{one} and {other} are the same directory; name it once in log.dirs.")]
+    Twice { one: String, other: String },
+    #[error(
+        "{} says cluster.id={} and {} says cluster.id={}: these are directories of two clusters; \
+         name those of one in log.dirs.", one.display(), ids.0, other.display(), ids.1
+    )]
+    Clusters { one: PathBuf, other: PathBuf, ids: (String, String) },
+    #[error(
+        "{} and {} both say directory.id={id}: one directory is a copy of the other; take the copy \
+         out of log.dirs.", one.display(), other.display()
+    )]
+    SameId { one: PathBuf, other: PathBuf, id: DirectoryId },
+    #[error(
+        "There are two metadata logs, {} and {}; move the one away that does not belong there.",
+        one.display(), other.display()
+    )]
+    TwoMetadata { one: PathBuf, other: PathBuf },
+    #[error(
+        "The metadata log is {}, but metadata.log.dir={wanted}; move that folder there, or take \
+         the setting out.", found.display()
+    )]
+    MetadataElsewhere { found: PathBuf, wanted: String },
+    #[error(
+        "The metadata of {} lies in the log directory with directory.id={id}, which log.dirs does \
+         not name; add it.", dir.display()
+    )]
+    MetadataMissing { dir: PathBuf, id: DirectoryId },
+    /// Told elsewhere.
+    #[error("The log directory cannot be used.")]
+    Taken,
     #[error(transparent)]
     Meta(#[from] MetaError),
+}
+
+/// A directory that no other process uses; nothing in it was changed yet.
+#[derive(Debug)]
+pub struct LockedDir {
+    path: PathBuf,
+    lock: File,
 }
 
 /// A locked data directory.
@@ -55,20 +93,32 @@ pub struct DataDir {
     _lock: File,
 }
 
-impl DataDir {
-    /// Makes the directory where it is missing, locks it and reads who it belongs to.
-    pub fn open(path: &Path, node_id: NodeId) -> Result<Self, DataDirError> {
+impl LockedDir {
+    /// Makes the directory where it is missing; gives its path without links.
+    pub fn make(path: &Path) -> Result<PathBuf, DataDirError> {
         let io = |what| move |source| DataDirError::Io { what, path: path.to_owned(), source };
         let make = |source| DataDirError::Make { dir: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(make)?;
-        let path = path.canonicalize().map_err(io("open the data directory"))?;
-        let lock = take_lock(&path)?;
-        let is_new = !path.join(meta::META_FILE).exists();
-        let meta = meta::load_or_create(&path, node_id)?;
-        let ended_cleanly = take_marker(&path)?;
-        Ok(Self { path, meta, is_new, ended_cleanly, _lock: lock })
+        path.canonicalize().map_err(io("open the data directory"))
     }
 
+    pub fn lock(path: PathBuf) -> Result<Self, DataDirError> {
+        let lock = take_lock(&path)?;
+        Ok(Self { path, lock })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes the directory into use: from now on an end without a stop reads as a crash.
+    pub fn open(self, meta: Meta, is_new: bool) -> Result<DataDir, DataDirError> {
+        let ended_cleanly = take_marker(&self.path)?;
+        Ok(DataDir { path: self.path, meta, is_new, ended_cleanly, _lock: self.lock })
+    }
+}
+
+impl DataDir {
     pub fn path(&self) -> &Path {
         &self.path
     }

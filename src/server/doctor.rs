@@ -78,7 +78,10 @@ pub fn examine(config: &BrokerConfig) -> Report {
         checks.push(port(&listener.bind, &setting));
     }
     checks.extend(config.admin_listener.iter().map(|place| port(place, "admin.listener=")));
-    data_directory(Path::new(&config.log_dir), &mut checks);
+    let metadata = config.metadata_log_dir.as_ref().filter(|dir| !config.log_dirs.contains(dir));
+    for dir in config.log_dirs.iter().chain(metadata) {
+        data_directory(Path::new(dir), &mut checks);
+    }
     Report { ok: checks.iter().all(|check| check.state != State::Bad), checks }
 }
 

@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::model::{NodeId, TopicId};
+use crate::model::{DirectoryId, NodeId, TopicId};
 use crate::server::data_dir::{self, DataDirError};
 
 pub const META_FILE: &str = "meta.properties";
 const VERSION: &str = "1";
+/// Ours: so that no start without that directory begins another cluster.
+const METADATA_DIRECTORY: &str = "metadata.directory.id";
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// Who a directory says that we are.
@@ -20,7 +22,11 @@ const FILE_BYTES_MAX: u64 = 64 << 10;
 pub struct Meta {
     pub cluster_id: String,
     pub node_id: NodeId,
-    pub directory_id: TopicId,
+    pub directory_id: DirectoryId,
+    /// The log directory where the metadata log lies; `None`: this one. Kafka passes over it.
+    pub metadata_directory: Option<DirectoryId>,
+    /// Every id stands in the file.
+    pub whole: bool,
 }
 
 /// Why a directory cannot be ours.
@@ -41,36 +47,29 @@ pub enum MetaError {
     Damaged { path: PathBuf, what: String },
 }
 
-/// Reads the file, or makes it at the first start.
-pub fn load_or_create(dir: &Path, node_id: NodeId) -> Result<Meta, DataDirError> {
-    let path = dir.join(META_FILE);
-    let io = |source| DataDirError::Io { what: "read", path: path.clone(), source };
-    let text = match std::fs::File::open(&path) {
-        Ok(file) => {
-            let mut text = String::new();
-            file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(io)?;
-            text
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let meta = Meta { cluster_id: fresh_id()?, node_id, directory_id: fresh_directory()? };
-            write(dir, &meta)?;
-            return Ok(meta);
-        }
-        Err(error) => return Err(io(error)),
-    };
-    let (meta, whole) = parse(&text, &path, fresh_directory()?)?;
-    if meta.node_id != node_id {
-        let (found, wanted) = (meta.node_id, node_id);
-        return Err(MetaError::OtherNode { dir: dir.to_owned(), found, wanted }.into());
+impl Meta {
+    /// Of a directory that nobody has used before.
+    pub fn fresh(cluster_id: &str, node_id: NodeId) -> Result<Self, DataDirError> {
+        let (cluster_id, directory_id) = (cluster_id.to_owned(), fresh_directory()?);
+        Ok(Self { cluster_id, node_id, directory_id, metadata_directory: None, whole: true })
     }
-    if !whole {
-        write(dir, &meta)?;
-    }
-    Ok(meta)
 }
 
-/// The ids in the text; false when it has no directory id yet (Kafka before 3.7 wrote none).
-fn parse(text: &str, path: &Path, fresh: TopicId) -> Result<(Meta, bool), MetaError> {
+/// What the file of a directory says; `None`: there is none.
+pub fn read(dir: &Path) -> Result<Option<Meta>, DataDirError> {
+    let path = dir.join(META_FILE);
+    let io = |source| DataDirError::Io { what: "read", path: path.clone(), source };
+    let mut text = String::new();
+    match std::fs::File::open(&path) {
+        Ok(file) => file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(io)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(error)),
+    };
+    Ok(Some(parse(&text, &path, fresh_directory()?)?))
+}
+
+/// The ids in the text; `fresh` where it has no directory id yet (Kafka before 3.7 wrote none).
+fn parse(text: &str, path: &Path, fresh: TopicId) -> Result<Meta, MetaError> {
     let damaged = |what: &str| MetaError::Damaged { path: path.to_owned(), what: what.to_owned() };
     let fields = properties(text);
     let field = |name: &str| fields.get(name).map(String::as_str);
@@ -86,7 +85,11 @@ fn parse(text: &str, path: &Path, fresh: TopicId) -> Result<(Meta, bool), MetaEr
         Some(id) => (id.parse().map_err(|_| damaged("its directory.id is no id"))?, true),
         None => (fresh, false),
     };
-    Ok((Meta { cluster_id, node_id, directory_id }, whole))
+    let metadata_directory = match field(METADATA_DIRECTORY) {
+        Some(id) => Some(id.parse().map_err(|_| damaged("its metadata.directory.id is no id"))?),
+        None => None,
+    };
+    Ok(Meta { cluster_id, node_id, directory_id, metadata_directory, whole })
 }
 
 /// Java's properties as far as Kafka writes them: `key=value` lines, `\` before special characters.
@@ -97,17 +100,21 @@ fn properties(text: &str) -> BTreeMap<String, String> {
     lines.filter_map(|line| line.split_once('=')).map(|(k, v)| (plain(k), plain(v))).collect()
 }
 
-fn write(dir: &Path, meta: &Meta) -> Result<(), DataDirError> {
-    let Meta { cluster_id, node_id, directory_id } = meta;
-    let text = format!(
+/// Replaces the file, durably.
+pub fn write(dir: &Path, meta: &Meta) -> Result<(), DataDirError> {
+    let Meta { cluster_id, node_id, directory_id, metadata_directory, .. } = meta;
+    let mut text = format!(
         "#\nnode.id={node_id}\ndirectory.id={directory_id}\nversion={VERSION}\n\
          cluster.id={cluster_id}\n"
     );
+    if let Some(id) = metadata_directory {
+        text.push_str(&format!("{METADATA_DIRECTORY}={id}\n"));
+    }
     data_dir::write_durably(&dir.join(META_FILE), text.as_bytes())
 }
 
 /// A random id in Kafka's form; none begins with `-`, which command lines take for an option.
-fn fresh_id() -> Result<String, DataDirError> {
+pub fn fresh_id() -> Result<String, DataDirError> {
     Ok(fresh_directory()?.to_string())
 }
 

@@ -12,6 +12,7 @@ pub mod args;
 mod cli;
 mod data_dir;
 mod doctor;
+mod log_dirs;
 mod meta;
 mod offline;
 mod outdoors;

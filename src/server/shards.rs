@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::Sender;
 
 use crate::admin::{Desk, DeskCallback};
-use crate::api::node::{self, LastEnd};
+use crate::api::node;
 use crate::config::{BrokerConfig, Endpoint};
 use crate::env::{Body, Env, IoError, Outside};
 use crate::io::{Node, machine};
@@ -20,6 +20,7 @@ use crate::server::meta::Meta;
 use crate::server::start::Event;
 use crate::shard::ask::sealed;
 use crate::shard::desk::{DeskAnswer, DeskError, DeskRequest};
+use crate::shard::dirs::LogDirectory;
 use crate::shard::{Common, Identity};
 
 /// What is the same for all shards.
@@ -28,9 +29,9 @@ pub struct ShardParts {
     pub config: Arc<BrokerConfig>,
     pub metrics: Arc<Metrics>,
     pub meta: Meta,
+    /// The directory with the metadata log.
     pub data_dir: Arc<str>,
-    /// The process before this one closed its logs.
-    pub ended_cleanly: bool,
+    pub log_dirs: Arc<[LogDirectory]>,
     pub shards: u16,
     /// Where shard 0 listens for Kafka clients.
     pub address: SocketAddr,
@@ -100,12 +101,14 @@ async fn shard_main(env: Env, parts: Arc<ShardParts>, events: Sender<Event>) {
         node::run_other(&env, common);
         return;
     }
-    let last_end = if parts.ended_cleanly { LastEnd::Stopped } else { LastEnd::Crashed };
-    let event = match node::run_first(&env, common, parts.address, last_end).await {
-        Ok((_, address)) => Event::Serving(address),
-        Err(error) => Event::BootFailed(format!("{error}.")),
-    };
-    let _ = events.send(event);
+    match node::run_first(&env, common, parts.address).await {
+        Ok((core, address)) => {
+            let _ = events.send(Event::Serving(address));
+            let sentence = core.storage_gone().await;
+            let _ = events.send(Event::StorageGone(sentence));
+        }
+        Err(error) => drop(events.send(Event::BootFailed(format!("{error}.")))),
+    }
 }
 
 fn common(parts: &ShardParts) -> Result<Common, String> {
@@ -115,10 +118,11 @@ fn common(parts: &ShardParts) -> Result<Common, String> {
     let identity = Identity {
         cluster_id,
         node_id: meta.node_id,
-        directory_id: meta.directory_id,
         host: parts.advertised.host.clone(),
         port: parts.advertised.port,
         data_dir: parts.data_dir.clone(),
+        data_dir_id: meta.directory_id,
+        log_dirs: parts.log_dirs.clone(),
         pid: std::process::id(),
     };
     Ok(Common {
@@ -134,8 +138,9 @@ fn common(parts: &ShardParts) -> Result<Common, String> {
 /// Asks shard 0 to stop the node; [`Event::Stopped`] follows.
 pub fn stop(outside: &Outside, events: Sender<Event>) {
     let answered = move |answer: Result<Body, IoError>| {
-        let clean = answer.ok().and_then(|body| body.downcast::<bool>().ok());
-        let _ = events.send(Event::Stopped { clean: clean.is_some_and(|clean| *clean) });
+        let clean = answer.ok().and_then(|body| body.downcast::<Vec<Arc<str>>>().ok());
+        let clean = clean.map(|clean| *clean).unwrap_or_default();
+        let _ = events.send(Event::Stopped { clean });
     };
     outside.call(ShardId(0), sealed(node::StopNode), Box::new(answered));
 }

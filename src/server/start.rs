@@ -21,11 +21,13 @@ use crate::observe::{LoggingError, Metrics, start_logging};
 use crate::plugin::{Compiler, Host, HostError};
 use crate::server::args::ConfigArgs;
 use crate::server::data_dir::{DataDir, DataDirError};
+use crate::server::log_dirs::{self, LogDirs, OneDir};
 use crate::server::outdoors::{self, ADMIN_THREAD};
 use crate::server::ports::{self, PortError};
 use crate::server::ring::{self, MaskError};
 use crate::server::settings::{self, SettingsError};
 use crate::server::shards::{self, ShardParts};
+use crate::shard::dirs::LogDirectory;
 
 /// How long shards may take to close their logs.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -61,6 +63,8 @@ pub enum StartError {
     Thread(std::io::Error),
     #[error("{0}")]
     Boot(String),
+    #[error("{0}. The broker ends; the next start recovers what lies in the others.")]
+    StorageGone(String),
     #[error("Not every log was closed; the next start recovers them.")]
     Unclean,
     #[error("The shards did not stop within 60 s; the next start recovers their logs.")]
@@ -75,9 +79,11 @@ pub enum Event {
     BootFailed(String),
     /// The first signal; the second ends the process by itself.
     Signal(&'static str),
-    /// The answer to [`shards::stop`].
+    /// The node cannot go on without what failed.
+    StorageGone(String),
+    /// The answer to [`shards::stop`]: log directories whose logs are all closed.
     Stopped {
-        clean: bool,
+        clean: Vec<Arc<str>>,
     },
     AdminEnded,
 }
@@ -98,11 +104,12 @@ pub fn serve(args: &ConfigArgs) -> Result<(), StartError> {
     let node = Node::start(shards, ring::settings()?)?;
     let (address, advertised) = kafka_port(&config)?;
     let admin_port = admin_port(&config)?;
-    let dir = DataDir::open(Path::new(&config.log_dir), config.node_id)?;
-    let token = AdminToken::load_or_create(dir.path())?;
+    let metadata = config.metadata_log_dir.as_deref();
+    let dirs = LogDirs::open(&config.log_dirs, metadata, config.node_id)?;
+    let token = AdminToken::load_or_create(dirs.home().path())?;
     let metrics = Metrics::new();
-    let parts = shard_parts(&config, &metrics, &dir, shards, address, advertised)?;
-    describe(&parts, &dir);
+    let parts = shard_parts(&config, &metrics, &dirs, shards, address, advertised)?;
+    describe(&parts, &dirs);
     let (events_in, events) = channel();
     let outside = node.outside();
     shards::start(&node, &parts, &cores, &events_in).map_err(StartError::Thread)?;
@@ -115,21 +122,25 @@ pub fn serve(args: &ConfigArgs) -> Result<(), StartError> {
     let ended = run(&events, &events_in, &outside, started);
     drop(admin_stop);
     let _ = events.recv_timeout(ADMIN_WAIT_MAX);
-    if ended? {
+    let clean = ended?;
+    let is_clean = |dir: &&DataDir| clean.iter().any(|path| Path::new(&**path) == dir.path());
+    for dir in dirs.in_use().filter(is_clean) {
         dir.mark_clean()?;
-        tracing::info!("stopped");
-        return Ok(());
     }
-    Err(StartError::Unclean)
+    match parts.log_dirs.iter().all(|dir| dir.id.is_err() || clean.contains(&dir.path)) {
+        true => tracing::info!("stopped"),
+        false => return Err(StartError::Unclean),
+    }
+    Ok(())
 }
 
-/// Waits until the broker has stopped; true: every log is closed.
+/// Waits until the broker has stopped; gives the log directories whose logs are all closed.
 fn run(
     events: &Receiver<Event>,
     events_in: &Sender<Event>,
     outside: &Outside,
     started: Instant,
-) -> Result<bool, StartError> {
+) -> Result<Vec<Arc<str>>, StartError> {
     let (mut serving, mut stop_by) = (false, None::<Instant>);
     loop {
         let event = match stop_by {
@@ -143,6 +154,7 @@ fn run(
                 tracing::info!(%address, ms, "serving Kafka clients");
             }
             Ok(Event::BootFailed(sentence)) => return Err(StartError::Boot(sentence)),
+            Ok(Event::StorageGone(sentence)) => return Err(StartError::StorageGone(sentence)),
             Ok(Event::Signal(name)) => {
                 tracing::info!("{name}: stopping (a second one ends the process at once)");
                 stop_by = Some(Instant::now() + STOP_WAIT_MAX);
@@ -222,22 +234,23 @@ fn address_of(listener: &TcpListener) -> SocketAddr {
 fn shard_parts(
     config: &Arc<BrokerConfig>,
     metrics: &Arc<Metrics>,
-    dir: &DataDir,
+    dirs: &LogDirs,
     shards: u16,
     address: SocketAddr,
     advertised: Endpoint,
 ) -> Result<Arc<ShardParts>, StartError> {
     let executable = std::env::current_exe().map_err(StartError::Executable)?;
     let compiler = Compiler::Child(executable);
-    let plugins = Host::open(&dir.path().join("plugins"), compiler, metrics.clone())?;
-    let path = dir.path().to_str();
-    let path = path.ok_or_else(|| StartError::Path { path: dir.path().to_owned() })?;
+    let home = dirs.home();
+    let plugins = Host::open(&home.path().join("plugins"), compiler, metrics.clone())?;
+    let log_dirs = dirs.all().filter(|dir| dir.holds_logs);
+    let log_dirs = log_dirs.map(|dir| log_directory(dir, home)).collect::<Result<_, _>>()?;
     Ok(Arc::new(ShardParts {
         config: config.clone(),
         metrics: metrics.clone(),
-        meta: dir.meta.clone(),
-        data_dir: path.into(),
-        ended_cleanly: dir.ended_cleanly,
+        meta: home.meta.clone(),
+        data_dir: text(home.path())?,
+        log_dirs,
         shards,
         address,
         advertised,
@@ -246,9 +259,33 @@ fn shard_parts(
     }))
 }
 
-fn describe(parts: &ShardParts, dir: &DataDir) {
+fn text(path: &Path) -> Result<Arc<str>, StartError> {
+    let text = path.to_str().ok_or_else(|| StartError::Path { path: path.to_owned() })?;
+    Ok(text.into())
+}
+
+/// A log directory as the shards know it.
+fn log_directory(dir: &OneDir, home: &DataDir) -> Result<LogDirectory, StartError> {
+    let name = dir.name.clone();
+    match &dir.opened {
+        Ok(opened) => {
+            // Nothing of ours was ever in a new one.
+            let is_new = opened.is_new && opened.path() != home.path();
+            let (ended_cleanly, id) = (opened.ended_cleanly || is_new, opened.meta.directory_id);
+            Ok(LogDirectory { name, path: text(opened.path())?, ended_cleanly, id: Ok(id) })
+        }
+        Err(error) => {
+            let path = text(&log_dirs::absolute(&name))?;
+            Ok(LogDirectory { name, path, ended_cleanly: false, id: Err(error.to_string()) })
+        }
+    }
+}
+
+fn describe(parts: &ShardParts, dirs: &LogDirs) {
+    let (home, mut all) = (dirs.home(), dirs.in_use());
+    let ended_cleanly = all.all(|dir| dir.ended_cleanly || (dir.is_new && !home.is_new));
     // How the process before this one ended.
-    let last_end = match (dir.is_new, dir.ended_cleanly) {
+    let last_end = match (home.is_new, ended_cleanly) {
         (true, _) => "none, this is the first start",
         (false, true) => "clean",
         (false, false) => "crash",
@@ -259,6 +296,7 @@ fn describe(parts: &ShardParts, dir: &DataDir) {
         node = parts.meta.node_id.0,
         cluster = parts.meta.cluster_id,
         data = %parts.data_dir,
+        log_dirs = parts.log_dirs.len(),
         shards = parts.shards,
         last_end,
         "logmill starts"

@@ -2,19 +2,26 @@
 use std::path::Path;
 
 use crate::model::NodeId;
-use crate::server::data_dir::{DataDir, DataDirError};
+use crate::server::data_dir::DataDirError;
+use crate::server::log_dirs::LogDirs;
 use crate::server::meta::MetaError;
 use crate::server::start::end_on_panic;
 
-fn open(dir: &Path, node: i32) -> Result<DataDir, DataDirError> {
-    DataDir::open(dir, NodeId(node))
+fn open(dir: &Path, node: i32) -> Result<LogDirs, DataDirError> {
+    open_all(&[dir], None, node)
+}
+
+fn open_all(dirs: &[&Path], metadata: Option<&Path>, node: i32) -> Result<LogDirs, DataDirError> {
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let names: Vec<String> = dirs.iter().map(|dir| text(dir)).collect();
+    LogDirs::open(&names, metadata.map(text).as_deref(), NodeId(node))
 }
 
 #[test]
 fn the_first_start_makes_ids_that_stay() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("a/data");
-    let first = open(&data, 1).unwrap().meta.clone();
+    let first = open(&data, 1).unwrap().home().meta.clone();
     let text = std::fs::read_to_string(data.join("meta.properties")).unwrap();
     for line in [
         "version=1".to_owned(),
@@ -25,7 +32,7 @@ fn the_first_start_makes_ids_that_stay() {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
     }
     assert_eq!(first.cluster_id.len(), 22);
-    assert_eq!(open(&data, 1).unwrap().meta, first);
+    assert_eq!(open(&data, 1).unwrap().home().meta, first);
 }
 
 #[test]
@@ -35,10 +42,11 @@ fn a_directory_of_kafka_keeps_its_ids() {
     let kafka = "#\n#Sat Nov 21 07:00:00 UTC 2026\nnode.id=5\nversion=1\n\
                  cluster.id=MkU3OEVBNTcwNTJENDM2Qg\n";
     std::fs::write(&path, kafka).unwrap();
-    let first = open(dir.path(), 5).unwrap().meta.clone();
+    let first = open(dir.path(), 5).unwrap().home().meta.clone();
     assert_eq!((first.cluster_id.as_str(), first.node_id.0), ("MkU3OEVBNTcwNTJENDM2Qg", 5));
     // An older Kafka wrote no directory id; the one made now stays.
-    assert_eq!(open(dir.path(), 5).unwrap().meta, first);
+    let again = open(dir.path(), 5).unwrap().home().meta.clone();
+    assert_eq!(again.directory_id, first.directory_id);
 }
 
 #[test]
@@ -79,15 +87,99 @@ fn a_second_broker_is_told_who_is_first() {
 fn only_a_marked_stop_counts_as_clean_and_only_once() {
     let dir = tempfile::tempdir().unwrap();
     let first = open(dir.path(), 1).unwrap();
-    assert!(first.is_new && !first.ended_cleanly);
-    first.mark_clean().unwrap();
+    assert!(first.home().is_new && !first.home().ended_cleanly);
+    first.home().mark_clean().unwrap();
     drop(first);
     assert!(dir.path().join(".kafka_cleanshutdown").exists());
     let second = open(dir.path(), 1).unwrap();
-    assert!(!second.is_new && second.ended_cleanly);
+    assert!(!second.home().is_new && second.home().ended_cleanly);
     assert!(!dir.path().join(".kafka_cleanshutdown").exists());
     drop(second);
-    assert!(!open(dir.path(), 1).unwrap().ended_cleanly);
+    assert!(!open(dir.path(), 1).unwrap().home().ended_cleanly);
+}
+
+/// The paths of those in use, shortened to their names, the home first.
+fn in_use(dirs: &LogDirs) -> Vec<String> {
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let home = name(dirs.home().path());
+    let others = dirs.in_use().map(|dir| name(dir.path())).filter(|name| *name != home);
+    std::iter::once(home.clone()).chain(others).collect()
+}
+
+#[test]
+fn the_metadata_is_found_wherever_it_lies_among_the_directories() {
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b, c] = ["a", "b", "c"].map(|name| folder.path().join(name));
+    let first = open_all(&[&a, &b], None, 1).unwrap();
+    assert_eq!(in_use(&first), ["a", "b"]);
+    let ids: Vec<_> = first.in_use().map(|dir| dir.meta.clone()).collect();
+    assert_eq!(ids[0].cluster_id, ids[1].cluster_id);
+    assert_ne!(ids[0].directory_id, ids[1].directory_id);
+    drop(first);
+    // A start that ended before there was a metadata log, then others in another order.
+    assert_eq!(in_use(&open_all(&[&b, &a], None, 1).unwrap()), ["a", "b"]);
+    std::fs::create_dir(a.join("metadata")).unwrap();
+    assert_eq!(in_use(&open_all(&[&c, &b, &a], None, 1).unwrap()), ["a", "c", "b"]);
+    // Without it there would be another cluster.
+    let error = open_all(&[&b, &c], None, 1).unwrap_err().to_string();
+    assert!(error.starts_with("The metadata of "), "{error}");
+    assert!(error.contains(&format!("directory.id={}, which", ids[0].directory_id)), "{error}");
+    // It may be moved.
+    std::fs::rename(a.join("metadata"), c.join("metadata")).unwrap();
+    assert_eq!(in_use(&open_all(&[&a, &b, &c], None, 1).unwrap()), ["c", "a", "b"]);
+    let error = open_all(&[&a, &b, &c], Some(&a), 1).unwrap_err().to_string();
+    assert!(error.contains("metadata, but metadata.log.dir="), "{error}");
+    let error = open_all(&[&a, &b], None, 1).unwrap_err();
+    assert!(matches!(error, DataDirError::MetadataMissing { .. }), "{error}");
+    std::fs::create_dir(b.join("metadata")).unwrap();
+    let error = open_all(&[&a, &b, &c], None, 1).unwrap_err().to_string();
+    assert!(error.starts_with("There are two metadata logs, "), "{error}");
+}
+
+#[test]
+fn the_metadata_may_have_a_directory_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b, m] = ["a", "b", "m"].map(|name| folder.path().join(name));
+    let dirs = open_all(&[&a, &b], Some(&m), 1).unwrap();
+    assert_eq!(in_use(&dirs), ["m", "a", "b"]);
+    let for_logs: Vec<bool> = dirs.all().map(|dir| dir.holds_logs).collect();
+    assert_eq!(for_logs, [true, true, false]);
+    drop(dirs);
+    assert_eq!(in_use(&open_all(&[&a, &b], Some(&m), 1).unwrap()), ["m", "a", "b"]);
+}
+
+#[test]
+fn directories_that_do_not_belong_together_are_refused_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b, link] = ["a", "b", "link"].map(|name| folder.path().join(name));
+    drop(open(&a, 1).unwrap());
+    drop(open(&b, 1).unwrap());
+    let error = open_all(&[&a, &b], None, 1).unwrap_err().to_string();
+    for dir in [&a, &b] {
+        let file = dir.join("meta.properties").display().to_string();
+        assert!(error.contains(&format!("{file} says cluster.id=")), "{error}");
+    }
+    std::os::unix::fs::symlink(&a, &link).unwrap();
+    let error = open_all(&[&a, &link], None, 1).unwrap_err().to_string();
+    assert!(error.ends_with("are the same directory; name it once in log.dirs."), "{error}");
+    std::fs::copy(a.join("meta.properties"), b.join("meta.properties")).unwrap();
+    let error = open_all(&[&a, &b], None, 1).unwrap_err().to_string();
+    assert!(error.contains("one directory is a copy of the other"), "{error}");
+}
+
+#[test]
+fn one_directory_that_cannot_be_opened_does_not_stop_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b] = ["a", "b"].map(|name| folder.path().join(name));
+    std::fs::write(&b, "a file").unwrap();
+    // Before there is a metadata log nobody knows what lies in the one that is broken.
+    let error = open_all(&[&a, &b], None, 1).unwrap_err();
+    assert!(matches!(error, DataDirError::Make { .. }), "{error}");
+    std::fs::create_dir(a.join("metadata")).unwrap();
+    let dirs = open_all(&[&b, &a], None, 1).unwrap();
+    assert_eq!(in_use(&dirs), ["a"]);
+    let why = dirs.all().next().unwrap().opened.as_ref().unwrap_err().to_string();
+    assert!(why.starts_with("Cannot make the data directory"), "{why}");
 }
 
 #[test]

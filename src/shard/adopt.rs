@@ -10,8 +10,9 @@ use crate::base::Bytes;
 use crate::cluster::{Kraft, KraftError, KraftPartition};
 use crate::env::{DirEntry, Env, IoError};
 use crate::log::{DiskError, Walked, look_into, walk};
-use crate::model::{NodeId, Offset};
+use crate::model::{DirectoryId, NodeId, Offset};
 use crate::record::{RecordError, Records};
+use crate::shard::census::{Census, parse_folder};
 
 const KRAFT_DIR: &str = "__cluster_metadata-0";
 /// One batch of the metadata log unpacked.
@@ -41,19 +42,22 @@ pub struct Found {
     pub metadata: Option<String>,
 }
 
-/// Looks for data of Kafka's in a directory that has no metadata of ours; `None`: there is none.
+/// Looks for data of Kafka's in directories that have no metadata of ours; `None`: there is none.
+///
+/// Its metadata log lies in `home`; the topics' own directories in any of the census.
 pub async fn read_kafka(
     env: &Env,
-    data_dir: &str,
+    home: &str,
+    census: &Census,
     node: NodeId,
 ) -> Result<Option<Found>, AdoptReadError> {
-    let entries = list(env, data_dir).await?;
+    let entries = list(env, home).await?;
     if entries.iter().any(|entry| entry.is_dir && entry.name == KRAFT_DIR) {
-        let dir = format!("{data_dir}/{KRAFT_DIR}");
+        let dir = format!("{home}/{KRAFT_DIR}");
         let kraft = read_metadata(env, &dir).await?;
         return Ok(Some(Found { kraft, metadata: Some(dir) }));
     }
-    let kraft = read_directories(env, data_dir, &entries, node).await?;
+    let kraft = read_directories(env, census, node).await?;
     Ok((!kraft.topics.is_empty()).then_some(Found { kraft, metadata: None }))
 }
 
@@ -148,21 +152,20 @@ async fn read_file(
 /// Topics as the names of directories and their `partition.metadata` tell them.
 async fn read_directories(
     env: &Env,
-    data_dir: &str,
-    entries: &[DirEntry],
+    census: &Census,
     node: NodeId,
 ) -> Result<Kraft, AdoptReadError> {
     let mut kraft = Kraft::default();
-    for entry in entries.iter().filter(|entry| entry.is_dir) {
-        let Some((topic, index)) = entry.name.rsplit_once('-') else { continue };
-        let Ok(index) = index.parse::<i32>() else { continue };
-        let Some(found) = look_into(env, &format!("{data_dir}/{}", entry.name)).await? else {
+    for (dir, folder) in census.all() {
+        let Some((topic, index)) = parse_folder(folder) else { continue };
+        let Some(found) = look_into(env, &format!("{dir}/{folder}")).await? else {
             continue;
         };
         let known = kraft.topics.entry(found.topic_id).or_default();
         topic.clone_into(&mut known.name);
         let leader_epoch = found.leader_epoch.map_or(-1, |epoch| epoch.0);
-        known.partitions.insert(index, KraftPartition { replicas: vec![node], leader_epoch });
+        let (replicas, directory) = (vec![node], DirectoryId::ZERO);
+        known.partitions.insert(index, KraftPartition { replicas, leader_epoch, directory });
     }
     Ok(kraft)
 }

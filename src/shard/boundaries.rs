@@ -1,6 +1,6 @@
 //! Where compaction of each partition has come to, durably: Kafka's `cleaner-offset-checkpoint`.
 //!
-//! Owns: the file of the log directory, which shard 0 alone writes, and its lines.
+//! Owns: the file of each log directory, which shard 0 alone writes, and its lines.
 //! Leaves to others: the file's format (`log::checkpoint`), moving a boundary (`compaction`).
 //! Invariant: a line is written only after what it says is durable in the log; one that is lost
 //! or behind costs work, never records.
@@ -9,6 +9,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::cluster::Image;
 use crate::log::checkpoint::{CLEANER_OFFSETS, CheckpointLine, read_offsets, write_offsets};
@@ -17,13 +18,18 @@ use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::partition::Turnstile;
 
-/// Clean boundaries by topic name and partition, as the file gives them.
-pub type Boundaries = BTreeMap<(String, PartitionIndex), Offset>;
+/// Clean boundaries by log directory, topic name and partition, as the files give them.
+pub type Boundaries = BTreeMap<(Arc<str>, String, PartitionIndex), Offset>;
+
+type Lines = BTreeMap<(TopicId, PartitionIndex), CheckpointLine>;
 
 /// What shard 0 knows of all partitions.
 #[derive(Default)]
 pub struct Checkpoint {
-    lines: RefCell<BTreeMap<(TopicId, PartitionIndex), CheckpointLine>>,
+    /// By log directory.
+    lines: RefCell<BTreeMap<Arc<str>, Lines>>,
+    /// What the files say, in order.
+    on_disk: RefCell<BTreeMap<Arc<str>, Vec<CheckpointLine>>>,
     changes: Cell<u64>,
     written: Cell<u64>,
     line: Turnstile,
@@ -33,20 +39,22 @@ impl Checkpoint {
     /// Takes over what a file said, as far as it is about partitions of this image.
     fn adopt(&self, found: &Boundaries, image: &Image) {
         let mut lines = self.lines.borrow_mut();
-        for ((name, partition), offset) in found {
+        for ((dir, name, partition), offset) in found {
+            let (topic, partition, offset) = (name.clone(), *partition, *offset);
+            let line = CheckpointLine { topic, partition, offset };
+            self.on_disk.borrow_mut().entry(dir.clone()).or_default().push(line.clone());
             let Some(topic) = image.topic(name) else { continue };
-            let (topic, partition, offset) = (topic.id, *partition, *offset);
-            let line = CheckpointLine { topic: name.clone(), partition, offset };
-            lines.insert((topic, partition), line);
+            lines.entry(dir.clone()).or_default().insert((topic.id, partition), line);
         }
     }
 
     /// Drops the lines of a deleted topic; true when there were any.
     fn forget(&self, topic: TopicId) -> bool {
         let mut lines = self.lines.borrow_mut();
-        let before = lines.len();
-        lines.retain(|(id, _), _| *id != topic);
-        let changed = lines.len() < before;
+        let count = |all: &BTreeMap<_, Lines>| all.values().map(Lines::len).sum::<usize>();
+        let before = count(&lines);
+        lines.values_mut().for_each(|of_dir| of_dir.retain(|(id, _), _| *id != topic));
+        let changed = count(&lines) < before;
         self.changes.set(self.changes.get() + u64::from(changed));
         changed
     }
@@ -55,6 +63,7 @@ impl Checkpoint {
 /// Tells shard 0 how far a partition is compacted. Answered when that is written down.
 #[derive(Clone)]
 pub struct NoteCleaned {
+    pub dir: Arc<str>,
     pub topic_id: TopicId,
     pub name: TopicPartition,
     pub end: Offset,
@@ -69,7 +78,8 @@ impl Ask for NoteCleaned {
         if core.image().topic_by_id(self.topic_id).is_some() {
             let (topic, partition) = (self.name.topic.to_string(), self.name.partition);
             let line = CheckpointLine { topic, partition, offset: self.end };
-            checkpoint.lines.borrow_mut().insert((self.topic_id, partition), line);
+            let mut lines = checkpoint.lines.borrow_mut();
+            lines.entry(self.dir).or_default().insert((self.topic_id, partition), line);
             checkpoint.changes.set(checkpoint.changes.get() + 1);
         }
         let core = core.clone();
@@ -78,18 +88,22 @@ impl Ask for NoteCleaned {
 }
 
 impl Core {
-    /// What the log directory says; nothing when there is no such file or it is damaged.
+    /// What the log directories say; nothing where there is no such file or it is damaged.
     pub(super) async fn read_boundaries(&self, image: &Image) -> Boundaries {
-        let dir = &self.identity.data_dir;
-        let lines = match read_offsets(&self.env, dir, CLEANER_OFFSETS).await {
-            Ok(lines) => lines.unwrap_or_default(),
-            Err(error) => {
-                tracing::warn!(%error, "compaction begins at the start of every log");
-                Vec::new()
-            }
-        };
-        let lines = lines.into_iter().map(|line| ((line.topic, line.partition), line.offset));
-        let found = lines.collect();
+        let dirs: Vec<_> = self.online_dirs().map(|(dir, _)| dir.path.clone()).collect();
+        let mut found = Boundaries::new();
+        for dir in dirs {
+            let lines = match read_offsets(&self.env, &dir, CLEANER_OFFSETS).await {
+                Ok(lines) => lines.unwrap_or_default(),
+                Err(error) => {
+                    tracing::warn!(%error, "compaction begins at the start of every log");
+                    Vec::new()
+                }
+            };
+            let key =
+                |line: CheckpointLine| ((dir.clone(), line.topic, line.partition), line.offset);
+            found.extend(lines.into_iter().map(key));
+        }
         if self.shard.0 == 0 {
             self.clean_checkpoint.adopt(&found, image);
         }
@@ -114,12 +128,29 @@ impl Core {
             return;
         }
         let now = checkpoint.changes.get();
-        let lines: Vec<_> = checkpoint.lines.borrow().values().cloned().collect();
-        let dir = &self.identity.data_dir;
-        match write_offsets(&self.env, dir, CLEANER_OFFSETS, &lines).await {
-            Ok(()) => checkpoint.written.set(now),
-            // The next pass writes it again; until then a restart cleans more than it must.
-            Err(error) => tracing::warn!(%error, "clean boundaries are not written down"),
+        let dirs: Vec<_> = self.online_dirs().map(|(dir, _)| dir.path.clone()).collect();
+        let mut is_written = true;
+        for dir in dirs {
+            let mut lines: Vec<_> = match checkpoint.lines.borrow().get(&dir) {
+                Some(lines) => lines.values().cloned().collect(),
+                None => Vec::new(),
+            };
+            lines.sort_unstable();
+            let known = checkpoint.on_disk.borrow().get(&dir).cloned().unwrap_or_default();
+            if lines == known {
+                continue;
+            }
+            match write_offsets(&self.env, &dir, CLEANER_OFFSETS, &lines).await {
+                Ok(()) => drop(checkpoint.on_disk.borrow_mut().insert(dir, lines)),
+                // The next pass writes it again; until then a restart cleans more than it must.
+                Err(error) => {
+                    tracing::warn!(%error, "clean boundaries are not written down");
+                    is_written = false;
+                }
+            }
+        }
+        if is_written {
+            checkpoint.written.set(now);
         }
     }
 }

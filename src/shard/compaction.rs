@@ -130,7 +130,8 @@ async fn run(
                 partition.setback.clear();
                 partition.cleaned_end.set(report.clean_end);
                 let (topic_id, end) = (partition.topic_id, report.clean_end);
-                let note = NoteCleaned { topic_id, name: name.clone(), end };
+                let dir = partition.dir.clone().expect("its log was just compacted");
+                let note = NoteCleaned { dir, topic_id, name: name.clone(), end };
                 // Unanswered: the node stops, and the boundary stays where it was.
                 let _ = core.ask(ShardId(0), note).told().await;
             }

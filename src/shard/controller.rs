@@ -116,6 +116,10 @@ impl Controller {
         draft.push(command, self.core.env.wall_ms()).map_err(|error| error.to_string())?;
         let mut log = self.log.borrow_mut().take().ok_or("it failed before")?;
         let written = log.commit(&self.core.env, draft).await;
+        if log.has_failed() {
+            let why = written.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            self.core.lose_storage(format!("The metadata log failed: {why}"));
+        }
         let next = Arc::new(log.image().clone());
         self.log.borrow_mut().replace(log);
         written.map(|()| next).map_err(|error| error.to_string())

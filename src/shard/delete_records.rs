@@ -4,7 +4,9 @@
 //! Leaves to others: the log start (`log`), its file (`starts`), removing segments (`retention`).
 //! Invariant: what was answered holds after a crash and a power cut.
 //! Source: ReplicaManager#deleteRecordsOnLocalLog, Partition#deleteRecordsOnLeader; KIP-107.
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::log::DeleteRecordsError;
 use crate::model::{ErrorCode, Offset, PartitionIndex, ShardId, TopicId};
@@ -39,21 +41,29 @@ impl Ask for DeleteRecords {
             for wanted in &self.0 {
                 told.push(delete_below(&core, wanted).await);
             }
-            if told.iter().all(Result::is_err) {
-                return told;
+            let mut kept = BTreeMap::new();
+            for (wanted, _) in self.0.iter().zip(&told).filter(|(_, told)| told.is_ok()) {
+                let Some(dir) = dir_of(&core, wanted).filter(|dir| !kept.contains_key(dir)) else {
+                    continue;
+                };
+                let asked = core.ask(ShardId(0), KeepStarts { dir: dir.clone() });
+                kept.insert(dir, asked.told().await.unwrap_or(Err(NOT_HERE)));
             }
-            let kept = core.ask(ShardId(0), KeepStarts).told().await;
-            let kept = kept.unwrap_or(Err(NOT_HERE));
             for (wanted, told) in self.0.iter().zip(&mut told).filter(|(_, told)| told.is_ok()) {
                 // A shard that stops told shard 0 nothing of its partitions.
-                let is_here = core.partition(wanted.topic_id, wanted.partition).is_some();
-                if let Err(error) = kept.and(is_here.then_some(()).ok_or(NOT_HERE)) {
+                let kept = dir_of(&core, wanted).and_then(|dir| kept.get(&dir).copied());
+                if let Err(error) = kept.unwrap_or(Err(NOT_HERE)) {
                     *told = Err(error);
                 }
             }
             told
         })
     }
+}
+
+/// The log directory of a partition that is here.
+fn dir_of(core: &Core, wanted: &DeleteBelow) -> Option<Arc<str>> {
+    core.partition(wanted.topic_id, wanted.partition)?.dir.clone()
 }
 
 async fn delete_below(core: &Rc<Core>, wanted: &DeleteBelow) -> Result<i64, ErrorCode> {

@@ -12,9 +12,10 @@ use crate::cluster::{Image, TopicImage};
 use crate::config::TopicSettings;
 use crate::group::Changed;
 use crate::log::{DiskError, Log, LogError, LogPlace, Start, evict};
-use crate::model::{NodeId, PartitionIndex, TopicId, TopicPartition};
+use crate::model::{NodeId, Offset, PartitionIndex, TopicId, TopicPartition};
 use crate::shard::ask::{Ask, Work};
 use crate::shard::boundaries::Boundaries;
+use crate::shard::census::Findings;
 use crate::shard::groups::OFFSETS_TOPIC;
 use crate::shard::partition::{Partition, delete_delay_ms, log_config};
 use crate::shard::recovery_points::Points;
@@ -22,16 +23,12 @@ use crate::shard::together::together;
 use crate::shard::{Core, LOGS_AT_ONCE};
 
 /// What lies in the directories of partitions that an image brings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Opened {
     /// Nothing: the topic was just created.
     New,
-    /// What a stopped broker left.
-    AfterStop,
-    /// What a crash left.
-    AfterCrash,
-    /// What a crash of Apache Kafka left.
-    AfterKafkasCrash,
+    /// What the process before this one left.
+    Found(Arc<Findings>),
 }
 
 /// Brings a shard to an image.
@@ -65,7 +62,7 @@ impl Core {
         let all = values_differ(&before, &image, self.identity.node_id);
         let changed: Vec<Arc<TopicImage>> =
             if all { image.topics().cloned().collect() } else { changes.changed };
-        if opened != Opened::New {
+        if let Opened::Found(_) = opened {
             self.read_starts(&image).await;
         }
         let mut missing = Vec::new();
@@ -99,29 +96,27 @@ impl Core {
 
     /// Opens partitions, many at once.
     async fn open_all(self: &Rc<Self>, image: &Arc<Image>, missing: Vec<Missing>, opened: Opened) {
-        let points = match opened {
-            Opened::AfterCrash | Opened::AfterKafkasCrash => {
-                Rc::new(self.read_recovery_points().await)
+        let (points, cleaned) = match &opened {
+            Opened::New => (Rc::default(), Rc::default()),
+            Opened::Found(findings) => {
+                let dirs = self.online_dirs().filter(|(dir, _)| findings.needs_points(dir));
+                let dirs: Vec<_> = dirs.map(|(dir, _)| dir.path.clone()).collect();
+                let points = self.read_recovery_points(&dirs).await;
+                (Rc::new(points), Rc::new(self.read_boundaries(image).await))
             }
-            Opened::New | Opened::AfterStop => Rc::default(),
         };
-        let cleaned = Rc::new(match opened {
-            Opened::New => Boundaries::default(),
-            Opened::AfterStop | Opened::AfterCrash | Opened::AfterKafkasCrash => {
-                self.read_boundaries(image).await
-            }
-        });
         let (core, image) = (self.clone(), image.clone());
         let found = Rc::<RefCell<Vec<Rc<Partition>>>>::default();
         let into = found.clone();
         together(&self.env, missing, LOGS_AT_ONCE, move |missing| {
             let (core, image, into) = (core.clone(), image.clone(), into.clone());
-            let (points, cleaned) = (points.clone(), cleaned.clone());
+            let (points, cleaned, opened) = (points.clone(), cleaned.clone(), opened.clone());
             async move {
-                let partition = Rc::new(core.load(&image, &missing, opened, &points).await);
-                let place = (missing.topic.name.to_string(), missing.index);
-                if let Some(end) = cleaned.get(&place) {
-                    partition.cleaned_end.set(*end);
+                let partition = Rc::new(core.load(&image, &missing, &opened, &points).await);
+                if let Some(dir) = &partition.dir
+                    && let Some(end) = boundary_of(&cleaned, dir, &partition.name)
+                {
+                    partition.cleaned_end.set(end);
                 }
                 into.borrow_mut().push(partition);
             }
@@ -142,6 +137,14 @@ impl Core {
     fn refresh(&self, partition: &Partition, topic: &TopicImage, image: &Image) {
         if !partition.is_configured_by(&topic.configs) {
             self.configure(partition, topic, image);
+        }
+        // It changes while a node runs when a log directory fails.
+        let epoch = topic.partition(partition.index()).map(|one| one.leader_epoch);
+        if let Some(epoch) = epoch.filter(|epoch| partition.leader_epoch.get() < *epoch) {
+            partition.leader_epoch.set(epoch);
+            if let Ok(log) = partition.log() {
+                log.set_leader_epoch(epoch);
+            }
         }
     }
 
@@ -190,19 +193,21 @@ impl Core {
         &self,
         image: &Image,
         missing: &Missing,
-        opened: Opened,
+        opened: &Opened,
         points: &Points,
     ) -> Partition {
         let Missing { topic, index, settings } = missing;
         let name = TopicPartition { topic: topic.name.clone(), partition: *index };
         let epoch = topic.partitions[*index as usize].leader_epoch;
-        let place = self.place_of(topic.id, &name);
-        let start = match opened {
-            Opened::New => Start::New,
-            Opened::AfterStop => Start::Clean,
-            Opened::AfterCrash => Start::Unclean { recovery_point: points.get(&name) },
-            Opened::AfterKafkasCrash => Start::Foreign { recovery_point: points.get(&name) },
+        let configs = (topic.configs.clone(), settings.clone());
+        let (dir, start) = match self.home_of(topic, *index, opened, points, &name) {
+            Ok(home) => home,
+            Err((dir, why)) => {
+                tracing::error!(partition = %name, why, "partition is offline");
+                return Partition::new(topic.id, name, dir, epoch, configs, Err(why));
+            }
         };
+        let place = self.place_in(&dir, topic.id, &name);
         let config = log_config(settings, &self.config);
         let mut log = Log::load(&self.logs, place.clone(), config.clone(), epoch, start).await;
         // A topic of this name was deleted, a crash brought its directory back, and this one has
@@ -217,12 +222,44 @@ impl Core {
             tracing::error!(partition = %name, %error, "partition is offline");
             error.to_string()
         });
-        Partition::new(topic.id, name, epoch, topic.configs.clone(), settings.clone(), log)
+        Partition::new(topic.id, name, Some(dir), epoch, configs, log)
     }
 
-    fn place_of(&self, topic_id: TopicId, name: &TopicPartition) -> LogPlace {
+    /// The log directory of a partition and how its log is opened there, or why it is not.
+    fn home_of(
+        &self,
+        topic: &TopicImage,
+        index: PartitionIndex,
+        opened: &Opened,
+        points: &Points,
+        name: &TopicPartition,
+    ) -> Result<(Arc<str>, Start), (Option<Arc<str>>, String)> {
+        let id = topic.partitions[index as usize].directory_on(self.identity.node_id);
+        let dir = self.identity.log_dirs.iter().find(|dir| dir.id.as_ref() == Ok(&id));
+        let Some(dir) = dir else {
+            let why = format!("its log directory, with the id {id}, is not there");
+            return Err((None, why));
+        };
+        let path = || Some(dir.path.clone());
+        if let Some(why) = self.dir_fault(dir) {
+            return Err((path(), why));
+        }
+        let key = (topic.id, index);
+        match opened {
+            Opened::New => Ok((dir.path.clone(), Start::New)),
+            Opened::Found(findings) => match findings.double(key) {
+                Some(why) => Err((path(), why.clone())),
+                None => {
+                    let point = points.get(&dir.path, name);
+                    Ok((dir.path.clone(), findings.start(dir, key, point)))
+                }
+            },
+        }
+    }
+
+    fn place_in(&self, dir: &str, topic_id: TopicId, name: &TopicPartition) -> LogPlace {
         LogPlace {
-            dir: self.identity.data_dir.to_string(),
+            dir: dir.to_owned(),
             topic: name.topic.to_string(),
             topic_id,
             partition: name.partition,
@@ -234,7 +271,10 @@ impl Core {
         if let Ok(log) = partition.log() {
             return log.delete().await;
         }
-        let (place, image) = (self.place_of(partition.topic_id, &partition.name), self.image());
+        // What lies in a log directory that is not here stays; the start that has it names it.
+        let Some(dir) = &partition.dir else { return Ok(()) };
+        let place = self.place_in(dir, partition.topic_id, &partition.name);
+        let image = self.image();
         let delay_ms = delete_delay_ms(&partition.settings());
         evict(&self.logs, &place, delay_ms, |owner| image.topic_by_id(owner).is_some()).await
     }
@@ -262,6 +302,10 @@ impl Core {
             self.metrics.forget_topic(&topic.name);
         }
     }
+}
+
+fn boundary_of(cleaned: &Boundaries, dir: &Arc<str>, name: &TopicPartition) -> Option<Offset> {
+    cleaned.get(&(dir.clone(), name.topic.to_string(), name.partition)).copied()
 }
 
 /// Whether a setting that was changed at run time for brokers is another one now.

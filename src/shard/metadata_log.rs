@@ -134,6 +134,11 @@ impl MetadataLog {
         &self.image
     }
 
+    /// Whether nobody knows what is on the disk: nothing more is taken.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
     /// Bytes of the current log file.
     pub fn log_bytes(&self) -> u64 {
         self.end

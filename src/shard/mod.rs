@@ -5,7 +5,7 @@
 //! Invariant: a partition lives on the shard that the image names; nothing is shared but by mail.
 //! Start reading at: [`Core`], then [`ask`], [`append`], [`images`] and [`controller`].
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -14,7 +14,7 @@ use crate::cluster::Image;
 use crate::config::BrokerConfig;
 use crate::env::{Env, Instant, TaskId};
 use crate::log::LogHost;
-use crate::model::{NodeId, PartitionIndex, ShardId, TopicId};
+use crate::model::{DirectoryId, NodeId, PartitionIndex, ShardId, TopicId};
 use crate::observe::Metrics;
 use crate::plugin::Host;
 
@@ -24,6 +24,7 @@ pub mod ask;
 pub mod assignors;
 pub mod boundaries;
 pub mod budget;
+pub mod census;
 pub mod cleaner;
 pub mod compaction;
 pub mod controller;
@@ -56,13 +57,14 @@ pub mod unpack;
 
 use budget::Budget;
 use controller::Controller;
+use dirs::{LogDirectory, StorageGone};
 use groups::Groups;
 use partition::Partition;
 use partitioners::Verdicts;
 use plugins::Plugins;
 use producer_ids::ProducerIds;
 use recovery_points::{LogPoint, PointsDesk};
-use starts::StartKeeper;
+use starts::StartKeepers;
 use unpack::UNPACK_BYTES_MAX;
 
 /// Large requests of one shard in memory at one moment.
@@ -95,12 +97,14 @@ const LOGS_AT_ONCE: usize = 64;
 pub struct Identity {
     pub cluster_id: TopicId,
     pub node_id: NodeId,
-    pub directory_id: TopicId,
     /// What Metadata tells clients to connect to; port 0 until the listener has one.
     pub host: String,
     pub port: u16,
-    /// The log directory; every path of ours lies below it.
+    /// The directory with the metadata log; plugins and the admin token lie there, too.
     pub data_dir: Arc<str>,
+    pub data_dir_id: DirectoryId,
+    /// Those of `log.dirs`, in that order.
+    pub log_dirs: Arc<[LogDirectory]>,
     /// Of the process, for people.
     pub pid: u32,
 }
@@ -156,7 +160,8 @@ pub struct Core {
     clean_checkpoint: boundaries::Checkpoint,
     points: PointsDesk,
     /// In use on shard 0 only.
-    starts: StartKeeper,
+    starts: StartKeepers,
+    storage_gone: StorageGone,
     /// On shard 0 only.
     controller: RefCell<Option<Rc<Controller>>>,
 }
@@ -206,7 +211,8 @@ impl Core {
             cleaner_turns: cleaner::Turns::default(),
             clean_checkpoint: boundaries::Checkpoint::default(),
             points: PointsDesk::default(),
-            starts: StartKeeper::default(),
+            starts: StartKeepers::default(),
+            storage_gone: StorageGone::default(),
             controller: RefCell::default(),
         })
     }
@@ -282,17 +288,19 @@ impl Core {
         let partitions = std::mem::take(&mut *self.partitions.borrow_mut());
         let partitions: Vec<_> = partitions.into_values().collect();
         let logs: Vec<_> = partitions.iter().filter_map(|p| p.log().ok()).collect();
-        let offline = partitions.len() - logs.len();
-        let unclosed = self.logs.close(logs).await;
-        for (log, error) in &unclosed {
+        let offline = partitions.iter().filter(|partition| partition.log().is_err());
+        let mut failed: BTreeSet<Arc<str>> = offline.filter_map(|p| p.dir.clone()).collect();
+        for (log, error) in self.logs.close(logs).await {
             tracing::error!(partition = %log.place().path(), %error, "log was not closed");
+            failed.insert(log.place().dir.as_str().into());
         }
-        let mut failed = offline + unclosed.len();
-        if failed == 0
-            && let Err(error) = self.logs.retire_journals().await
-        {
-            tracing::error!(%error, "a journal was not emptied");
-            failed += 1;
+        for dir in self.logs.dirs() {
+            if !failed.contains(&dir.path)
+                && let Err(error) = dir.retire_journal().await
+            {
+                tracing::error!(%error, "a journal was not emptied");
+                failed.insert(dir.path.clone());
+            }
         }
         let points = partitions.iter().filter_map(|partition| LogPoint::of(partition)).collect();
         Closing { failed, points }
@@ -301,7 +309,7 @@ impl Core {
 
 /// How the logs of a shard ended.
 pub struct Closing {
-    /// Those that could not be closed cleanly.
-    pub failed: usize,
+    /// Log directories with some that could not be closed cleanly.
+    pub failed: BTreeSet<Arc<str>>,
     pub points: Vec<LogPoint>,
 }

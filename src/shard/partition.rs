@@ -16,6 +16,8 @@ use crate::shard::cleaner::Setback;
 pub struct Partition {
     pub topic_id: TopicId,
     pub name: TopicPartition,
+    /// Its log directory; `None`: that is not among those that this process has.
+    pub dir: Option<Arc<str>>,
     pub leader_epoch: Cell<LeaderEpoch>,
     settings: RefCell<(Arc<Overrides>, Arc<TopicSettings>)>,
     pub turnstile: Turnstile,
@@ -33,14 +35,15 @@ impl Partition {
     pub fn new(
         topic_id: TopicId,
         name: TopicPartition,
+        dir: Option<Arc<str>>,
         leader_epoch: LeaderEpoch,
-        configs: Arc<Overrides>,
-        settings: Arc<TopicSettings>,
+        (configs, settings): (Arc<Overrides>, Arc<TopicSettings>),
         log: Result<Rc<Log>, String>,
     ) -> Self {
         Self {
             topic_id,
             name,
+            dir,
             leader_epoch: Cell::new(leader_epoch),
             settings: RefCell::new((configs, settings)),
             turnstile: Turnstile::default(),

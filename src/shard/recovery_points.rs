@@ -1,6 +1,7 @@
 //! Recovery points: up to where each log is durable, written down where the next start looks.
 //!
-//! Owns: `recovery-point-offset-checkpoint` and `replication-offset-checkpoint` of a log directory.
+//! Owns: `recovery-point-offset-checkpoint` and `replication-offset-checkpoint` of each log
+//! directory.
 //! Leaves to others: making logs durable (`log`), what a start does with the points (`log`).
 //! Invariant: shard 0 alone writes; a line names a topic that exists, so that a topic created again
 //! under a name never meets its namesake's; the line of a log that is offline stays as it was.
@@ -10,6 +11,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::log::checkpoint::{
     CheckpointLine, HIGH_WATERMARKS, RECOVERY_POINTS, read_offsets, write_offsets,
@@ -24,13 +26,16 @@ use crate::shard::partition::{Partition, Turnstile};
 /// most that a start reads of it.
 const SETTLE_BYTES_MIN: u64 = 32 << 20;
 
-/// Recovery points as a start reads them.
+/// Recovery points of one log directory.
+type PointsOfDir = BTreeMap<(String, i32), Offset>;
+
+/// Recovery points as a start reads them, by log directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Points(BTreeMap<(String, i32), Offset>);
+pub struct Points(BTreeMap<Arc<str>, PointsOfDir>);
 
 impl Points {
-    pub fn get(&self, name: &TopicPartition) -> Option<Offset> {
-        self.0.get(&(name.topic.to_string(), name.partition)).copied()
+    pub fn get(&self, dir: &str, name: &TopicPartition) -> Option<Offset> {
+        self.0.get(dir)?.get(&(name.topic.to_string(), name.partition)).copied()
     }
 }
 
@@ -38,10 +43,11 @@ impl Points {
 #[derive(Default)]
 pub struct PointsDesk {
     line: Turnstile,
-    written: RefCell<Written>,
+    /// By log directory.
+    written: RefCell<BTreeMap<Arc<str>, Written>>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Written {
     points: Vec<CheckpointLine>,
     marks: Vec<CheckpointLine>,
@@ -49,6 +55,7 @@ struct Written {
 
 /// Where one log is.
 pub struct LogPoint {
+    dir: Arc<str>,
     name: TopicPartition,
     /// `None`: the log is offline, nobody knows more than before.
     at: Option<(Offset, Offset)>,
@@ -57,13 +64,13 @@ pub struct LogPoint {
 impl LogPoint {
     /// `None` for a log that holds nothing yet: it has no directory.
     pub fn of(partition: &Partition) -> Option<Self> {
-        let name = partition.name.clone();
-        let Ok(log) = partition.log() else { return Some(Self { name, at: None }) };
+        let (name, dir) = (partition.name.clone(), partition.dir.clone()?);
+        let Ok(log) = partition.log() else { return Some(Self { dir, name, at: None }) };
         let Ends { high_watermark, log_end, .. } = log.ends();
         if log_end == Offset(0) {
             return None;
         }
-        Some(Self { name, at: Some((log.recovery_point(), high_watermark)) })
+        Some(Self { dir, name, at: Some((log.recovery_point(), high_watermark)) })
     }
 }
 
@@ -98,39 +105,53 @@ impl Ask for WriteRecoveryPoints {
 
     fn start(self, core: &Rc<Core>) -> Work<bool> {
         let core = core.clone();
-        Box::pin(async move { core.write_recovery_points().await })
+        Box::pin(async move { core.write_recovery_points().await.is_empty() })
     }
 }
 
 impl Core {
-    /// The points that the process before this one left; none when they cannot be read.
-    pub async fn read_recovery_points(&self) -> Points {
-        let lines = self.read_lines(RECOVERY_POINTS).await;
-        let entry = |line: CheckpointLine| ((line.topic, line.partition), line.offset);
-        Points(lines.into_iter().map(entry).collect())
+    /// The points that the process before this one left in these log directories; none when they
+    /// cannot be read.
+    pub async fn read_recovery_points(&self, dirs: &[Arc<str>]) -> Points {
+        let mut all = Points::default();
+        for dir in dirs {
+            all.0.insert(dir.clone(), self.read_points_of(dir).await);
+        }
+        all
+    }
+
+    async fn read_points_of(&self, dir: &str) -> PointsOfDir {
+        let lines = self.read_lines(dir, RECOVERY_POINTS).await.into_iter();
+        lines.map(|line| ((line.topic, line.partition), line.offset)).collect()
     }
 
     /// Notes, durably, what the journals have shown to be stable; before any log is open.
     pub async fn raise_recovery_points(
         &self,
-        ends: impl Iterator<Item = (TopicPartition, Offset)>,
+        ends: impl Iterator<Item = (Arc<str>, TopicPartition, Offset)>,
     ) -> Result<(), DiskError> {
-        let before = self.read_recovery_points().await;
-        let mut points = before.clone();
-        for (name, end) in ends {
-            let point = points.0.entry((name.topic.to_string(), name.partition)).or_insert(end);
-            *point = end.max(*point);
+        let mut by_dir = BTreeMap::<Arc<str>, Vec<_>>::new();
+        for (dir, name, end) in ends {
+            by_dir.entry(dir).or_default().push((name, end));
         }
-        if points == before {
-            return Ok(());
+        for (dir, ends) in by_dir {
+            let before = self.read_points_of(&dir).await;
+            let mut points = before.clone();
+            for (name, end) in ends {
+                let point = points.entry((name.topic.to_string(), name.partition)).or_insert(end);
+                *point = end.max(*point);
+            }
+            if points != before {
+                let line =
+                    |((topic, partition), offset)| CheckpointLine { topic, partition, offset };
+                let lines: Vec<CheckpointLine> = points.into_iter().map(line).collect();
+                write_offsets(&self.env, &dir, RECOVERY_POINTS, &lines).await?;
+            }
         }
-        let line = |((topic, partition), offset)| CheckpointLine { topic, partition, offset };
-        let lines: Vec<CheckpointLine> = points.0.into_iter().map(line).collect();
-        self.write_lines(RECOVERY_POINTS, &lines).await
+        Ok(())
     }
 
-    async fn read_lines(&self, name: &str) -> Vec<CheckpointLine> {
-        let dir = &self.identity.data_dir;
+    async fn read_lines(&self, dir: &str, name: &str) -> Vec<CheckpointLine> {
         match read_offsets(&self.env, dir, name).await {
             Ok(lines) => lines.unwrap_or_default(),
             Err(error) => {
@@ -140,72 +161,78 @@ impl Core {
         }
     }
 
-    /// Asks all shards and writes what changed, durably; false when that failed. On shard 0 only.
-    pub async fn write_recovery_points(self: &Rc<Self>) -> bool {
+    /// Asks all shards and writes what changed, durably; gives the log directories where that
+    /// failed. On shard 0 only.
+    pub async fn write_recovery_points(self: &Rc<Self>) -> Vec<Arc<str>> {
         let turn = self.points.line.enter();
         turn.called().await;
-        let Ok(told) = self.ask_all(&GatherPoints).await else { return false };
-        self.write_points(told.into_iter().flatten().collect()).await
+        match self.ask_all(&GatherPoints).await {
+            Ok(told) => self.write_points(told.into_iter().flatten().collect()).await,
+            Err(_) => self.online_dirs().map(|(dir, _)| dir.path.clone()).collect(),
+        }
     }
 
     /// The last points of a process, from shards that have closed their logs.
-    pub async fn write_last_points(self: &Rc<Self>, told: Vec<LogPoint>) -> bool {
+    pub async fn write_last_points(self: &Rc<Self>, told: Vec<LogPoint>) -> Vec<Arc<str>> {
         let turn = self.points.line.enter();
         turn.called().await;
         self.write_points(told).await
     }
 
-    async fn write_points(&self, mut told: Vec<LogPoint>) -> bool {
+    async fn write_points(&self, mut told: Vec<LogPoint>) -> Vec<Arc<str>> {
         told.sort_by(|one, other| one.name.cmp(&other.name));
-        let (points, marks) = {
-            let before = self.points.written.borrow();
-            let known = |lines: &[CheckpointLine], name: &TopicPartition| {
-                let key = (&*name.topic, name.partition);
-                let at = lines.binary_search_by(|line| (&*line.topic, line.partition).cmp(&key));
-                at.ok().map(|at| lines[at].offset)
-            };
-            let lines = |before: &[CheckpointLine], now: fn(&(Offset, Offset)) -> Offset| {
-                let line = |one: &LogPoint| {
-                    let offset = one.at.as_ref().map(now).or_else(|| known(before, &one.name))?;
-                    let (topic, partition) = (one.name.topic.to_string(), one.name.partition);
-                    Some(CheckpointLine { topic, partition, offset })
-                };
-                told.iter().filter_map(line).collect::<Vec<_>>()
-            };
-            (lines(&before.points, |at| at.0), lines(&before.marks, |at| at.1))
-        };
-        let written = async {
-            if points != self.points.written.borrow().points {
-                self.write_lines(RECOVERY_POINTS, &points).await?;
-                self.points.written.borrow_mut().points = points;
-            }
-            if marks != self.points.written.borrow().marks {
-                self.write_lines(HIGH_WATERMARKS, &marks).await?;
-                self.points.written.borrow_mut().marks = marks;
-            }
-            Ok::<_, DiskError>(())
-        };
-        match written.await {
-            Ok(()) => true,
-            Err(error) => {
+        let dirs: Vec<_> = self.online_dirs().map(|(dir, _)| dir.path.clone()).collect();
+        let mut failed = Vec::new();
+        for dir in dirs {
+            let told: Vec<_> = told.iter().filter(|one| one.dir == dir).collect();
+            if let Err(error) = self.write_points_of(&dir, &told).await {
                 tracing::error!(%error, "recovery points are not written, the old ones hold");
-                false
+                failed.push(dir);
             }
         }
+        failed
     }
 
-    async fn write_lines(&self, name: &str, lines: &[CheckpointLine]) -> Result<(), DiskError> {
-        write_offsets(&self.env, &self.identity.data_dir, name, lines).await
+    /// Writes what changed of one log directory; `told` is in the order of names.
+    async fn write_points_of(&self, dir: &Arc<str>, told: &[&LogPoint]) -> Result<(), DiskError> {
+        let before = self.points.written.borrow().get(dir).cloned().unwrap_or_default();
+        let known = |lines: &[CheckpointLine], name: &TopicPartition| {
+            let key = (&*name.topic, name.partition);
+            let at = lines.binary_search_by(|line| (&*line.topic, line.partition).cmp(&key));
+            at.ok().map(|at| lines[at].offset)
+        };
+        let lines = |before: &[CheckpointLine], now: fn(&(Offset, Offset)) -> Offset| {
+            let line = |one: &&LogPoint| {
+                let offset = one.at.as_ref().map(now).or_else(|| known(before, &one.name))?;
+                let (topic, partition) = (one.name.topic.to_string(), one.name.partition);
+                Some(CheckpointLine { topic, partition, offset })
+            };
+            told.iter().filter_map(line).collect::<Vec<_>>()
+        };
+        let points = lines(&before.points, |at| at.0);
+        if points != before.points {
+            write_offsets(&self.env, dir, RECOVERY_POINTS, &points).await?;
+            self.points.written.borrow_mut().entry(dir.clone()).or_default().points = points;
+        }
+        let marks = lines(&before.marks, |at| at.1);
+        if marks != before.marks {
+            write_offsets(&self.env, dir, HIGH_WATERMARKS, &marks).await?;
+            self.points.written.borrow_mut().entry(dir.clone()).or_default().marks = marks;
+        }
+        Ok(())
     }
 
     /// Takes over what lies on the disk, then writes the points from time to time. On shard 0 only,
     /// after every partition is open and before a topic can be created.
     pub async fn begin_recovery_points(self: &Rc<Self>) {
-        let mut points = self.read_lines(RECOVERY_POINTS).await;
-        let mut marks = self.read_lines(HIGH_WATERMARKS).await;
-        points.sort_unstable();
-        marks.sort_unstable();
-        self.points.written.replace(Written { points, marks });
+        let dirs: Vec<_> = self.online_dirs().map(|(dir, _)| dir.path.clone()).collect();
+        for dir in dirs {
+            let mut points = self.read_lines(&dir, RECOVERY_POINTS).await;
+            let mut marks = self.read_lines(&dir, HIGH_WATERMARKS).await;
+            points.sort_unstable();
+            marks.sort_unstable();
+            self.points.written.borrow_mut().insert(dir, Written { points, marks });
+        }
         self.write_recovery_points().await;
         let (core, pause_ms) = (self.clone(), self.config.recovery_points_ms);
         if pause_ms == 0 {
@@ -225,8 +252,8 @@ impl Core {
             let turn = self.points.line.enter();
             turn.called().await;
             let written = self.points.written.borrow();
-            let all = written.points.iter().chain(&written.marks);
-            if all.into_iter().all(|line| line.topic != topic) {
+            let mut all = written.values().flat_map(|one| one.points.iter().chain(&one.marks));
+            if all.all(|line| line.topic != topic) {
                 return;
             }
         }

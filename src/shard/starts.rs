@@ -1,10 +1,10 @@
-//! Log start offsets on disk: `log-start-offset-checkpoint` of the data directory.
+//! Log start offsets on disk: `log-start-offset-checkpoint` of each log directory.
 //!
-//! Owns: gathering them from all shards on shard 0, writing the file, what it said at the start.
+//! Owns: gathering them from all shards on shard 0, writing the files, what they said at the start.
 //! Leaves to others: moving them (`log`), who needs them on disk (`delete_records`).
-//! Invariant: one writer; a write serves everybody who asked before it began; no line of a deleted
-//! topic is there when a topic of the same name can be created, else the new one's records would
-//! pass for deleted ones.
+//! Invariant: one writer per file; a write serves everybody who asked before it began; no line of a
+//! deleted topic is there when a topic of the same name can be created, else the new one's records
+//! would pass for deleted ones.
 //! Start reading at: [`KeepStarts`].
 //! Source: Kafka `LogManager#checkpointLogStartOffsets`.
 use std::cell::{Cell, RefCell};
@@ -15,18 +15,36 @@ use std::sync::Arc;
 use crate::cluster::{Image, TopicImage};
 use crate::env::local::Notify;
 use crate::log::checkpoint::{CheckpointLine, LOG_START_OFFSETS, read_offsets, write_offsets};
-use crate::model::{ErrorCode, Offset, PartitionIndex, ShardId, TopicId};
+use crate::model::{DirectoryId, ErrorCode, Offset, PartitionIndex, ShardId, TopicId};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
+use crate::shard::partition::Partition;
 
 type Place = (TopicId, PartitionIndex);
 
 /// One line, and the name that it has in the file.
 type Line = (Arc<str>, Offset);
 
-/// The file as shard 0 knows it, and those who wait for the next write.
+/// The files of all log directories.
 #[derive(Default)]
-pub struct StartKeeper {
+pub struct StartKeepers(RefCell<BTreeMap<Arc<str>, Rc<StartKeeper>>>);
+
+impl StartKeepers {
+    fn of(&self, dir: &Arc<str>) -> Rc<StartKeeper> {
+        let mut all = self.0.borrow_mut();
+        let fresh = || Rc::new(StartKeeper { dir: dir.clone(), ..StartKeeper::default() });
+        all.entry(dir.clone()).or_insert_with(fresh).clone()
+    }
+
+    fn all(&self) -> Vec<Rc<StartKeeper>> {
+        self.0.borrow().values().cloned().collect()
+    }
+}
+
+/// One file as shard 0 knows it, and those who wait for the next write.
+#[derive(Default)]
+struct StartKeeper {
+    dir: Arc<str>,
     listed: RefCell<BTreeMap<Place, Line>>,
     /// The file may say something else than `listed`.
     stale: Cell<bool>,
@@ -39,24 +57,27 @@ pub struct StartKeeper {
     notice: Notify,
 }
 
-/// Asks shard 0 to write the log starts of all shards as they are now; answered when a power cut
-/// takes none of them.
-#[derive(Clone, Copy)]
-pub struct KeepStarts;
+/// Asks shard 0 to write the log starts of all shards in a log directory as they are now; answered
+/// when a power cut takes none of them.
+#[derive(Clone)]
+pub struct KeepStarts {
+    pub dir: Arc<str>,
+}
 
 impl Ask for KeepStarts {
     /// Errors: `KafkaStorageError`.
     type Told = Result<(), ErrorCode>;
 
     fn start(self, core: &Rc<Core>) -> Work<Self::Told> {
-        let core = core.clone();
-        Box::pin(async move { keep(&core).await })
+        let (core, keeper) = (core.clone(), core.starts.of(&self.dir));
+        Box::pin(async move { keep(&core, &keeper).await })
     }
 }
 
 /// The log starts of one shard that the file must name.
 #[derive(Clone)]
 struct ListStarts {
+    dir: Arc<str>,
     /// Partitions that the file names: they are told about in any case.
     listed: Arc<BTreeSet<Place>>,
 }
@@ -70,7 +91,8 @@ impl Ask for ListStarts {
 
     fn start(self, core: &Rc<Core>) -> Work<Self::Told> {
         let mut rows = Vec::new();
-        for partition in core.partitions() {
+        let is_here = |one: &Rc<Partition>| one.dir.as_ref() == Some(&self.dir);
+        for partition in core.partitions().into_iter().filter(is_here) {
             let place = (partition.topic_id, partition.index());
             // Of a partition that is offline the file's own line stays.
             let Ok(log) = partition.log() else { continue };
@@ -83,15 +105,14 @@ impl Ask for ListStarts {
     }
 }
 
-async fn keep(core: &Rc<Core>) -> Result<(), ErrorCode> {
-    let keeper = &core.starts;
+async fn keep(core: &Rc<Core>, keeper: &Rc<StartKeeper>) -> Result<(), ErrorCode> {
     // One that has begun may have asked the shards before the caller's log moved.
     let ticket = keeper.begun.get() + 1;
     keeper.wanted.set(keeper.wanted.get().max(ticket));
     if !keeper.runs.replace(true) {
         // A task of its own: the caller's connection may end at any moment.
-        let held = core.clone();
-        core.env.spawn(async move { run(&held).await });
+        let (core, keeper) = (core.clone(), keeper.clone());
+        core.env.clone().spawn(async move { run(&core, &keeper).await });
     }
     while keeper.ended.get() < ticket {
         keeper.notice.changed().await;
@@ -99,14 +120,15 @@ async fn keep(core: &Rc<Core>) -> Result<(), ErrorCode> {
     if keeper.done.get() < ticket { Err(ErrorCode::KafkaStorageError) } else { Ok(()) }
 }
 
-async fn run(core: &Rc<Core>) {
-    let keeper = &core.starts;
+async fn run(core: &Rc<Core>, keeper: &StartKeeper) {
     while keeper.begun.get() < keeper.wanted.get() {
         let number = keeper.begun.get() + 1;
         keeper.begun.set(number);
-        match write(core).await {
+        match write(core, keeper).await {
             Ok(()) => keeper.done.set(number),
-            Err(error) => tracing::error!(error, "{LOG_START_OFFSETS} was not written"),
+            Err(error) => {
+                tracing::error!(error, "{}/{LOG_START_OFFSETS} was not written", keeper.dir);
+            }
         }
         keeper.ended.set(number);
         keeper.notice.notify_all();
@@ -114,11 +136,11 @@ async fn run(core: &Rc<Core>) {
     keeper.runs.set(false);
 }
 
-async fn write(core: &Rc<Core>) -> Result<(), String> {
-    let keeper = &core.starts;
+async fn write(core: &Rc<Core>, keeper: &StartKeeper) -> Result<(), String> {
     let mut lines = keeper.listed.borrow().clone();
     let listed = Arc::new(lines.keys().copied().collect());
-    let told = core.ask_all(&ListStarts { listed }).await.map_err(|error| error.to_string())?;
+    let ask = ListStarts { dir: keeper.dir.clone(), listed };
+    let told = core.ask_all(&ask).await.map_err(|error| error.to_string())?;
     let image = core.image();
     lines.retain(|(topic, _), _| image.topic_by_id(*topic).is_some());
     for (version, rows) in told {
@@ -140,8 +162,7 @@ async fn write(core: &Rc<Core>) -> Result<(), String> {
         let (topic, partition, offset) = (topic.to_string(), *partition, *offset);
         text.push(CheckpointLine { topic, partition, offset });
     }
-    let dir = &core.identity.data_dir;
-    let written = write_offsets(&core.env, dir, LOG_START_OFFSETS, &text).await;
+    let written = write_offsets(&core.env, &keeper.dir, LOG_START_OFFSETS, &text).await;
     written.map_err(|error| error.to_string())?;
     keeper.listed.replace(lines);
     keeper.stale.set(false);
@@ -151,47 +172,69 @@ async fn write(core: &Rc<Core>) -> Result<(), String> {
 impl Core {
     /// Reads what the process before this one left; every shard does, for the logs that it opens.
     pub(super) async fn read_starts(&self, image: &Image) {
-        let dir = self.identity.data_dir.clone();
-        let lines = match read_offsets(&self.env, &dir, LOG_START_OFFSETS).await {
-            Ok(Some(lines)) => lines,
-            Ok(None) => return,
-            Err(error) => {
-                tracing::error!(%error, "deleted records may come back");
-                return;
-            }
-        };
-        if self.shard == ShardId(0) {
-            let mut listed = self.starts.listed.borrow_mut();
-            for line in &lines {
-                match image.topic(&line.topic) {
-                    Some(topic) => {
-                        let line_now = (topic.name.clone(), line.offset);
-                        listed.insert((topic.id, line.partition), line_now);
-                    }
-                    None => self.starts.stale.set(true),
+        let dirs: Vec<_> = self.online_dirs().map(|(dir, id)| (dir.path.clone(), id)).collect();
+        for (dir, id) in dirs {
+            let lines = match read_offsets(&self.env, &dir, LOG_START_OFFSETS).await {
+                Ok(Some(lines)) => lines,
+                Ok(None) => continue,
+                Err(error) => {
+                    tracing::error!(%error, "deleted records may come back");
+                    continue;
                 }
+            };
+            if self.shard == ShardId(0) {
+                self.adopt_starts(&self.starts.of(&dir), id, image, &lines);
+            }
+            self.logs.list_starts(&dir, lines);
+        }
+    }
+
+    /// Takes over the lines of partitions that lie in the keeper's directory.
+    fn adopt_starts(
+        &self,
+        keeper: &StartKeeper,
+        id: DirectoryId,
+        image: &Image,
+        lines: &[CheckpointLine],
+    ) {
+        let node = self.identity.node_id;
+        let mut listed = keeper.listed.borrow_mut();
+        for line in lines {
+            let topic = image.topic(&line.topic).filter(|topic| {
+                topic.partition(line.partition).is_some_and(|one| one.directory_on(node) == id)
+            });
+            match topic {
+                Some(topic) => {
+                    let line_now = (topic.name.clone(), line.offset);
+                    listed.insert((topic.id, line.partition), line_now);
+                }
+                None => keeper.stale.set(true),
             }
         }
-        self.logs.list_starts(&dir, lines);
     }
 
-    /// Takes lines of deleted topics out of the file; on shard 0.
+    /// Takes lines of deleted topics out of the files; on shard 0.
     pub async fn tidy_starts(self: &Rc<Self>) {
-        if self.starts.stale.get() && keep(self).await.is_err() {
-            tracing::error!("lines of deleted topics stay in {LOG_START_OFFSETS}");
+        for keeper in self.starts.all() {
+            if keeper.stale.get() && keep(self, &keeper).await.is_err() {
+                let dir = &keeper.dir;
+                tracing::error!("lines of deleted topics stay in {dir}/{LOG_START_OFFSETS}");
+            }
         }
     }
 
-    /// Takes the lines of topics that were just deleted out of the file; on shard 0.
+    /// Takes the lines of topics that were just deleted out of the files; on shard 0.
     pub(super) async fn forget_starts(self: &Rc<Self>, gone: &[Arc<TopicImage>]) {
-        let is_listed = |topic: &Arc<TopicImage>| {
-            let (first, last) = ((topic.id, 0), (topic.id, PartitionIndex::MAX));
-            self.starts.listed.borrow().range(first..=last).next().is_some()
-        };
-        if gone.iter().any(is_listed) {
-            self.starts.stale.set(true);
-            self.tidy_starts().await;
+        for keeper in self.starts.all() {
+            let is_listed = |topic: &Arc<TopicImage>| {
+                let (first, last) = ((topic.id, 0), (topic.id, PartitionIndex::MAX));
+                keeper.listed.borrow().range(first..=last).next().is_some()
+            };
+            if gone.iter().any(is_listed) {
+                keeper.stale.set(true);
+            }
         }
+        self.tidy_starts().await;
     }
 }
 
@@ -200,9 +243,12 @@ pub async fn keep_from_time_to_time(core: Rc<Core>) {
     let interval_ms = core.config.start_checkpoint_ms.max(1);
     loop {
         core.env.sleep_ms(interval_ms).await;
-        if core.starts.stale.get() || !core.starts.listed.borrow().is_empty() {
-            // What fails is in the log by now.
-            let _ = keep(&core).await;
+        for keeper in core.starts.all() {
+            let works = core.logs.dir(&keeper.dir).failure().is_none();
+            if works && (keeper.stale.get() || !keeper.listed.borrow().is_empty()) {
+                // What fails is in the log by now.
+                let _ = keep(&core, &keeper).await;
+            }
         }
     }
 }

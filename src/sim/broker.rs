@@ -6,23 +6,25 @@
 //! Invariant: what is run between two ends of the world's events is the product's code only.
 //! Start reading at: [`SimBroker::start`].
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use crate::api::node::{BootError, LastEnd, StopNode, run_first, run_other};
+use crate::api::node::{BootError, StopNode, run_first, run_other};
 use crate::config::{BrokerConfig, BrokerValues, Overrides};
 use crate::env::{Env, IoError, Shard};
-use crate::model::{NodeId, ShardId, TopicId};
+use crate::model::{DirectoryId, NodeId, ShardId, TopicId};
 use crate::observe::Metrics;
+use crate::shard::dirs::LogDirectory;
 use crate::shard::{Common, Core, Identity};
 use crate::sim::{Chunks, MachineId, World};
 
 /// Where every simulated node listens.
 pub const ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9_092);
-/// The directory of a node's logs.
+/// The log directory of a node, unless a test names others; its metadata lies there in any case.
 pub const DATA_DIR: &str = "/data";
 
 /// Settings of every simulated node; those of a test come on top.
@@ -52,6 +54,13 @@ pub enum Death {
     PowerCut,
 }
 
+/// How a process ended, as the next one is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastEnd {
+    Stopped,
+    Crashed,
+}
+
 /// How a start went; `None` while it is under way.
 type Outcome = Rc<RefCell<Option<Result<SocketAddr, BootError>>>>;
 
@@ -60,10 +69,14 @@ pub struct SimBroker {
     pub world: World,
     /// The clients' shard, then those of the node.
     shards: Vec<Shard>,
+    settings: Overrides,
     config: Arc<BrokerConfig>,
     cores: Rc<RefCell<Vec<Rc<Core>>>>,
     outcome: Outcome,
-    last_end: LastEnd,
+    /// Log directories that were in use once.
+    used: BTreeSet<Arc<str>>,
+    /// Log directories that the last process left in order.
+    clean: BTreeSet<Arc<str>>,
 }
 
 impl SimBroker {
@@ -73,18 +86,25 @@ impl SimBroker {
     pub fn new(world: World, settings: &[(&str, &str)]) -> Self {
         let all = SETTINGS.iter().chain(settings);
         let all: Overrides = all.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let values = BrokerValues::new(all).expect("settings of a test are valid");
-        let config = BrokerConfig::new(values, "localhost").expect("settings of a test are valid");
+        let config = Arc::new(config_of(&all));
         let clients = world.add_machine();
         let shards = world.boot_with(clients, 1, Chunks { count: 64, bytes: 16 * 1_024 });
         Self {
             world,
             shards,
-            config: Arc::new(config),
+            settings: all,
+            config,
             cores: Rc::default(),
             outcome: Outcome::default(),
-            last_end: LastEnd::Crashed,
+            used: BTreeSet::new(),
+            clean: BTreeSet::new(),
         }
+    }
+
+    /// Changes a setting; it holds from the next start on.
+    pub fn reset(&mut self, name: &str, value: &str) {
+        self.settings.insert(name.to_owned(), value.to_owned());
+        self.config = Arc::new(config_of(&self.settings));
     }
 
     /// The world of the clients' machine; it outlives every node.
@@ -99,13 +119,15 @@ impl SimBroker {
 
     /// How the last process ended. A test may lie about it, to see that this is noticed.
     pub fn set_last_end(&mut self, last_end: LastEnd) {
-        self.last_end = last_end;
+        self.clean = match last_end {
+            LastEnd::Stopped => self.used.clone(),
+            LastEnd::Crashed => BTreeSet::new(),
+        };
     }
 
     /// Boots a node of so many shards; it serves some time later, see [`SimBroker::served`].
     pub fn start(&mut self, shards: u16) {
         assert!(!self.is_running(), "it runs already");
-        let last_end = std::mem::replace(&mut self.last_end, LastEnd::Crashed);
         let started = self.world.boot(MachineId::FIRST, shards);
         let common = self.common(shards);
         self.outcome = Outcome::default();
@@ -114,9 +136,9 @@ impl SimBroker {
         }
         let (env, cores, outcome) = (started[0].env(), self.cores.clone(), self.outcome.clone());
         env.clone().spawn(async move {
-            let booted = match make_data_dir(&env).await {
-                Ok(()) => run_first(&env, common, ADDRESS, last_end).await,
-                Err(error) => Err(BootError::Metadata(format!("{DATA_DIR}: {error:?}"))),
+            let booted = match make_dirs(&env, &common.identity.log_dirs).await {
+                Ok(()) => run_first(&env, common, ADDRESS).await,
+                Err(error) => Err(BootError::Metadata(format!("log.dirs: {error:?}"))),
             };
             let served = booted.map(|(core, address)| {
                 cores.borrow_mut().insert(0, core);
@@ -127,14 +149,33 @@ impl SimBroker {
         self.shards.extend(started);
     }
 
-    fn common(&self, shards: u16) -> Common {
+    /// What the server finds out about the log directories; each has an id of its name.
+    fn log_dirs(&mut self) -> Arc<[LogDirectory]> {
+        let clean = std::mem::take(&mut self.clean);
+        let (used, is_first) = (&self.used, self.used.is_empty());
+        let names = self.config.log_dirs.iter();
+        let dirs: Arc<[LogDirectory]> = names
+            .map(|name| {
+                let path: Arc<str> = name.as_str().into();
+                let is_new = !used.contains(&path) && !is_first;
+                let ended_cleanly = clean.contains(&path) || is_new;
+                LogDirectory { name: name.clone(), path, ended_cleanly, id: Ok(directory_id(name)) }
+            })
+            .collect();
+        self.used.extend(dirs.iter().map(|dir| dir.path.clone()));
+        dirs
+    }
+
+    fn common(&mut self, shards: u16) -> Common {
+        let log_dirs = self.log_dirs();
         let identity = Identity {
             cluster_id: TopicId([7; 16]),
             node_id: NodeId(1),
-            directory_id: TopicId([8; 16]),
             host: "localhost".to_owned(),
             port: ADDRESS.port(),
             data_dir: DATA_DIR.into(),
+            data_dir_id: directory_id(DATA_DIR),
+            log_dirs,
             pid: 1,
         };
         Common {
@@ -186,7 +227,7 @@ impl SimBroker {
             Death::PowerCut => self.world.power_cut(MachineId::FIRST, node),
         }
         self.cores.borrow_mut().clear();
-        self.last_end = LastEnd::Crashed;
+        self.clean.clear();
     }
 
     /// Stops the node in order; says whether every log was closed.
@@ -198,7 +239,7 @@ impl SimBroker {
         let place = clean.clone();
         first.env.clone().spawn(async move {
             let told = first.ask(ShardId(0), StopNode).told().await;
-            place.replace(Some(told.unwrap_or(false)));
+            place.replace(Some(told.unwrap_or_default()));
         });
         if !self.run_until(ms_max, || clean.borrow().is_some()) {
             return Err(format!("the stop is not over after {ms_max} ms"));
@@ -206,13 +247,29 @@ impl SimBroker {
         let clean = clean.take().expect("set, or it is not over");
         drop(self.shards.split_off(1));
         self.cores.borrow_mut().clear();
-        self.last_end = if clean { LastEnd::Stopped } else { LastEnd::Crashed };
-        Ok(clean)
+        self.clean = clean.into_iter().collect();
+        Ok(self.config.log_dirs.iter().all(|dir| self.clean.contains(dir.as_str())))
     }
 }
 
-/// The server makes and syncs its directory before it boots; so does this.
-async fn make_data_dir(env: &Env) -> Result<(), IoError> {
-    env.create_dir_all(DATA_DIR).await?;
+/// The server makes and syncs its directories before it boots; so does this.
+async fn make_dirs(env: &Env, dirs: &[LogDirectory]) -> Result<(), IoError> {
+    for dir in dirs {
+        env.create_dir_all(&dir.path).await?;
+    }
     env.sync_dir("/").await
+}
+
+/// Panics when a setting is refused: it is the test's.
+fn config_of(settings: &Overrides) -> BrokerConfig {
+    let values = BrokerValues::new(settings.clone()).expect("settings of a test are valid");
+    BrokerConfig::new(values, "localhost").expect("settings of a test are valid")
+}
+
+fn directory_id(name: &str) -> DirectoryId {
+    let mut id = [8; 16];
+    for (at, byte) in name.bytes().enumerate() {
+        id[at % 16] ^= byte.rotate_left(at as u32 / 16);
+    }
+    TopicId(id)
 }

@@ -72,6 +72,8 @@ pub struct Disk {
     bytes: u64,
     /// Whether the file system offers reads that leave nothing in the page cache.
     pub reads_uncached: bool,
+    /// File systems whose device takes nothing any more: every sync fails.
+    dead: BTreeSet<Ino>,
 }
 
 fn sectors(from: u64, to: u64) -> std::ops::Range<u64> {
@@ -150,8 +152,8 @@ impl FileNode {
 
 impl Disk {
     pub fn new(reads_uncached: bool) -> Self {
-        let (names, files) = (Names::default(), BTreeMap::new());
-        Self { names, files, bytes_max: u64::MAX, bytes: 0, reads_uncached }
+        let (names, files, dead) = (Names::default(), BTreeMap::new(), BTreeSet::new());
+        Self { names, files, bytes_max: u64::MAX, bytes: 0, reads_uncached, dead }
     }
 
     fn file(&mut self, file: Ino) -> &mut FileNode {
@@ -163,7 +165,22 @@ impl Disk {
         self.files.insert(file, FileNode::default());
     }
 
-    /// Room of the whole disk, which is one file system.
+    /// The device below a folder at the root dies, or is replaced by one with the same content.
+    pub fn set_dead(&mut self, path: &str, dead: bool) -> Result<(), IoError> {
+        let top = self.names.dir(path)?;
+        if dead {
+            self.dead.insert(top)
+        } else {
+            self.dead.remove(&top)
+        };
+        Ok(())
+    }
+
+    fn is_dead(&self, ino: Ino) -> bool {
+        self.names.top(ino).is_some_and(|top| self.dead.contains(&top))
+    }
+
+    /// Room of the whole disk, which all folders share.
     pub fn space(&self, path: &str) -> Result<Space, IoError> {
         if !self.names.exists(path) {
             return Err(IoError::NotFound);
@@ -252,7 +269,7 @@ impl Disk {
         if luck.lie() {
             return Ok(moved);
         }
-        let fails = luck.failed_sync();
+        let fails = luck.failed_sync() || self.is_dead(file);
         let node = self.file(file);
         for sector in sectors(at, at + moved as u64) {
             node.dirty.remove(&sector);
@@ -263,19 +280,23 @@ impl Disk {
         if fails { Err(IoError::EIO) } else { Ok(moved) }
     }
 
-    /// Makes every file and every name durable.
-    pub fn sync_all(&mut self, luck: &mut Luck<'_>) -> Result<usize, IoError> {
+    /// Makes every file and every name durable that lies in the same folder of the root: each of
+    /// those is a file system of its own.
+    pub fn sync_all(&mut self, ino: Ino, luck: &mut Luck<'_>) -> Result<usize, IoError> {
         if luck.lie() {
             return Ok(0);
         }
-        let fails = luck.failed_sync();
-        for node in self.files.values_mut() {
-            node.sync(!fails);
+        let fails = luck.failed_sync() || self.is_dead(ino);
+        let top = self.names.top(ino);
+        for (file, node) in &mut self.files {
+            if top.is_none() || self.names.top(*file) == top {
+                node.sync(!fails);
+            }
         }
         if fails {
             return Err(IoError::EIO);
         }
-        self.names.sync_all();
+        self.names.sync_all(top);
         Ok(0)
     }
 
@@ -308,7 +329,7 @@ impl Disk {
         if luck.lie() {
             return Ok(0);
         }
-        let fails = luck.failed_sync();
+        let fails = luck.failed_sync() || self.is_dead(file);
         self.file(file).sync(!fails);
         if fails { Err(IoError::EIO) } else { Ok(0) }
     }
@@ -318,7 +339,7 @@ impl Disk {
         if luck.lie() {
             return Ok(0);
         }
-        if luck.failed_sync() {
+        if luck.failed_sync() || self.is_dead(dir) {
             return Err(IoError::EIO);
         }
         self.names.sync(dir);

@@ -29,7 +29,7 @@ mod names;
 mod net;
 mod world;
 
-pub use broker::{ADDRESS, DATA_DIR, Death, SimBroker};
+pub use broker::{ADDRESS, DATA_DIR, Death, LastEnd, SimBroker};
 pub use client::{ClientError, KafkaClient};
 pub use disk::SECTOR_BYTES;
 pub use faults::{FaultCounts, Faults};
@@ -161,6 +161,14 @@ impl World {
 
     pub fn set_faults(&self, faults: Faults) {
         self.0.borrow_mut().faults = faults;
+    }
+
+    /// From now on every sync below a folder at the root of the first machine fails, or none does.
+    ///
+    /// Panics when there is no such folder.
+    pub fn set_device_dead(&self, path: &str, dead: bool) {
+        let mut world = self.0.borrow_mut();
+        world.disk(MachineId::FIRST).set_dead(path, dead).expect("a folder at the root");
     }
 
     pub fn faults(&self) -> Faults {

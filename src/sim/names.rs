@@ -24,12 +24,19 @@ pub struct Names {
     dirs: BTreeMap<Ino, Dir>,
     /// Changes that are not durable, oldest first.
     changes: Vec<Vec<Step>>,
+    /// The file or folder right below the root that each lies in.
+    tops: BTreeMap<Ino, Ino>,
     inos_total: u64,
 }
 
 impl Default for Names {
     fn default() -> Self {
-        Self { dirs: BTreeMap::from([(ROOT, Dir::default())]), changes: Vec::new(), inos_total: 0 }
+        Self {
+            dirs: BTreeMap::from([(ROOT, Dir::default())]),
+            changes: Vec::new(),
+            tops: BTreeMap::new(),
+            inos_total: 0,
+        }
     }
 }
 
@@ -74,7 +81,28 @@ impl Names {
         Ok((dir, name))
     }
 
+    /// The file system that holds a file or folder: the name right below the root, or, for the
+    /// root itself, `None`.
+    pub fn top(&self, ino: Ino) -> Option<Ino> {
+        self.tops.get(&ino).copied()
+    }
+
+    fn set_top(&mut self, ino: Ino, top: Ino) {
+        if self.tops.insert(ino, top) == Some(top) {
+            return;
+        }
+        let within = self.dirs.get(&ino).into_iter().flat_map(|dir| dir.live.values());
+        for ino in within.copied().collect::<Vec<Ino>>() {
+            self.set_top(ino, top);
+        }
+    }
+
     fn apply(&mut self, change: Vec<Step>) {
+        for (dir, _, target) in &change {
+            if let Some(ino) = target {
+                self.set_top(*ino, self.top(*dir).unwrap_or(*ino));
+            }
+        }
         for (dir, name, target) in &change {
             let live = &mut self.dirs.get_mut(dir).expect("a directory").live;
             match target {
@@ -203,7 +231,10 @@ impl Names {
 
     /// Makes the changes of one directory durable, and of others what they need for it.
     pub fn sync(&mut self, dir: Ino) {
-        let mut needed = BTreeSet::from([dir]);
+        self.sync_dirs(BTreeSet::from([dir]));
+    }
+
+    fn sync_dirs(&mut self, mut needed: BTreeSet<Ino>) {
         let mut keep = vec![false; self.changes.len()];
         for (at, change) in self.changes.iter().enumerate().rev() {
             keep[at] = change.iter().any(|step| needed.contains(&step.0));
@@ -221,11 +252,10 @@ impl Names {
         }
     }
 
-    /// Makes all changes durable.
-    pub fn sync_all(&mut self) {
-        for change in std::mem::take(&mut self.changes) {
-            self.make_durable(&change);
-        }
+    /// Makes all changes in one file system durable.
+    pub fn sync_all(&mut self, top: Option<Ino>) {
+        let dirs = self.dirs.keys().copied();
+        self.sync_dirs(dirs.filter(|dir| top.is_none() || self.top(*dir) == top).collect());
     }
 
     /// Keeps what is durable and, of each directory, a random prefix of the rest; counts losses.

@@ -422,7 +422,7 @@ impl Core {
             }
             Op::DropCached { .. } => Done::bare(Ok(0)),
             Op::SyncData { .. } => Done::bare(disk.sync(ino, &mut luck)),
-            Op::SyncFileSystem { .. } => Done::bare(disk.sync_all(&mut luck)),
+            Op::SyncFileSystem { .. } => Done::bare(disk.sync_all(ino, &mut luck)),
             Op::WriteDurably { at, data, from, .. } => {
                 let rest = &data.as_slice()[from..];
                 let result = if *dying {

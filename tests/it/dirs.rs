@@ -1,12 +1,34 @@
-//! A log directory whose disk fails, as clients of a simulated node see it.
+//! Several log directories of a simulated node: one fails, partitions are moved, settings change.
 //!
-//! Owns: that one shard's failed sync stops the acknowledgements of all of them.
-//! Leaves to others: one shard's logs (`log`'s own tests).
-use logmill::model::ErrorCode;
-use logmill::record::Codec;
-use logmill::sim::{DATA_DIR, Faults, SimBroker, World};
+//! Owns: what clients see of a failed directory, of one that is taken out and comes back, and of a
+//! partition that an operator moved or copied.
+//! Leaves to others: one shard's logs (`log`'s own tests), placement beside Apache Kafka
+//! (`log_dirs`), random faults (`broker_sim`).
+//! Start reading at: [`Node`].
+use std::future::Future;
 
-use crate::harness::sim::{HANGS_MS, batch, connect, create, produce, run};
+use logmill::base::Bytes;
+use logmill::env::{Env, OpenHow};
+use logmill::model::ErrorCode;
+use logmill::record::{Codec, Header, Records as Decoded};
+use logmill::sim::{ClientError, DATA_DIR, Death, Faults, MachineId, SimBroker, World};
+use logmill::wire::Records;
+use logmill::wire::generated::describe_log_dirs_request::DescribeLogDirsRequest;
+use logmill::wire::generated::describe_log_dirs_response::DescribeLogDirsResponse;
+use logmill::wire::generated::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use logmill::wire::generated::fetch_response::FetchResponse;
+use logmill::wire::generated::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use logmill::wire::generated::metadata_response::{MetadataResponse, MetadataResponsePartition};
+use logmill::wire::generated::produce_request::{
+    PartitionProduceData, ProduceRequest, TopicProduceData,
+};
+use logmill::wire::generated::produce_response::ProduceResponse;
+
+use crate::harness::sim::{HANGS_MS, TOPIC, batch, connect, create, create_topic, produce, run};
+
+const OTHER: &str = "/other";
+const BOTH: &str = "/data,/other";
+const STORAGE: i16 = 56;
 
 /// The code that an acks=all batch is answered with.
 fn produce_one(broker: &mut SimBroker) -> i16 {
@@ -15,6 +37,192 @@ fn produce_one(broker: &mut SimBroker) -> i16 {
         let records = batch(Codec::None, &[(None, b"a record")]);
         produce(&mut connect(&env).await, records).await.error_code
     })
+}
+
+/// A node with a topic of four partitions, two in each of two log directories, and what was
+/// acknowledged of each.
+struct Node {
+    broker: SimBroker,
+    acked: [Vec<String>; 4],
+}
+
+impl Node {
+    fn new(seed: u64, faults: Faults, settings: &[(&str, &str)]) -> Self {
+        let mut all = vec![("log.dirs", BOTH)];
+        all.extend(settings);
+        let broker = SimBroker::new(World::new(seed, faults), &all);
+        let mut node = Self { broker, acked: Default::default() };
+        node.boot();
+        let env = node.broker.clients();
+        node.run(&env.clone(), async move { create_topic(&env, TOPIC, 4, &[]).await });
+        node
+    }
+
+    fn boot(&mut self) {
+        self.broker.start(2);
+        self.broker.served(HANGS_MS).expect("it serves");
+    }
+
+    fn run<T: 'static>(&mut self, env: &Env, work: impl Future<Output = T> + 'static) -> T {
+        run(&mut self.broker, env, work)
+    }
+
+    /// Produces one record with acks=all; its code.
+    fn produce(&mut self, partition: i32) -> i16 {
+        let text = format!("{partition}:{}", self.acked[partition as usize].len());
+        let records = batch(Codec::None, &[(None, text.as_bytes())]);
+        let partition_data =
+            PartitionProduceData { index: partition, records: Some(Records(vec![records])) };
+        let topic = TopicProduceData {
+            name: TOPIC.to_owned(),
+            partition_data: vec![partition_data],
+            ..Default::default()
+        };
+        let request = ProduceRequest {
+            acks: -1,
+            timeout_ms: 5_000,
+            topic_data: vec![topic],
+            ..Default::default()
+        };
+        let env = self.broker.clients();
+        let told: Result<ProduceResponse, ClientError> =
+            self.run(&env.clone(), async move { connect(&env).await.ask(&request, 9).await });
+        let told = told.unwrap().responses.remove(0).partition_responses.remove(0);
+        if told.error_code == 0 {
+            let acked = &mut self.acked[partition as usize];
+            assert_eq!(told.base_offset, acked.len() as i64, "partition {partition}");
+            acked.push(text);
+        }
+        told.error_code
+    }
+
+    #[track_caller]
+    fn produce_all(&mut self, rounds: usize) {
+        for _ in 0..rounds {
+            let codes = [0, 1, 2, 3].map(|partition| self.produce(partition));
+            assert_eq!(codes, [0; 4]);
+        }
+    }
+
+    /// All records of a partition, or why there are none.
+    fn read(&mut self, partition: i32) -> Result<Vec<String>, i16> {
+        let mut texts = Vec::new();
+        loop {
+            let wanted = FetchPartition {
+                partition,
+                fetch_offset: texts.len() as i64,
+                partition_max_bytes: 1 << 20,
+                ..Default::default()
+            };
+            let topic = FetchTopic {
+                topic: TOPIC.to_owned(),
+                partitions: vec![wanted],
+                ..Default::default()
+            };
+            let request =
+                FetchRequest { max_bytes: 1 << 20, topics: vec![topic], ..Default::default() };
+            let env = self.broker.clients();
+            let told: Result<FetchResponse, ClientError> =
+                self.run(&env.clone(), async move { connect(&env).await.ask(&request, 11).await });
+            let told = told.unwrap().responses.remove(0).partitions.remove(0);
+            if told.error_code != 0 {
+                return Err(told.error_code);
+            }
+            let more = records_in(&told.records.unwrap_or_default());
+            if more.is_empty() {
+                return Ok(texts);
+            }
+            texts.extend(more);
+        }
+    }
+
+    /// All that was acknowledged is there, and at most one record that was not: then it counts.
+    #[track_caller]
+    fn check_all(&mut self, seed: u64) {
+        for partition in 0..4 {
+            let found = self.read(partition);
+            let found = found.unwrap_or_else(|code| panic!("SEED={seed}, {partition}: {code}"));
+            let acked = &mut self.acked[partition as usize];
+            assert!(found.starts_with(acked), "SEED={seed}, {partition}: {found:?}, not {acked:?}");
+            assert!(found.len() <= acked.len() + 1, "SEED={seed}, {partition}: {found:?}");
+            *acked = found;
+        }
+    }
+
+    fn metadata(&mut self) -> Vec<MetadataResponsePartition> {
+        let topic = MetadataRequestTopic { name: Some(TOPIC.to_owned()), ..Default::default() };
+        let request = MetadataRequest { topics: Some(vec![topic]), ..Default::default() };
+        let env = self.broker.clients();
+        let told: Result<MetadataResponse, ClientError> =
+            self.run(&env.clone(), async move { connect(&env).await.ask(&request, 9).await });
+        let mut partitions = told.unwrap().topics.remove(0).partitions;
+        partitions.sort_by_key(|one| one.partition_index);
+        partitions
+    }
+
+    /// Per log directory: its name, its error, and its partitions of the topic.
+    fn log_dirs(&mut self) -> Vec<(String, i16, Vec<i32>)> {
+        let request = DescribeLogDirsRequest { topics: None };
+        let env = self.broker.clients();
+        let told: Result<DescribeLogDirsResponse, ClientError> =
+            self.run(&env.clone(), async move { connect(&env).await.ask(&request, 4).await });
+        let row =
+            |dir: logmill::wire::generated::describe_log_dirs_response::DescribeLogDirsResult| {
+                let topics = dir.topics.into_iter().filter(|topic| topic.name == TOPIC);
+                let numbers = topics.flat_map(|topic| topic.partitions);
+                (dir.log_dir, dir.error_code, numbers.map(|one| one.partition_index).collect())
+            };
+        told.unwrap().results.into_iter().map(row).collect()
+    }
+
+    /// Partitions of the topic in a log directory.
+    fn within(&mut self, dir: &str) -> Vec<i32> {
+        let all = self.log_dirs();
+        all.into_iter().find(|(name, ..)| name == dir).expect("it is listed").2
+    }
+
+    /// What an operator does to the disk while no node runs.
+    fn operate<T: 'static, F: Future<Output = T> + 'static>(
+        &self,
+        work: impl FnOnce(Env) -> F,
+    ) -> T {
+        let world = &self.broker.world;
+        let mut shards = world.boot(MachineId::FIRST, 1);
+        let done = world.block_on(&mut shards, work);
+        world.crash(MachineId::FIRST, shards);
+        done
+    }
+
+    /// `mv` of a partition's folder.
+    fn move_folder(&self, partition: i32, from: &'static str, to: &'static str) {
+        let folder = format!("{TOPIC}-{partition}");
+        self.operate(|env| async move {
+            env.rename(&format!("{from}/{folder}"), &format!("{to}/{folder}")).await.unwrap();
+            env.sync_dir(to).await.unwrap();
+            env.sync_dir(from).await.unwrap();
+        });
+    }
+
+    fn end(&mut self, death: Option<Death>) {
+        match death {
+            Some(death) => self.broker.die(death),
+            None => assert!(self.broker.stop(HANGS_MS).unwrap(), "every log is closed"),
+        }
+    }
+}
+
+fn records_in(records: &Records) -> Vec<String> {
+    let bytes = Bytes::from(records.0.concat());
+    let (mut at, mut texts) = (0, Vec::new());
+    while at < bytes.len() {
+        let header = Header::decode(&bytes[at..]).expect("a header");
+        let end = at + header.total_bytes().expect("a length");
+        let decoded = Decoded::decode(&bytes.slice(at..end), 1 << 20).expect("records");
+        let text = |row| String::from_utf8_lossy(decoded.value(row).unwrap()).into_owned();
+        texts.extend(decoded.rows.iter().map(text));
+        at = end;
+    }
+    texts
 }
 
 #[test]
@@ -36,4 +244,191 @@ fn a_failed_sync_on_one_shard_stops_them_all() {
     assert!(failed, "the disk fails every sync");
     world.set_faults(Faults::NONE);
     assert_eq!(produce_one(&mut broker), ErrorCode::KafkaStorageError.code());
+}
+
+#[test]
+fn a_disk_that_fails_takes_its_partitions_and_leaves_the_others() {
+    for (seed, journal_bytes) in [(1, "262144"), (2, "0")] {
+        let mut node = Node::new(seed, Faults::NONE, &[("journal.bytes", journal_bytes)]);
+        let lost = node.within(OTHER);
+        assert_eq!((node.within(DATA_DIR).len(), lost.len()), (2, 2));
+        node.produce_all(5);
+        let epochs = node.metadata().iter().map(|one| one.leader_epoch).collect::<Vec<_>>();
+        node.broker.world.set_device_dead(OTHER, true);
+        // What waits for a sync may be answered late, so each is asked until the failure shows.
+        for partition in 0..4 {
+            let want = if lost.contains(&partition) { STORAGE } else { 0 };
+            assert_eq!(node.produce(partition), want, "journal {journal_bytes}");
+        }
+        for one in node.metadata() {
+            let at = one.partition_index;
+            let (leader, error) = if lost.contains(&at) { (-1, 5) } else { (1, 0) };
+            assert_eq!((one.leader_id, one.error_code), (leader, error), "{one:?}");
+            let gone = if lost.contains(&at) { vec![1] } else { vec![] };
+            assert_eq!(one.offline_replicas, gone);
+            let begun = i32::from(lost.contains(&at));
+            assert_eq!(one.leader_epoch, epochs[at as usize] + begun, "{one:?}");
+        }
+        let dirs = node.log_dirs();
+        let state: Vec<_> = dirs.iter().map(|(name, code, _)| (name.as_str(), *code)).collect();
+        assert_eq!(state, [(DATA_DIR, 0), (OTHER, STORAGE)]);
+        // A new disk with what was durable on the old one.
+        node.broker.world.set_device_dead(OTHER, false);
+        node.broker.die(Death::PowerCut);
+        node.boot();
+        node.check_all(seed);
+        node.produce_all(2);
+    }
+}
+
+#[test]
+fn a_stop_with_a_failed_directory_leaves_the_others_in_order() {
+    let mut node = Node::new(3, Faults::NONE, &[]);
+    node.produce_all(3);
+    let lost = node.within(OTHER)[0];
+    node.broker.world.set_device_dead(OTHER, true);
+    assert_eq!(node.produce(lost), STORAGE);
+    assert!(!node.broker.stop(HANGS_MS).unwrap(), "one log directory is not closed");
+    node.broker.world.set_device_dead(OTHER, false);
+    node.boot();
+    let cores = node.broker.cores().borrow().clone();
+    let clean: Vec<bool> = cores[0].identity.log_dirs.iter().map(|dir| dir.ended_cleanly).collect();
+    assert_eq!(clean, [true, false]);
+    node.check_all(3);
+}
+
+#[test]
+fn a_node_ends_without_its_metadata_and_goes_on_without_another_directory() {
+    for (dead, ends) in [(DATA_DIR, true), (OTHER, false)] {
+        let mut node = Node::new(4, Faults::NONE, &[]);
+        node.produce_all(1);
+        let lost = node.within(dead)[0];
+        node.broker.world.set_device_dead(dead, true);
+        assert_eq!(node.produce(lost), STORAGE);
+        let core = node.broker.cores().borrow()[0].clone();
+        let env = core.env.clone();
+        let said = node.run(&env.clone(), async move {
+            let late = env.now().plus_ms(1_000);
+            env.until(late, core.storage_gone()).await
+        });
+        assert_eq!(said.is_some(), ends, "{dead}: {said:?}");
+        assert!(said.is_none_or(|said| said.contains(DATA_DIR)));
+    }
+}
+
+#[test]
+fn a_partition_is_served_where_an_operator_moved_it() {
+    let ends = [None, Some(Death::Crash), Some(Death::PowerCut)];
+    for (seed, end) in (10..).zip(ends) {
+        let mut node = Node::new(seed, Faults::LEGAL, &[]);
+        node.produce_all(8);
+        let moved = node.within(OTHER)[0];
+        node.end(end);
+        node.move_folder(moved, OTHER, DATA_DIR);
+        node.boot();
+        assert!(node.within(DATA_DIR).contains(&moved), "{end:?}");
+        node.check_all(seed);
+        node.produce_all(2);
+        node.end(Some(Death::PowerCut));
+        node.boot();
+        node.check_all(seed);
+        assert!(node.within(DATA_DIR).contains(&moved), "{end:?}");
+    }
+}
+
+#[test]
+fn deleted_records_do_not_come_back_with_a_partition_that_was_moved() {
+    let mut node = Node::new(20, Faults::NONE, &[]);
+    node.produce_all(5);
+    let moved = node.within(OTHER)[0];
+    let key = {
+        let cores = node.broker.cores().borrow().clone();
+        let all = cores.iter().flat_map(|core| core.partitions());
+        let one = all.into_iter().find(|one| one.index() == moved).expect("it is somewhere");
+        (one.topic_id, one.index())
+    };
+    let cores = node.broker.cores().borrow().clone();
+    let core = cores.into_iter().find(|core| core.partition(key.0, key.1).is_some()).unwrap();
+    let env = core.env.clone();
+    let told = node.run(&env, async move {
+        use logmill::shard::delete_records::{DeleteBelow, DeleteRecords};
+        let below = DeleteBelow { topic_id: key.0, partition: key.1, offset: 3 };
+        core.ask(core.shard, DeleteRecords(vec![below])).told().await
+    });
+    assert_eq!(told.unwrap(), [Ok(3)]);
+    node.end(None);
+    node.move_folder(moved, OTHER, DATA_DIR);
+    node.boot();
+    assert_eq!(node.read(moved), Err(ErrorCode::OffsetOutOfRange.code()), "offset 0 is gone");
+}
+
+#[test]
+fn a_partition_that_lies_in_two_directories_is_offline_until_one_is_gone() {
+    let mut node = Node::new(30, Faults::NONE, &[]);
+    node.produce_all(3);
+    let copied = node.within(OTHER)[0];
+    node.end(None);
+    let folder = format!("{TOPIC}-{copied}");
+    let (from, to) = (format!("{OTHER}/{folder}"), format!("{DATA_DIR}/{folder}"));
+    node.operate(|env| async move {
+        env.create_dir_all(&to).await.unwrap();
+        for file in env.list_dir(&from).await.unwrap() {
+            let source = env.open(&format!("{from}/{}", file.name), OpenHow::Read).await.unwrap();
+            let bytes = env.file_bytes(&source).await.unwrap() as usize;
+            let content = env.read_at(&source, 0, bytes).await.unwrap();
+            let copy = env.open(&format!("{to}/{}", file.name), OpenHow::Create).await.unwrap();
+            env.write_all_at(&copy, 0, vec![content]).await.unwrap();
+        }
+    });
+    node.boot();
+    assert_eq!(node.produce(copied), STORAGE);
+    assert_eq!(node.read(copied), Err(STORAGE));
+    let cores = node.broker.cores().borrow().clone();
+    let all = cores.iter().flat_map(|core| core.partitions());
+    let reasons: Vec<String> = all.filter_map(|one| one.offline_reason()).collect();
+    let why = format!("{folder} lies in {OTHER} and in {DATA_DIR}; remove the older of the two");
+    assert_eq!(reasons, [why]);
+    node.end(Some(Death::Crash));
+    let gone = format!("{OTHER}/{folder}");
+    node.operate(|env| async move { env.remove_dir_all(&gone).await.unwrap() });
+    node.boot();
+    node.check_all(30);
+    assert!(node.within(DATA_DIR).contains(&copied));
+}
+
+#[test]
+fn a_directory_that_is_taken_out_takes_its_partitions_and_brings_them_back() {
+    for (seed, end) in (40..).zip([None, Some(Death::PowerCut)]) {
+        let mut node = Node::new(seed, Faults::LEGAL, &[]);
+        node.produce_all(6);
+        let lost = node.within(OTHER);
+        node.end(end);
+        node.broker.reset("log.dirs", DATA_DIR);
+        node.boot();
+        for one in node.metadata() {
+            let is_lost = lost.contains(&one.partition_index);
+            let want = if is_lost { (-1, 5) } else { (1, 0) };
+            assert_eq!((one.leader_id, one.error_code), want, "{one:?}");
+        }
+        for partition in 0..4 {
+            let want = if lost.contains(&partition) { STORAGE } else { 0 };
+            assert_eq!(node.produce(partition), want, "partition {partition}");
+        }
+        node.end(None);
+        // A third one and another order: what is new goes there, what was lost is back.
+        node.broker.reset("log.dirs", "/third,/other,/data");
+        node.boot();
+        node.check_all(seed);
+        node.produce_all(2);
+        assert_eq!(node.within(OTHER), lost);
+        let env = node.broker.clients();
+        node.run(&env.clone(), async move { create_topic(&env, "newer", 2, &[]).await });
+        let core = node.broker.cores().borrow()[0].clone();
+        let image = core.image();
+        let newer = image.topic("newer").expect("just made");
+        let third = core.identity.log_dirs[0].id.clone().unwrap();
+        let there =
+            newer.partitions.iter().filter(|one| one.directory_on(core.identity.node_id) == third);
+        assert_eq!(there.count(), 2, "the new one has the fewest");
+    }
 }

@@ -23,6 +23,7 @@ mod growth;
 mod harness;
 mod hostile;
 mod layering;
+mod log_dirs;
 mod log_files;
 mod members;
 mod offline;

@@ -95,7 +95,7 @@ impl Planner<'_> {
     fn adopted(&self, id: TopicId, topic: &KraftTopic) -> Result<TopicSeed, AdoptError> {
         let node = self.config.node_id;
         let mut replicas = Vec::with_capacity(topic.partitions.len());
-        let mut epochs = Vec::with_capacity(topic.partitions.len());
+        let mut known = Vec::with_capacity(topic.partitions.len());
         for (want, (partition, found)) in (0..).zip(&topic.partitions) {
             if want != *partition {
                 let (topic, count) = (topic.name.clone(), topic.partitions.len());
@@ -111,11 +111,14 @@ impl Planner<'_> {
                 });
             }
             replicas.push(found.replicas.clone());
-            epochs.push(LeaderEpoch(found.leader_epoch.saturating_add(1).max(0)));
+            let epoch = LeaderEpoch(found.leader_epoch.saturating_add(1).max(0));
+            known.push((epoch, found.directory));
         }
         let mut partitions = self.seeds(replicas, 0);
-        for (seed, epoch) in partitions.iter_mut().zip(epochs) {
+        for (seed, (epoch, directory)) in partitions.iter_mut().zip(known) {
             seed.leader_epoch = epoch;
+            // The disks say it of those that lie somewhere.
+            seed.directories = vec![directory];
         }
         Ok(TopicSeed { name: topic.name.clone(), id, partitions, configs: Overrides::new() })
     }

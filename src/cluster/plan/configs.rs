@@ -2,10 +2,13 @@
 //!
 //! Owns: IncrementalAlterConfigs, and AlterConfigs (which replaces all), as commands.
 //! Source: `ConfigAdminManager` and `ControllerConfigurationValidator` of Apache Kafka; KIP-339.
+use std::sync::Arc;
+
 use super::{Planner, Refusal, topic_name_fault};
 use crate::cluster::command::Command;
 use crate::config::{
-    AlterOp, OpKind, Overrides, Runtime, Scope, alter, check_group, check_topic, find,
+    AlterOp, BrokerValues, OpKind, Overrides, Runtime, Scope, alter, check_cordoned, check_group,
+    check_topic, cordoned, find,
 };
 use crate::model::{ErrorCode, NodeId};
 
@@ -133,10 +136,20 @@ impl Planner<'_> {
             ConfigTarget::Broker(name) => {
                 let node = self.node_of(name)?;
                 check_dynamic(node, &after)?;
+                self.check_log_dirs(&after)?;
                 Command::SetBrokerConfigs { node, configs: after.clone() }
             }
         };
         Ok((*before != after).then_some(command))
+    }
+}
+
+impl Planner<'_> {
+    /// `cordoned.log.dirs` names log directories only.
+    fn check_log_dirs(&self, configs: &Overrides) -> Result<(), Refusal> {
+        let values = BrokerValues::default().with_dynamic(Arc::default(), configs.clone().into());
+        let checked = check_cordoned(&cordoned(&values), &self.config.log_dirs);
+        checked.map_err(|error| Refusal::new(ErrorCode::InvalidRequest, error.0))
     }
 }
 

@@ -6,6 +6,7 @@
 //! Start reading at: [`Planner`]; its methods are in the files of their subject.
 mod adopt;
 mod configs;
+mod directories;
 mod plugins;
 mod start;
 mod topics;

@@ -3,8 +3,8 @@
 //! Owns: how partitions are spread over another number of shards with few moves.
 //! Invariant: no producer id is handed out before its block is durable.
 use super::Planner;
-use crate::cluster::command::{BrokerEndpoint, BrokerSeed, Command, TopicMoves};
-use crate::model::{PartitionIndex, ProducerId, ShardId, TopicId};
+use crate::cluster::command::{BrokerEndpoint, BrokerSeed, Command, LogDirSeed, TopicMoves};
+use crate::model::{DirectoryId, PartitionIndex, ProducerId, ShardId, TopicId};
 
 /// Producer ids per allocation, as in Kafka.
 pub const PRODUCER_ID_BLOCK: u32 = 1_000;
@@ -46,17 +46,20 @@ pub fn new_id(high: u64, low: u64) -> TopicId {
 }
 
 impl Planner<'_> {
-    /// The command that says where this broker listens; ports are those that were bound.
+    /// The command that says where this broker listens, and which log directories it can use;
+    /// ports are those that were bound.
     pub fn register_broker(
         &self,
         incarnation: TopicId,
-        directory: TopicId,
+        directory: DirectoryId,
+        log_dirs: Vec<LogDirSeed>,
         endpoints: Vec<BrokerEndpoint>,
     ) -> Command {
         Command::RegisterBroker(BrokerSeed {
             node: self.config.node_id,
             incarnation,
             directory,
+            log_dirs,
             rack: self.config.rack.clone(),
             endpoints,
         })

@@ -142,6 +142,7 @@ impl Planner<'_> {
             )));
         }
         let factor = topic.partitions.first().map_or(1, |first| first.replicas.len());
+        self.check_open_dirs(factor)?;
         let replicas = match assignments {
             None => self.chosen(more, factor, before),
             Some(given) if given.len() != more => {
@@ -229,6 +230,7 @@ impl Planner<'_> {
                 ),
             ));
         }
+        self.check_open_dirs(factor)?;
         Ok(self.chosen(count, factor, self.image.topic_count()))
     }
 
@@ -271,6 +273,7 @@ impl Planner<'_> {
             factor = Some(replicas.len());
             *place = Some(replicas);
         }
+        self.check_open_dirs(factor.unwrap_or(1))?;
         let all = by_partition.into_iter().flatten().cloned().collect();
         Ok(all)
     }
@@ -303,7 +306,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Gives each new partition the shard that has the fewest.
+    /// Gives each new partition the shard and the log directories that have the fewest.
     ///
     /// `before` partitions of the topic exist. Ties go to the shard after the last one chosen, so
     /// that neighbours spread even when all shards are alike.
@@ -313,6 +316,7 @@ impl Planner<'_> {
         load.resize(load.len().max(shards), 0);
         load.truncate(shards);
         let mut next = before % shards;
+        let mut directories = self.directory_turns();
         let mut seeds = Vec::with_capacity(replicas.len());
         for replicas in replicas {
             let least = *load.iter().min().expect("at least one shard");
@@ -321,7 +325,8 @@ impl Planner<'_> {
             load[at] += 1;
             next = (at + 1) % shards;
             let shard = ShardId(u16::try_from(at).expect("shards are counted in 16 bits"));
-            seeds.push(PartitionSeed::new(replicas, shard));
+            let directories = replicas.iter().map(|node| directories.next(*node)).collect();
+            seeds.push(PartitionSeed { directories, ..PartitionSeed::new(replicas, shard) });
         }
         seeds
     }

@@ -2,6 +2,7 @@
 //!
 //! Owns: [`World`], an image with the entries that led to it.
 mod adopt;
+mod directories;
 mod format;
 mod history;
 mod ordered;
@@ -34,7 +35,8 @@ impl World {
         world.run(Command::FormCluster { cluster_id: new_id(1, 1) });
         let endpoint =
             BrokerEndpoint { listener: "PLAINTEXT".into(), host: "127.0.0.1".into(), port: 9092 };
-        let register = world.plan().register_broker(new_id(1, 2), new_id(1, 3), vec![endpoint]);
+        let register =
+            world.plan().register_broker(new_id(1, 2), new_id(1, 3), Vec::new(), vec![endpoint]);
         world.run(register);
         let place = world.plan().place(2).unwrap();
         world.run(place);

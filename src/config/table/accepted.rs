@@ -11,11 +11,6 @@ keys! { KEYS:
     PROCESS_ROLES = list("process.roles").default("broker,controller")
         .rule(Rule::ListOf(&["broker", "controller"]))
         .doc("Kafka's roles of a node; every node is both.");
-    CLUSTER_METADATA_DIR = text("metadata.log.dir")
-        .doc("Directory of the metadata log; it lies in the first of `log.dirs`.");
-    CORDONED_DIRS = list("cordoned.log.dirs").default("").per_broker()
-        .refused("this version keeps its data in one directory, which new replicas need")
-        .doc("Data directories that get no new replicas.");
     LOG_DIR_FAILURE_MS = long("log.dir.failure.timeout.ms").default("30000").at_least(1)
         .doc("How long a broker with a failed data directory stays.");
     EARLY_LISTENERS = list("early.start.listeners")

@@ -34,10 +34,15 @@ keys! { KEYS:
     SHARDS = int("shards").default("0").between(0, 1024).now()
         .doc("Logmill: number of shards, each a pinned thread with its own ring; 0: one per core.");
     LOG_DIRS = list("log.dirs").default("./data").now()
-        .doc("Directories that hold the data. This version uses one. Kafka's default is \
-              /tmp/kafka-logs.");
+        .doc("Log directories. A new partition goes to the one that has the fewest. Kafka's \
+              default is /tmp/kafka-logs.");
     LOG_DIR = text("log.dir").now()
-        .doc("The data directory; counts when `log.dirs` is not set.");
+        .doc("Log directories; counts when `log.dirs` is not set.");
+    METADATA_LOG_DIR = text("metadata.log.dir").now()
+        .doc("Directory of the metadata log at the first start; later ones look where it lies. \
+              Default: the first of `log.dirs`.");
+    CORDONED_DIRS = list("cordoned.log.dirs").default("").per_broker().now()
+        .doc("Those of `log.dirs` that get no new partitions; `*` is all.");
 
     // Plugins.
     PLUGIN_ENABLED = boolean("plugin.enabled").default("true").now()

@@ -5,7 +5,7 @@
 //! Invariant: running it again, also after a power cut anywhere within, gives the same files; a
 //! journal is emptied only after all that it held lies durably in files.
 //! Start reading at: [`replay`], then [`Replayed::empty`].
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::base::Bytes;
@@ -93,6 +93,7 @@ pub async fn replay(
         };
         replayed.journals.push(FoundJournal { shard, path, slot });
     }
+    let mut written = BTreeSet::new();
     for (key, partition) in found {
         let count = partition.batches.len() as u64;
         let Some(place) = place_of(key.0, key.1) else {
@@ -107,13 +108,15 @@ pub async fn replay(
             move_away(host, &place, 0).await?;
         }
         let forgotten = partition.write(&files, &place).await?;
+        written.insert(place.dir);
         replayed.forgotten += forgotten;
         replayed.batches += count - forgotten;
     }
-    if replayed.batches != 0 {
-        let root = files.open(dir, OpenHow::Read).await?;
+    // An operator may have moved a partition to another log directory.
+    for dir in written {
+        let root = files.open(&dir, OpenHow::Read).await?;
         let synced = env.sync_file_system(&root).await;
-        synced.map_err(|source| DiskError::new("sync the file system of", dir, source))?;
+        synced.map_err(|source| DiskError::new("sync the file system of", &dir, source))?;
     }
     Ok(replayed)
 }

@@ -5,10 +5,9 @@
 //! ended.
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use logmill::api::node::LastEnd;
 use logmill::base::crc32c;
 use logmill::env::{Env, IoError, OpenHow};
-use logmill::sim::{DATA_DIR, Death, Faults, MachineId, World};
+use logmill::sim::{DATA_DIR, Death, Faults, LastEnd, MachineId, World};
 
 use super::{Outcome, Plan, run};
 

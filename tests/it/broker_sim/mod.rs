@@ -7,10 +7,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use logmill::api::node::LastEnd;
 use logmill::base::Rng;
 use logmill::model::TopicId;
-use logmill::sim::{Death, FaultCounts, Faults, SimBroker, World, seeds};
+use logmill::sim::{Death, FaultCounts, Faults, LastEnd, SimBroker, World, seeds};
 
 mod audit;
 mod canaries;
@@ -343,6 +342,12 @@ fn check_seeds(count: u64, plan: &Plan) {
 #[test]
 fn no_fault_takes_what_the_broker_promised() {
     check_seeds(seed_count(), &Plan::legal());
+}
+
+#[test]
+fn two_log_directories_on_two_disks_break_no_promise() {
+    let plan = Plan { settings: vec![("log.dirs", "/data,/other")], ..Plan::legal() };
+    check_seeds(seed_count() / 4, &plan);
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub struct Broker {
 
 impl Broker {
     /// Starts the broker under test with these settings (Kafka's names and, for logmill, its own).
+    /// `{folder}` in a value is the folder of this test.
     ///
     /// Every start has auto-created topics of three partitions, so that the two brokers agree.
     pub fn under_test(settings: &[(&str, &str)]) -> Self {
@@ -169,7 +170,11 @@ impl Broker {
         if is_root() {
             let owner = if to == Peer::Logmill { ORDINARY_USER } else { 0 };
             let owner = format!("{owner}:{owner}");
-            run(Command::new("chown").args(["-R", &owner]).arg(self.data()), 30);
+            let entries = std::fs::read_dir(self.folder.path()).expect("our folder");
+            let paths = entries.map(|entry| entry.expect("our folder").path());
+            for dir in paths.filter(|path| path.is_dir()) {
+                run(Command::new("chown").args(["-R", &owner]).arg(dir), 30);
+            }
         }
     }
 
@@ -252,11 +257,18 @@ impl Broker {
             ("admin.listener", format!("127.0.0.1:{}", self.admin_port)),
             ("log.dirs", self.data().display().to_string()),
         ];
-        let given = self.settings.iter().map(|(k, v)| (k.as_str(), v.clone()));
-        for (name, value) in own.into_iter().chain(given) {
+        let given = self.settings.iter().map(|(name, value)| (name.as_str(), self.whole(value)));
+        let is_given = |name: &str| self.settings.iter().any(|(known, _)| known == name);
+        let own = own.into_iter().filter(|(name, _)| !is_given(name));
+        for (name, value) in own.chain(given) {
             command.arg("--set").arg(format!("{name}={value}"));
         }
         command
+    }
+
+    /// A setting's value with the folder in it.
+    fn whole(&self, value: &str) -> String {
+        value.replace("{folder}", &self.folder.path().display().to_string())
     }
 
     fn kafka_command(&self) -> Command {
@@ -296,7 +308,7 @@ impl Broker {
         );
         for (name, value) in &self.settings {
             if !["shards"].contains(&name.as_str()) {
-                text.push_str(&format!("{name}={value}\n"));
+                text.push_str(&format!("{name}={}\n", self.whole(value)));
             }
         }
         text

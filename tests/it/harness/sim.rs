@@ -44,13 +44,18 @@ pub async fn connect(env: &Env) -> KafkaClient {
 }
 
 pub async fn create(env: &Env, configs: &[(&str, &str)]) {
+    create_topic(env, TOPIC, 1, configs).await;
+}
+
+/// Makes a topic of so many partitions.
+pub async fn create_topic(env: &Env, name: &str, partitions: i32, configs: &[(&str, &str)]) {
     let configs = configs.iter().map(|(name, value)| CreatableTopicConfig {
         name: (*name).to_owned(),
         value: Some((*value).to_owned()),
     });
     let topic = CreatableTopic {
-        name: TOPIC.to_owned(),
-        num_partitions: 1,
+        name: name.to_owned(),
+        num_partitions: partitions,
         replication_factor: 1,
         configs: configs.collect(),
         ..Default::default()
