@@ -10,9 +10,11 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use crate::base::{Bytes, pins_much};
 use crate::log::journal::{BEHIND_BYTES, Entry, EntryHead};
 use crate::log::producers::{Seen, SequenceError, Verdict};
 use crate::log::progress::Need;
+use crate::log::room::Appender;
 use crate::log::segment::{Active, Closed};
 use crate::log::writer::Item;
 use crate::log::{DiskError, EXPIRY_INTERVAL_MS, Life, Log, LogEvent, Mode, State, add};
@@ -43,6 +45,10 @@ pub enum AppendError {
     Offline(DiskError),
     #[error("{bytes} bytes wait for the disk already")]
     Busy { bytes: usize },
+    #[error("the disk is nearly full: {free_bytes} bytes are free, and some are kept in reserve")]
+    NoRoom { free_bytes: u64 },
+    #[error("the disk is full: {0}")]
+    DiskFull(DiskError),
 }
 
 impl From<&AppendError> for ErrorCode {
@@ -52,7 +58,9 @@ impl From<&AppendError> for ErrorCode {
             AppendError::Sequence(error) => error.into(),
             AppendError::Closed => Self::NotLeaderOrFollower,
             AppendError::Offline(error) => error.into(),
-            AppendError::Busy { .. } => Self::NotEnoughReplicas,
+            AppendError::Busy { .. } | AppendError::NoRoom { .. } | AppendError::DiskFull(_) => {
+                Self::NotEnoughReplicas
+            }
         }
     }
 }
@@ -108,6 +116,7 @@ impl Log {
                 return Ok(self.duplicate(state, seen, acks));
             }
         }
+        self.check_room(state, bytes)?;
         let end = state.progress.log_end.0 + i64::from(batch.header().last_offset_delta) + 1;
         let need = Self::need_of_append(state, acks, Offset(end));
         self.choose_mode(state, need, bytes);
@@ -127,7 +136,7 @@ impl Log {
         drop(guard);
         add(&self.host.counters.appended_batches_total, 1);
         add(&self.host.counters.appended_bytes_total, bytes as u64);
-        self.tail.push(&stored, batch.frame_bytes());
+        self.tail.push(&stored);
         if write_now {
             self.write_behind();
         } else if lags {
@@ -141,6 +150,16 @@ impl Log {
             log_start,
             ack: Ack::new(self.rc(), end, acks, need),
         })
+    }
+
+    /// Nothing is taken that the disk may have no room for.
+    fn check_room(&self, state: &State, bytes: usize) -> Result<(), AppendError> {
+        if let Some(error) = state.full_disk() {
+            return Err(AppendError::DiskFull(error.clone()));
+        }
+        let appender = if self.place.is_internal() { Appender::Internal } else { Appender::Client };
+        let admitted = self.home.room.admit(bytes, appender);
+        admitted.map_err(|free_bytes| AppendError::NoRoom { free_bytes })
     }
 
     /// Whether this batch of an idempotent producer is in the log already.
@@ -210,12 +229,16 @@ impl Log {
     ) -> StoredBatch {
         let base_offset = state.progress.log_end;
         let append_time = state.config.timestamp_type == TimestampType::LogAppendTime;
-        let stored = batch.stamp(&Stamp {
+        let mut stored = batch.stamp(&Stamp {
             base_offset,
             leader_epoch: state.leader_epoch,
             append_time_ms: append_time.then_some(wall_ms),
         });
         let bytes = stored.len_bytes();
+        // While it waits for its file or for readers a small batch must not pin a large frame.
+        if pins_much(bytes, batch.frame_bytes()) {
+            stored.body = Bytes::copy_from_slice(&stored.body);
+        }
         let changed = state.epochs.assign(state.leader_epoch, base_offset);
         if changed || std::mem::take(&mut state.on_disk.epochs_changed) {
             state.queue.push_back(Item::Epochs(state.epochs.encode().into_bytes()));
@@ -246,7 +269,7 @@ impl Log {
         }
         state.queue.push_back(Item::Batch { position, end, slices });
         state.queue_bytes += bytes;
-        self.host.queued.set(self.host.queued.get() + bytes);
+        self.host.note_queued(bytes);
         stored
     }
 
@@ -284,17 +307,24 @@ pub struct Ack {
     end: Offset,
     acks: Acks,
     need: Need,
+    /// Also for as long as the disk is full.
+    waits_for_room: bool,
     ticket: Option<u64>,
 }
 
 impl Ack {
+    /// What the broker appends for itself will be written when there is room again; to it an error
+    /// would mean that it is not there.
     fn new(log: Rc<Log>, end: Offset, acks: Acks, need: Need) -> Self {
-        Self { log, end, acks, need, ticket: None }
+        let waits_for_room = log.place.is_internal();
+        Self { log, end, acks, need, waits_for_room, ticket: None }
     }
 
     /// Waits until everything below `end` is stable.
     pub(super) fn stable(log: Rc<Log>, end: Offset) -> Self {
-        Self::new(log, end, Acks::All, Need::Stable)
+        let mut ack = Self::new(log, end, Acks::All, Need::Stable);
+        ack.waits_for_room = false;
+        ack
     }
 }
 
@@ -323,6 +353,12 @@ impl Future for Ack {
             return Poll::Ready(Ok(()));
         }
         if let Life::Offline(error) = &state.life {
+            return Poll::Ready(Err(error.clone()));
+        }
+        if let Some(error) = state.full_disk()
+            && !this.waits_for_room
+            && !state.needs_no_room(this.end)
+        {
             return Poll::Ready(Err(error.clone()));
         }
         let waiters = match this.need {

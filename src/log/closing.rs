@@ -8,7 +8,7 @@
 use std::rc::Rc;
 use std::task::Waker;
 
-use crate::env::{IoError, OpenHow};
+use crate::env::IoError;
 use crate::log::journal::SIDE_BY_SIDE;
 use crate::log::names::{INDEX, LOG, SNAPSHOT, TIME_INDEX, file_path};
 use crate::log::owner::move_away;
@@ -92,19 +92,22 @@ impl LogDir {
 }
 
 impl Log {
-    /// Makes a closed segment's data durable, then writes its indexes and the snapshot behind it.
-    pub(super) async fn finish_segment(&self, old: Unfinished) -> Result<(), DiskError> {
+    /// Makes a closed segment's data durable.
+    pub(super) async fn sync_closed(&self, old: &Unfinished) -> Result<(), DiskError> {
+        let path = file_path(&self.dir, old.segment.base, LOG);
+        match &old.file {
+            Some(file) => self.files.sync(file, &path).await,
+            None => self.sync_path(&path).await,
+        }
+    }
+
+    /// Writes the indexes of a closed segment whose data is durable, and the snapshot behind it.
+    pub(super) async fn finish_segment(&self, old: &Unfinished) -> Result<(), DiskError> {
         let base = old.segment.base;
         self.unhindered(base).await;
-        let path = file_path(&self.dir, base, LOG);
-        let file = match old.file {
-            Some(file) => file,
-            None => self.files.open(&path, OpenHow::ReadWrite).await?,
-        };
-        self.files.sync(&file, &path).await?;
         self.write_indexes(&old.segment).await?;
         self.files.sync_dir(&self.dir).await?;
-        self.write_snapshot(old.end, old.snapshot).await?;
+        self.write_snapshot(old.end, old.snapshot.clone()).await?;
         let closed = self.state.borrow().closed.get(&base).cloned();
         if let Some(closed) = closed {
             closed.pinned.borrow_mut().take();
@@ -169,6 +172,9 @@ impl Log {
             }
             if done(self) {
                 return Ok(());
+            }
+            if let Some(error) = self.state.borrow().full_disk() {
+                return Err(error.clone());
             }
             self.start_sync_if_due(&mut self.state.borrow_mut());
             self.quiet.changed().await;

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use crate::log::names::{SNAPSHOT, file_path};
 use crate::log::{DiskError, Log, LogDir, LogHost, snapshot};
+use crate::model::Offset;
 
 impl LogHost {
     /// Makes durable what logs that were just loaded hold; from then on they may be used.
@@ -32,8 +33,13 @@ impl LogDir {
             return;
         }
         for log in logs {
-            if let Err(error) = log.end_recovery().await {
-                log.fail(error);
+            match log.end_recovery().await {
+                Ok(()) => {}
+                Err(error) if error.is_full() => {
+                    tracing::warn!(partition = %log.dir, %error, "the next start reads more");
+                    log.state.borrow_mut().on_disk.complete_at = Offset(-1);
+                }
+                Err(error) => log.fail(error),
             }
         }
     }

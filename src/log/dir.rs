@@ -11,12 +11,14 @@ use std::sync::Arc;
 use crate::env::{Env, OpenHow};
 use crate::log::disk::Files;
 use crate::log::journal::Journal;
+use crate::log::room::Room;
 use crate::log::{DiskError, Log};
 
 pub struct LogDir {
     env: Env,
     pub path: Arc<str>,
     pub journal: Rc<Journal>,
+    pub room: Rc<Room>,
     logs: RefCell<Vec<Weak<Log>>>,
     failed: RefCell<Option<DiskError>>,
     tell: OnFailure,
@@ -26,11 +28,18 @@ pub struct LogDir {
 pub type OnFailure = Rc<RefCell<Option<Rc<dyn Fn(&str, &DiskError)>>>>;
 
 impl LogDir {
-    pub fn new(env: &Env, path: &str, journal: Rc<Journal>, tell: OnFailure) -> Rc<Self> {
+    pub fn new(
+        env: &Env,
+        path: &str,
+        journal: Rc<Journal>,
+        room: Rc<Room>,
+        tell: OnFailure,
+    ) -> Rc<Self> {
         let dir = Rc::new(Self {
             env: env.clone(),
             path: path.into(),
             journal,
+            room,
             logs: RefCell::default(),
             failed: RefCell::default(),
             tell,

@@ -23,6 +23,15 @@ impl DiskError {
     }
 }
 
+impl DiskError {
+    /// Whether the disk refused it for lack of room, and all that it took before is still there.
+    ///
+    /// A sync that says so has lost what it could not write: that is a failed disk.
+    pub fn is_full(&self) -> bool {
+        self.source == IoError::NoSpace && !self.action.starts_with("sync")
+    }
+}
+
 impl From<&DiskError> for ErrorCode {
     /// A log that was deleted or stopped on purpose is no failed disk: nobody leads it here.
     fn from(error: &DiskError) -> Self {

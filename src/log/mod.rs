@@ -47,10 +47,12 @@ mod recovery;
 mod removal;
 mod repair;
 mod retention;
+mod room;
 mod scan;
 mod segment;
 mod settle;
 mod snapshot;
+mod stall;
 mod start_offset;
 mod tail;
 mod timestamps;
@@ -91,8 +93,10 @@ use journal::{Fence, Journal};
 use open_files::OpenFiles;
 use producers::Producers;
 use progress::{Need, Progress};
+use room::Room;
 use segment::{Active, Closed};
 use settle::Settled;
+use stall::Stall;
 use start_offset::ListedStarts;
 use tail::{Tail, TailLedger};
 use waiters::Waiters;
@@ -242,8 +246,9 @@ impl LogHost {
             return dir.clone();
         }
         let (counters, queued) = (self.counters.clone(), self.queued.clone());
-        let journal = Journal::new(&self.env, path, self.journal_bytes, counters, queued);
-        let dir = LogDir::new(&self.env, path, journal, self.on_dir_failure.clone());
+        let (bytes, room) = (self.journal_bytes, Room::new(&self.env, path, counters.clone()));
+        let journal = Journal::new(&self.env, path, bytes, room.clone(), counters, queued);
+        let dir = LogDir::new(&self.env, path, journal, room, self.on_dir_failure.clone());
         dirs.insert(path.into(), dir.clone());
         dir
     }
@@ -265,6 +270,16 @@ impl LogHost {
     /// Bytes that logs of this shard accepted and did not yet write.
     pub fn queued_bytes(&self) -> usize {
         self.queued.get()
+    }
+
+    fn note_queued(&self, bytes: usize) {
+        self.queued.set(self.queued.get() + bytes);
+        self.counters.unwritten_bytes.inc_by(bytes as i64);
+    }
+
+    fn note_written(&self, bytes: usize) {
+        self.queued.set(self.queued.get() - bytes);
+        self.counters.unwritten_bytes.dec_by(bytes as i64);
     }
 
     /// Bytes that the tails of this shard hold.
@@ -347,6 +362,8 @@ struct State {
     behind: Behind,
     queue: VecDeque<Item>,
     queue_bytes: usize,
+    /// The disk is full, and something waits for room.
+    stall: Option<Box<Stall>>,
     writer_runs: bool,
     sync_runs: bool,
     /// A compaction or a removal of segments is at work; see [`removal::Hold`].
@@ -408,6 +425,7 @@ impl Log {
         if let Some(error) = home.failure() {
             return Err(error.into());
         }
+        home.room.begin().await;
         let files = Files(host.env.clone());
         let dir: Arc<str> = place.path().into();
         let listed = host.listed_starts.take(&place).filter(|_| start != Start::New);
@@ -435,6 +453,7 @@ impl Log {
             behind: Behind::new(end),
             queue: VecDeque::new(),
             queue_bytes: 0,
+            stall: None,
             writer_runs: false,
             sync_runs: false,
             compaction_runs: false,
@@ -590,8 +609,9 @@ impl Log {
         }
         state.life = Life::Offline(error);
         state.queue.clear();
+        state.stall = None;
         let queued = std::mem::take(&mut state.queue_bytes);
-        self.host.queued.set(self.host.queued.get() - queued);
+        self.host.note_written(queued);
         state.safe_waiters.take_all(&mut wakers);
         state.stable_waiters.take_all(&mut wakers);
         state.watchers.take_all(&mut wakers);

@@ -93,6 +93,11 @@ impl Progress {
         self.journaled_end = self.log_end;
     }
 
+    /// Where what goes to the journal began, when it last did.
+    pub fn journal_from(&self) -> Offset {
+        self.journal_from
+    }
+
     /// Notes that the partition's files have everything below `end`.
     pub fn written(&mut self, end: Offset) {
         assert!(self.written_end <= end && end <= self.log_end);

@@ -82,7 +82,8 @@ impl Log {
     /// Whole batches from the one that holds `from`, all below `upper`, at most `bytes_max`.
     ///
     /// Empty when there is nothing between `from` and `upper`. A reply may end early at the end
-    /// of a segment; the next read goes on.
+    /// of a segment; the next read goes on. A log that is offline gives what its files and its
+    /// memory have, and behind that the error.
     /// Errors: [`ReadError::OutOfRange`] when `from` is outside of log start and log end.
     pub async fn read(
         &self,
@@ -92,10 +93,11 @@ impl Log {
         upper: Offset,
     ) -> Result<Found, ReadError> {
         let mut from = from;
+        let offline = self.offline();
         let upper = {
             let state = self.state.borrow();
-            if let Life::Offline(error) = &state.life {
-                return Err(ReadError::Offline(error.clone()));
+            if let Some(error) = offline.clone().filter(|error| error.source == IoError::Stopped) {
+                return Err(ReadError::Offline(error));
             }
             let (log_start, log_end) = (state.progress.log_start, state.progress.log_end);
             if from < log_start || log_end < from {
@@ -104,7 +106,8 @@ impl Log {
             upper.min(state.progress.safe_end)
         };
         if upper <= from {
-            return Ok(Found { next: from, ..Found::default() });
+            let nothing = Found { next: from, ..Found::default() };
+            return offline.map_or(Ok(nothing), |error| Err(ReadError::Offline(error)));
         }
         if let Some(found) = self.tail.read(from, bytes_max, first, upper) {
             add(&self.host.counters.tail_reads_total, 1);
@@ -112,8 +115,12 @@ impl Log {
             add(&self.host.counters.tail_read_bytes_total, bytes as u64);
             return Ok(found);
         }
-        // What the journal alone has is in the tail, but for what did not fit there.
-        self.written_to(Offset(from.0 + 1)).await?;
+        match offline {
+            Some(error) if self.written_end() <= from => return Err(ReadError::Offline(error)),
+            Some(_) => {}
+            // What the journal alone has is in the tail, but for what did not fit there.
+            None => self.written_to(Offset(from.0 + 1)).await?,
+        }
         let upper = upper.min(self.written_end());
         loop {
             let view = match self.view(from).await {
@@ -206,6 +213,11 @@ impl Log {
         let file = match open {
             Some(file) => file,
             None => {
+                if self.offline().is_some() {
+                    // The disk may be readable only, and nobody writes here any more.
+                    let file = self.files.open(&path, OpenHow::Read).await?;
+                    return Ok(self.view_of_active(path, file, base, from));
+                }
                 let file = self.files.open(&path, OpenHow::ReadWrite).await?;
                 let mut state = self.state.borrow_mut();
                 if state.active.base != base {
@@ -220,13 +232,17 @@ impl Log {
                 file
             }
         };
+        Ok(self.view_of_active(path, file, base, from))
+    }
+
+    fn view_of_active(&self, path: String, file: File, base: Offset, from: Offset) -> View {
         let state = self.state.borrow();
         let relative = u32::try_from(from.0 - base.0).unwrap_or(0);
         let segment = SegmentId::new(self, base, None);
         let place = self.host.bookmarks.find(&segment, from);
         let position = place.unwrap_or_else(|| state.active.index.floor(relative).into());
         let bytes = state.active.bytes;
-        Ok(View { segment, path, file, base, position, bytes, bytes_behind: 0, next: None })
+        View { segment, path, file, base, position, bytes, bytes_behind: 0, next: None }
     }
 
     /// Opens a closed segment, or takes it from the few that are open.

@@ -39,7 +39,7 @@ impl Log {
     /// Removes the closed segments that end at or below `end`, where one of them ends: every
     /// removal of segments goes through here.
     ///
-    /// Errors: the log is offline then, as after any failed write.
+    /// Errors: the log is offline then, as after any failed write, unless the disk is full.
     pub(super) async fn remove_segments(
         &self,
         _hold: &Hold<'_>,
@@ -51,6 +51,8 @@ impl Log {
         let renamed = self.rename_all(&gone, &snapshots).await;
         let remains = match renamed {
             Ok(remains) => remains,
+            // Readers have lost them; the next look renames the others.
+            Err(error) if error.is_full() => return Err(error),
             Err(error) => {
                 self.fail(error.clone());
                 return Err(error);

@@ -64,7 +64,7 @@ impl Log {
     /// Makes recovery of the active segment start here, when it grew by `grown_bytes_min` since
     /// that was done last: flushes it, then writes its index entries and a producer snapshot.
     ///
-    /// Errors: the disk's; the log is offline then.
+    /// Errors: the disk's; the log is offline then, unless the disk is full.
     pub async fn settle(&self, grown_bytes_min: u64) -> Result<(), DiskError> {
         let Some(round) = self.settling_round(grown_bytes_min) else { return Ok(()) };
         self.start_sync_if_due(&mut self.state.borrow_mut());
@@ -73,7 +73,13 @@ impl Log {
             let mut state = self.state.borrow_mut();
             // Meanwhile it may have been closed, which does the same.
             let is_active = state.active.base == round.to.base;
-            if !is_active || !matches!(state.life, Life::Open) || state.settling.is_some() {
+            // A snapshot says that all files below are complete; a full disk puts them off.
+            let is_complete = state.active.base <= state.on_disk.finished_end;
+            if !is_active
+                || !is_complete
+                || !matches!(state.life, Life::Open)
+                || state.settling.is_some()
+            {
                 return Ok(());
             }
             state.settling = Some(round.to.base);
@@ -81,10 +87,12 @@ impl Log {
         let hold = Hold(self);
         let to = round.to;
         let written = self.write_settled(round).await;
-        if let Err(error) = &written {
-            self.fail(error.clone());
-        } else {
-            self.state.borrow_mut().settled = to;
+        match &written {
+            Ok(()) => self.state.borrow_mut().settled = to,
+            Err(error) if error.is_full() => {
+                tracing::warn!(partition = %self.dir, %error, "recovery would read more: later");
+            }
+            Err(error) => self.fail(error.clone()),
         }
         drop(hold);
         written

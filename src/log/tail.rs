@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use crate::base::{Bytes, pins_much};
+use crate::base::Bytes;
 use crate::log::{FirstBatch, Found};
 use crate::model::Offset;
 use crate::record::{Header, StoredBatch};
@@ -92,24 +92,19 @@ impl Tail {
         Self { batches: Rc::default(), ledger }
     }
 
-    /// Keeps a batch. `frame_bytes` is the memory that its body keeps alive.
-    pub fn push(&self, stored: &StoredBatch, frame_bytes: usize) {
+    /// Keeps a batch, whose body does not keep much other memory alive.
+    pub fn push(&self, stored: &StoredBatch) {
         let bytes = stored.len_bytes();
         if self.ledger.bytes_max < bytes + BATCH_OVERHEAD_BYTES {
             // It would drive everything else out; and a gap must not stay behind it.
             self.clear();
             return;
         }
-        // A small batch must not pin a large frame.
-        let body = if pins_much(bytes, frame_bytes) {
-            Bytes::copy_from_slice(&stored.body)
-        } else {
-            stored.body.clone()
-        };
         let header: &Header = &stored.header;
         let charge = bytes + BATCH_OVERHEAD_BYTES;
         let (base, last) = (header.base_offset, header.last_offset());
-        let kept = Kept { base, last, head: stored.head.clone(), body, charge };
+        let kept =
+            Kept { base, last, head: stored.head.clone(), body: stored.body.clone(), charge };
         self.batches.borrow_mut().kept.push_back(kept);
         self.ledger.bytes.set(self.ledger.bytes.get() + charge);
         self.ledger.kept.set(self.ledger.kept.get() + 1);

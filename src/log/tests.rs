@@ -20,6 +20,7 @@ mod many;
 mod removal;
 mod retention;
 mod settled;
+mod space;
 mod starts;
 mod transactions;
 mod values;

@@ -119,7 +119,10 @@ impl Log {
 
     fn candidates(&self) -> Result<Vec<Candidate>, DiskError> {
         let state = self.state.borrow();
-        if let Life::Offline(error) = &state.life {
+        // One that failed still has what it had; one that was deleted has nothing.
+        if let Life::Offline(error) = &state.life
+            && error.source == IoError::Stopped
+        {
             return Err(error.clone());
         }
         let mut out = Vec::new();
@@ -159,7 +162,11 @@ impl Log {
         if upper <= from {
             return Ok(None);
         }
-        self.written_to(upper).await?;
+        match self.offline() {
+            Some(error) if self.written_end() < upper => return Err(error.into()),
+            Some(_) => {}
+            None => self.written_to(upper).await?,
+        }
         let view = self.view(from).await?;
         let range = view.position..view.bytes;
         let mut scan =

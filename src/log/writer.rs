@@ -1,7 +1,8 @@
 //! Writing behind the appends: one task writes, one syncs; both exist only while there is work.
 //!
 //! Owns: the queue's other end, group commit, what on disk is not yet durable.
-//! Leaves to others: what a closed segment's files hold (`closing`), the journal (`journal`).
+//! Leaves to others: what a closed segment's files hold (`closing`), the journal (`journal`), what
+//! a full disk does not take (`stall`).
 //! Invariant: items leave in order; the written end rises after a write, the synced end only after
 //! syncs of everything below it: older segments first, then the active file, then the names; or
 //! after one sync of the whole file system. In journal mode nothing is written before the journal
@@ -17,6 +18,7 @@ use crate::log::names::{EPOCHS, LOG, METADATA, file_path};
 use crate::log::owner::{move_away, owner_of};
 use crate::log::recovery::{Loaded, Unconfirmed};
 use crate::log::segment::Active;
+use crate::log::stall::Next;
 use crate::log::{DiskError, Life, Log, LogEvent, Mode, State, add};
 use crate::model::Offset;
 
@@ -48,6 +50,8 @@ pub struct Unfinished {
 /// What is known of the partition's files, and what a crash could still take.
 pub struct OnDisk {
     pub dir_is_there: bool,
+    /// The directory was made here, and does not say yet whose it is.
+    dir_is_made: bool,
     pub epochs_changed: bool,
     /// The active segment's file, while it is kept open.
     pub active: Option<File>,
@@ -72,6 +76,7 @@ impl OnDisk {
     pub fn new(loaded: &Loaded, epochs_changed: bool) -> Self {
         Self {
             dir_is_there: loaded.dir_is_there,
+            dir_is_made: false,
             epochs_changed,
             active: None,
             active_used: false,
@@ -114,7 +119,7 @@ struct Due {
 }
 
 /// What the writer does next.
-enum Step {
+pub enum Step {
     Write { at: u64, end: Offset, slices: Vec<Bytes>, bytes: usize },
     Epochs(Vec<u8>),
     Roll { old: Box<Active>, base: Offset, snapshot: Vec<u8> },
@@ -134,7 +139,8 @@ impl Log {
         let mut state = self.state.borrow_mut();
         state.behind.lags = false;
         state.behind.to_write = state.queue.len();
-        if state.behind.to_write != 0 && !std::mem::replace(&mut state.writer_runs, true) {
+        let is_due = state.behind.to_write != 0 || state.has_step_again();
+        if is_due && !std::mem::replace(&mut state.writer_runs, true) {
             drop(state);
             self.spawn_writer();
         }
@@ -142,7 +148,7 @@ impl Log {
 
     /// Waits until the partition's files have everything below `end`, writing what waits.
     ///
-    /// A log that was deleted meanwhile is fine.
+    /// A log that was deleted meanwhile is fine. Errors: also while the disk is full.
     pub(super) async fn written_to(&self, end: Offset) -> Result<(), DiskError> {
         loop {
             match self.offline() {
@@ -153,6 +159,9 @@ impl Log {
             if end <= self.written_end() {
                 return Ok(());
             }
+            if let Some(error) = self.state.borrow().full_disk() {
+                return Err(error.clone());
+            }
             self.write_behind();
             self.quiet.changed().await;
         }
@@ -161,10 +170,18 @@ impl Log {
     async fn run_writer(&self) {
         loop {
             let Some(step) = self.next_step() else { break };
-            if let Err(error) = self.perform(step).await {
-                self.fail(error);
-                break;
+            match self.perform(&step).await {
+                Ok(opened) => self.performed(step, opened),
+                Err(error) if error.is_full() => {
+                    self.stall(Some(step), error);
+                    break;
+                }
+                Err(error) => {
+                    self.fail(error);
+                    break;
+                }
             }
+            self.end_stall();
         }
         self.state.borrow_mut().writer_runs = false;
         self.quiet.notify_all();
@@ -174,6 +191,11 @@ impl Log {
     fn next_step(&self) -> Option<Step> {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
+        match state.next_after_stall() {
+            Next::Queue => {}
+            Next::Again(step) => return Some(step),
+            Next::Nothing => return None,
+        }
         if state.behind.mode == Mode::File {
             state.behind.to_write = state.queue.len();
         }
@@ -203,39 +225,49 @@ impl Log {
         }
     }
 
-    async fn perform(&self, step: Step) -> Result<(), DiskError> {
+    /// Does a step on the disk; done again after a full disk it comes to the same.
+    async fn perform(&self, step: &Step) -> Result<Option<File>, DiskError> {
         self.prepare_dir().await?;
         match step {
-            Step::Write { at, end, slices, bytes } => {
-                let base = self.state.borrow().active_base_on_disk(end);
+            Step::Write { at, end, slices, .. } => {
+                let base = self.state.borrow().active_base_on_disk(*end);
                 let path = file_path(&self.dir, base, LOG);
-                let file = self.active_file(&path, at).await?;
-                self.files.write(&file, &path, at, slices).await?;
-                add(&self.host.counters.writes_total, 1);
-                add(&self.host.counters.written_bytes_total, bytes as u64);
-                self.event(LogEvent::Written(end));
-                self.wrote(end, bytes);
-                Ok(())
+                let file = self.active_file(&path, *at).await?;
+                self.files.write(&file, &path, *at, slices.clone()).await?;
+                Ok(None)
             }
             Step::Epochs(text) => {
                 let path = format!("{}/{EPOCHS}", self.dir);
                 let temporary = format!("{path}.tmp");
-                let bytes = text.len() as u64;
-                let file = self.files.open(&temporary, OpenHow::Create).await?;
-                self.files.write(&file, &temporary, 0, vec![Bytes::from(text)]).await?;
-                self.files.truncate(&file, &temporary, bytes).await?;
+                self.files.rewrite(&temporary, text.clone()).await?;
                 self.files.rename(&temporary, &path).await?;
+                Ok(None)
+            }
+            Step::Roll { base, .. } => {
+                let path = file_path(&self.dir, *base, LOG);
+                self.files.open(&path, OpenHow::Create).await.map(Some)
+            }
+        }
+    }
+
+    /// Notes a step that was done, and the file that it opened.
+    fn performed(&self, step: Step, opened: Option<File>) {
+        match step {
+            Step::Write { end, bytes, .. } => {
+                add(&self.host.counters.writes_total, 1);
+                add(&self.host.counters.written_bytes_total, bytes as u64);
+                self.event(LogEvent::Written(end));
+                self.wrote(end, bytes);
+            }
+            Step::Epochs(_) => {
                 // The next sync makes it durable; until then recovery can build it again.
                 let mut state = self.state.borrow_mut();
                 state.on_disk.epochs_unsynced = true;
                 state.on_disk.names_changed = true;
-                Ok(())
             }
             Step::Roll { old, base, snapshot } => {
-                let path = file_path(&self.dir, base, LOG);
-                let next = self.files.open(&path, OpenHow::Create).await?;
                 let mut state = self.state.borrow_mut();
-                let file = state.on_disk.active.replace(next);
+                let file = std::mem::replace(&mut state.on_disk.active, opened);
                 state.on_disk.names_changed = true;
                 let unfinished = Unfinished { file, segment: old, end: base, snapshot };
                 let is_kept = unfinished.file.is_some();
@@ -245,7 +277,6 @@ impl Log {
                 if !is_kept {
                     self.host.open_files.keep_active(self.this.clone());
                 }
-                Ok(())
             }
         }
     }
@@ -255,14 +286,16 @@ impl Log {
         if self.state.borrow().on_disk.dir_is_there {
             return Ok(());
         }
-        if self.files.exists(&self.dir).await? {
-            self.clear_place().await?;
+        if !self.state.borrow().on_disk.dir_is_made {
+            if self.files.exists(&self.dir).await? {
+                self.clear_place().await?;
+            }
+            self.files.create_dir_all(&self.dir).await?;
+            self.state.borrow_mut().on_disk.dir_is_made = true;
         }
-        self.files.create_dir_all(&self.dir).await?;
         let path = format!("{}/{METADATA}", self.dir);
-        let file = self.files.open(&path, OpenHow::Create).await?;
-        let text = Bytes::from(encode_metadata(self.place.topic_id));
-        self.files.write(&file, &path, 0, vec![text]).await?;
+        let text = encode_metadata(self.place.topic_id).into_bytes();
+        self.files.rewrite(&path, text).await?;
         let mut state = self.state.borrow_mut();
         state.on_disk.metadata_unsynced = true;
         state.on_disk.dir_is_there = true;
@@ -307,7 +340,7 @@ impl Log {
     fn wrote(&self, end: Offset, bytes: usize) {
         self.advance(|state| {
             state.queue_bytes -= bytes;
-            self.host.queued.set(self.host.queued.get() - bytes);
+            self.host.note_written(bytes);
             state.progress.written(end);
             self.start_sync_if_due(state);
         });
@@ -390,10 +423,7 @@ impl Log {
     async fn sync_once(&self) -> Result<(), DiskError> {
         let started = self.host.env.now();
         let due = self.take_due();
-        let finished = due.unfinished.last().map(|last| last.end);
-        for segment in due.unfinished {
-            self.finish_segment(segment).await?;
-        }
+        let finished = self.finish_segments(due.unfinished).await?;
         for (name, unsynced) in due.small {
             if unsynced {
                 self.sync_path(&format!("{}/{name}", self.dir)).await?;
@@ -422,7 +452,41 @@ impl Log {
         Ok(())
     }
 
-    async fn sync_path(&self, path: &str) -> Result<(), DiskError> {
+    /// Makes closed segments durable, and completes their files as far as the disk has room; gives
+    /// the end of the last that is complete.
+    async fn finish_segments(
+        &self,
+        segments: Vec<Unfinished>,
+    ) -> Result<Option<Offset>, DiskError> {
+        for segment in &segments {
+            self.sync_closed(segment).await?;
+        }
+        let mut finished = None;
+        let mut left = segments.into_iter().peekable();
+        // In order: a snapshot says that all below it is complete.
+        while let Some(segment) = left.next_if(|_| self.state.borrow().may_finish()) {
+            match self.finish_segment(&segment).await {
+                Ok(()) => finished = Some(segment.end),
+                Err(error) if error.is_full() => {
+                    self.stall(None, error);
+                    let mut state = self.state.borrow_mut();
+                    let rest = std::iter::once(segment).chain(left);
+                    state.on_disk.unfinished.splice(..0, rest);
+                    return Ok(finished);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let rest: Vec<_> = left.collect();
+        let all = rest.is_empty();
+        self.state.borrow_mut().on_disk.unfinished.splice(..0, rest);
+        if all {
+            self.end_stall();
+        }
+        Ok(finished)
+    }
+
+    pub(super) async fn sync_path(&self, path: &str) -> Result<(), DiskError> {
         let file = self.files.open(path, OpenHow::ReadWrite).await?;
         self.files.sync(&file, path).await
     }
@@ -478,7 +542,7 @@ impl State {
     fn sync_is_due(&self) -> bool {
         let progress = &self.progress;
         !matches!(self.life, Life::Offline(_))
-            && (!self.on_disk.is_finished()
+            && ((!self.on_disk.is_finished() && self.may_finish())
                 || (progress.synced_end < self.want_stable
                     && progress.synced_end < progress.written_end))
     }

@@ -146,6 +146,12 @@ pub struct LogMetrics {
     pub journal_full_total: Counter,
     pub checkpoints_total: Counter,
     pub checkpoint_seconds: SecondsHistogram,
+    /// Bytes that logs accepted and that their files do not have.
+    pub unwritten_bytes: Gauge,
+    /// Appends refused because the disk is nearly full.
+    pub space_refusals_total: Counter,
+    /// Logs whose files wait for room on the disk.
+    pub stalled_partitions: Gauge,
     segments_removed_total: Family<ReasonLabels, Counter>,
     /// Times that a log start offset rose.
     pub start_moves_total: Counter,
@@ -399,10 +405,15 @@ impl Metrics {
             ("journal_bytes", "Bytes written to journals", &l.journal_bytes_total),
             ("journal_full", "Writes that waited for a checkpoint", &l.journal_full_total),
             ("checkpoints", "Checkpoints of journals", &l.checkpoints_total),
+            ("space_refusals", "Appends refused by a nearly full disk", &l.space_refusals_total),
         ];
         for (name, help, counter) in counters {
             r.register(name, help, counter.clone());
         }
+        let help = "Bytes accepted that the partitions' files do not have yet";
+        r.register("log_unwritten_bytes", help, l.unwritten_bytes.clone());
+        let help = "Partitions whose files wait for room on a full disk";
+        r.register("stalled_partitions", help, l.stalled_partitions.clone());
         let help = "Seconds of one sync of a partition's files";
         r.register("fsync_seconds", help, l.fsync_seconds.clone());
         let help = "Seconds of one checkpoint of a journal";

@@ -246,7 +246,8 @@ async fn acknowledged(partition: Rc<Partition>, put: Result<Appended, AppendTold
         Ok(()) => told,
         Err(error) => {
             let code = ErrorCode::from(&error);
-            if code != ErrorCode::NotLeaderOrFollower {
+            // The directory says once that it is full.
+            if code != ErrorCode::NotLeaderOrFollower && !error.is_full() {
                 tracing::error!(partition = %partition.name, %error, "append is not safe");
             }
             AppendTold::failed(code, error.to_string())

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::base::Bytes;
 use crate::env::Instant;
-use crate::log::FirstBatch;
+use crate::log::{FirstBatch, ReadError};
 use crate::model::{ErrorCode, LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId};
 use crate::shard::Core;
 use crate::shard::ask::first_of;
@@ -165,6 +165,10 @@ async fn read(
         Isolation::Uncommitted => ends.high_watermark,
         Isolation::Committed => ends.last_stable_offset,
     };
+    // Of a log that is offline there will be no more: who waits for it should know.
+    if let Some(error) = log.offline().filter(|_| upper <= from) {
+        return ReadTold::failed(ErrorCode::from(&error), leader);
+    }
     if upper <= from || (bytes_max == 0 && first == FirstBatch::IfItFits) {
         told.more = from < upper;
         return told;
@@ -178,7 +182,9 @@ async fn read(
         }
         Err(error) => {
             let code = ErrorCode::from(&error);
-            if ![ErrorCode::OffsetOutOfRange, ErrorCode::NotLeaderOrFollower].contains(&code) {
+            // A log that is offline has said so once.
+            let is_told = matches!(error, ReadError::OutOfRange { .. } | ReadError::Offline(_));
+            if !is_told && code != ErrorCode::NotLeaderOrFollower {
                 tracing::error!(partition = %partition.name, %error, "read failed");
             }
             ReadTold::failed(code, leader)

@@ -19,20 +19,20 @@ const READ_AGAIN: i64 = 300;
 
 /// How a writer asks for its acknowledgements.
 #[derive(Clone, Copy, Debug)]
-struct Way {
+pub struct Way {
     topic: &'static str,
     acks: &'static str,
     idempotent: bool,
 }
 
-const WAYS: [Way; 3] = [
+pub const WAYS: [Way; 3] = [
     Way { topic: "acks-1", acks: "1", idempotent: false },
     Way { topic: "acks-all", acks: "all", idempotent: false },
     Way { topic: "idempotent", acks: "all", idempotent: true },
 ];
 
-/// What is known of one topic: acknowledged and read records by (partition, offset).
-struct Topic {
+/// A writer and what is known of its topic: acknowledged and read records by (partition, offset).
+pub struct Topic {
     way: Way,
     writer: Script,
     acknowledged: BTreeMap<(usize, i64), i64>,
@@ -75,7 +75,7 @@ fn acknowledged_records_survive_kill_9_under_load() {
 }
 
 impl Topic {
-    fn start(bootstrap: &str, way: Way) -> Self {
+    pub fn start(bootstrap: &str, way: Way) -> Self {
         let (partitions, idempotent) = (PARTITIONS.to_string(), way.idempotent.to_string());
         let args = ["write", bootstrap, way.topic, &partitions, way.acks, &idempotent];
         let writer = Script::start(python("load.py").args(args));
@@ -84,10 +84,21 @@ impl Topic {
     }
 
     /// Waits until `more` records have been acknowledged in addition.
-    fn await_acknowledgements(&mut self, more: usize) {
+    pub fn await_acknowledgements(&mut self, more: usize) {
         let want = self.acknowledged.len() + more;
         while self.acknowledged.len() < want {
             let line = self.writer.line();
+            self.note(&line);
+        }
+    }
+
+    pub fn acknowledged(&self) -> usize {
+        self.acknowledged.len()
+    }
+
+    /// Takes a line that the writer has said, or says within a moment.
+    pub fn note_soon(&mut self) {
+        if let Some(line) = self.writer.line_soon() {
             self.note(&line);
         }
     }
@@ -107,7 +118,7 @@ impl Topic {
     }
 
     /// Reads the log's newer part and holds it against all that is known.
-    fn check(&mut self, reader: &mut Script, round: usize, again: i64) {
+    pub fn check(&mut self, reader: &mut Script, round: usize, again: i64) {
         while let Some(line) = self.writer.line_now() {
             self.note(&line);
         }
@@ -160,7 +171,7 @@ impl Topic {
     }
 
     /// Lets the writer end, then reads everything once more from the start.
-    fn finish(&mut self, reader: &mut Script, rounds: usize) {
+    pub fn finish(&mut self, reader: &mut Script, rounds: usize) {
         self.writer.close_input();
         loop {
             let line = self.writer.line();

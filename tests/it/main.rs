@@ -39,5 +39,6 @@ mod retention_crash;
 mod ring;
 mod settings;
 mod shards;
+mod space;
 mod tidy;
 mod times;

@@ -9,7 +9,7 @@ use std::rc::{Rc, Weak};
 
 use crate::log::journal::format::Slot;
 use crate::log::journal::make::write_slot;
-use crate::log::journal::{CHECKPOINT_MS, Journal, Key, Phase, write_side_by_side};
+use crate::log::journal::{CHECKPOINT_MS, Full, Journal, Key, Phase, write_side_by_side};
 use crate::log::{DiskError, Log, add};
 use crate::model::Offset;
 
@@ -123,7 +123,7 @@ impl Journal {
         // A partition that was deleted meanwhile needs nothing any more.
         let upgraded = logs.into_iter().filter_map(|(_, log, end)| Some((log.upgrade()?, end)));
         let logs: Vec<(Rc<Log>, Offset)> = upgraded.collect();
-        write_side_by_side(logs.iter().map(|(log, end)| (log, *end))).await?;
+        write_side_by_side(logs.iter().map(|(log, end)| (log, *end)), Full::Wait).await?;
         let marks: Vec<Offset> = logs.iter().map(|(log, _)| log.written_end()).collect();
         let synced = self.env.sync_file_system(&file).await;
         synced.map_err(|source| DiskError::new("sync the file system of", &self.path, source))?;

@@ -27,6 +27,11 @@ impl Fence {
         self.pushed = end;
     }
 
+    /// Behind the last batch that went to the journal.
+    pub fn pushed(&self) -> Offset {
+        self.pushed
+    }
+
     /// Notes that recovery reads no block with batches below `end`.
     pub fn cleared(&mut self, end: Offset) {
         self.clear = self.clear.max(end);

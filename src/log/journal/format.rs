@@ -17,6 +17,11 @@ pub const FRONT_BYTES: u64 = 2 * UNIT_BYTES;
 /// Raised by every change that an older broker could not read.
 pub const VERSION: u16 = 1;
 
+/// Largest journal; what a file says beyond it is damage.
+pub const FILE_BYTES_MAX: u64 = 4 << 30;
+/// No journal lives so long that its counts get there.
+const COUNT_MAX: u64 = u64::MAX / 2;
+
 const SLOT_MAGIC: u64 = u64::from_le_bytes(*b"LogmillJ");
 const BLOCK_MAGIC: u32 = u32::from_le_bytes(*b"LMJb");
 
@@ -85,7 +90,7 @@ impl Slot {
         if crc32c(&bytes[..60]) != u32_at(bytes, 60) {
             return SlotFound::Nothing;
         }
-        SlotFound::Valid(Self {
+        let slot = Self {
             generation: u64_at(bytes, 16),
             salt: u64_at(bytes, 24),
             file_bytes: u64_at(bytes, 32),
@@ -94,7 +99,19 @@ impl Slot {
                 sequence: u64_at(bytes, 48),
                 before: u32_at(bytes, 56),
             },
-        })
+        };
+        if slot.is_sound() { SlotFound::Valid(slot) } else { SlotFound::Nothing }
+    }
+
+    /// Whether a journal of ours can say so: the tail lies in the file, and counts go on from here.
+    fn is_sound(&self) -> bool {
+        let tail = &self.tail;
+        self.file_bytes.is_multiple_of(UNIT_BYTES)
+            && tail.at.is_multiple_of(UNIT_BYTES)
+            && (FRONT_BYTES..=self.file_bytes).contains(&tail.at)
+            && self.file_bytes <= FILE_BYTES_MAX
+            && 0 < tail.sequence
+            && tail.sequence.max(self.generation) < COUNT_MAX
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Owns: the zeroes, the first slot. Leaves to others: what an old file holds (`replay`, which has
 //! emptied it before any log opened).
-//! Invariant: a file is used only when all of it was written and its name is durable; partitions
-//! use their own files until then.
+//! Invariant: the file gets its name, durably, when all of it was written; partitions use their own
+//! files until then. So whatever has the name has a slot, and no slot of another file comes back.
 use std::rc::Rc;
 
 use crate::base::aligned::AlignedBuf;
@@ -15,6 +15,8 @@ use crate::log::journal::{Journal, Phase};
 
 /// Bytes of one write of zeroes.
 const ZEROES_BYTES: usize = 1 << 20;
+/// Behind the name of a file that is being made; a start removes it.
+pub const UNFINISHED: &str = ".tmp";
 /// Time until the next try after the disk was full.
 const RETRY_MS: u64 = 10_000;
 
@@ -42,23 +44,47 @@ impl Journal {
     }
 
     async fn try_make(&self) -> Result<(File, Slot), DiskError> {
-        let file = self.files.open(&self.path, OpenHow::Direct).await?;
         let old = self.old_slot().await?;
-        if old.is_none() {
-            self.fill(&file).await?;
-            self.files.sync_dir(&self.dir).await?;
-        }
         let generation = old.map_or(0, |slot| slot.generation);
         // Zero is what the zeroes say: no block must look like theirs.
         let salt = self.env.random() | 1;
         let slot = Slot::begin(generation + 1, salt, self.file_bytes);
-        write_slot(&self.files, &file, &self.path, slot).await?;
+        let file = match old {
+            Some(_) => {
+                let file = self.files.open(&self.path, OpenHow::Direct).await?;
+                write_slot(&self.files, &file, &self.path, slot).await?;
+                file
+            }
+            None => {
+                let unfinished = format!("{}{UNFINISHED}", self.path);
+                let made = self.make_as(&unfinished, slot).await;
+                self.room.keep_promise(0);
+                if made.is_err() {
+                    // What failed above is the reason that counts.
+                    let _ = self.files.remove(&unfinished).await;
+                }
+                made?
+            }
+        };
         Ok((file, slot))
+    }
+
+    /// Makes the file under another name; then it gets its own.
+    async fn make_as(&self, unfinished: &str, slot: Slot) -> Result<File, DiskError> {
+        if self.room.promise(self.file_bytes).await.is_err() {
+            return Err(DiskError::new("make", &self.path, IoError::NoSpace));
+        }
+        let file = self.files.open(unfinished, OpenHow::Direct).await?;
+        self.fill(&file, unfinished).await?;
+        write_slot(&self.files, &file, unfinished, slot).await?;
+        self.files.rename(unfinished, &self.path).await?;
+        self.files.sync_dir(&self.dir).await?;
+        Ok(file)
     }
 
     /// The slot of a file of this size that an earlier start made; `None`: make it anew.
     async fn old_slot(&self) -> Result<Option<Slot>, DiskError> {
-        let file = self.files.open(&self.path, OpenHow::Read).await?;
+        let Some(file) = self.files.open_if_there(&self.path).await? else { return Ok(None) };
         if self.files.bytes(&file, &self.path).await? != self.file_bytes {
             return Ok(None);
         }
@@ -66,9 +92,9 @@ impl Journal {
         Ok(newest_slot(&front).filter(|slot| slot.file_bytes == self.file_bytes))
     }
 
-    async fn fill(&self, file: &File) -> Result<(), DiskError> {
-        let failed = |source| DiskError::new("fill", &self.path, source);
-        self.files.truncate(file, &self.path, 0).await?;
+    async fn fill(&self, file: &File, path: &str) -> Result<(), DiskError> {
+        let failed = |source| DiskError::new("fill", path, source);
+        self.files.truncate(file, path, 0).await?;
         let mut at = 0;
         let mut zeroes = AlignedBuf::with_capacity(ZEROES_BYTES);
         while at < self.file_bytes {
@@ -77,6 +103,7 @@ impl Journal {
             zeroes.extend_zeroes(bytes as usize);
             zeroes = self.env.write_durably(file, at, zeroes).await.map_err(failed)?;
             at += bytes;
+            self.room.keep_promise(self.file_bytes - at);
         }
         Ok(())
     }

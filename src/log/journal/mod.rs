@@ -16,6 +16,7 @@ use crate::base::aligned::AlignedBuf;
 use crate::env::local::Notify;
 use crate::env::{Env, File, Instant};
 use crate::log::disk::Files;
+use crate::log::room::Room;
 use crate::log::{DiskError, Log};
 use crate::model::{Offset, PartitionIndex, ShardId, TopicId};
 use crate::observe::LogMetrics;
@@ -73,16 +74,30 @@ enum Phase {
 /// Logs whose files are written at one moment, each of which is open then.
 pub const SIDE_BY_SIDE: usize = 32;
 
+/// What becomes of logs that a full disk holds up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Full {
+    /// They write when there is room.
+    Leave,
+    /// They are waited for.
+    Wait,
+}
+
 /// Brings the files of each log up to its end; of the errors, the first.
 async fn write_side_by_side<'a>(
     logs: impl Iterator<Item = (&'a Rc<Log>, Offset)>,
+    full: Full,
 ) -> Result<(), DiskError> {
     let logs: Vec<_> = logs.collect();
     let mut result = Ok(());
     for some in logs.chunks(SIDE_BY_SIDE) {
         some.iter().for_each(|(log, _)| log.write_behind());
         for (log, end) in some {
-            let written = log.written_to(*end).await;
+            let mut written = log.written_to(*end).await;
+            while full == Full::Wait && written.as_ref().is_err_and(DiskError::is_full) {
+                log.unstalled().await;
+                written = log.written_to(*end).await;
+            }
             result = result.and(written);
         }
     }
@@ -124,6 +139,7 @@ pub struct Journal {
     dir: Box<str>,
     path: Box<str>,
     file_bytes: u64,
+    room: Rc<Room>,
     counters: LogMetrics,
     /// Bytes that logs of the shard accepted and their files do not have.
     queued: Rc<Cell<usize>>,
@@ -152,6 +168,7 @@ impl Journal {
         env: &Env,
         dir: &str,
         file_bytes: u64,
+        room: Rc<Room>,
         counters: LogMetrics,
         queued: Rc<Cell<usize>>,
     ) -> Rc<Self> {
@@ -179,6 +196,7 @@ impl Journal {
             dir: dir.into(),
             path: path.into(),
             file_bytes,
+            room,
             counters,
             queued,
             state: RefCell::new(state),
@@ -250,8 +268,9 @@ impl Journal {
             }
             let logs = behind.iter().filter_map(Weak::upgrade);
             let logs: Vec<_> = logs.map(|log| (log.ends().log_end, log)).collect();
-            // A log that cannot be written is offline, and says so itself.
-            let _ = write_side_by_side(logs.iter().map(|(end, log)| (log, *end))).await;
+            // A log that cannot be written says so itself.
+            let lagging = logs.iter().map(|(end, log)| (log, *end));
+            let _ = write_side_by_side(lagging, Full::Leave).await;
         }
     }
 

@@ -17,7 +17,7 @@ use crate::log::journal::format::{
     BLOCK_HEAD_BYTES, BlockHead, ENTRY_HEAD_BYTES, EntryHead, FRONT_BYTES, Point, SLOT_BYTES, Slot,
     SlotFound, UNIT_BYTES,
 };
-use crate::log::journal::make::{newest_slot, write_slot};
+use crate::log::journal::make::{UNFINISHED, newest_slot, write_slot};
 use crate::log::journal::{Key, shard_of_name};
 use crate::log::names::{INDEX, LOG, LogPlace, METADATA, SNAPSHOT, TIME_INDEX, file_path, parse};
 use crate::log::owner::{move_away, owner_of};
@@ -37,6 +37,11 @@ pub enum JournalError {
          lose what only it holds"
     )]
     Damaged { path: String, position: u64, sequence: u64, later: u64 },
+    #[error(
+        "{path} has {bytes} of {want} bytes: restore it from a copy, or remove it and lose what \
+         only it holds"
+    )]
+    Short { path: String, bytes: u64, want: u64 },
     #[error("{path} is damaged: neither of its two slots can be read")]
     NoSlot { path: String },
 }
@@ -82,6 +87,10 @@ pub async fn replay(
     let mut replayed = Replayed::default();
     let mut found: BTreeMap<Key, Found> = BTreeMap::new();
     for name in files.names(dir).await? {
+        let unfinished = name.strip_suffix(UNFINISHED).and_then(shard_of_name);
+        if unfinished.is_some() {
+            files.remove(&format!("{dir}/{name}")).await?;
+        }
         let Some(shard) = shard_of_name(&name) else { continue };
         let path = format!("{dir}/{name}");
         let slot = match Walk::open(&files, &path).await? {
@@ -284,6 +293,10 @@ impl<'a> Walk<'a> {
             }
         }
         match newest_slot(&front) {
+            Some(slot) if file_bytes < slot.file_bytes => {
+                let (path, want) = (path.to_owned(), slot.file_bytes);
+                Err(JournalError::Short { path, bytes: file_bytes, want })
+            }
             Some(slot) => Ok(Some(Self { files, path, file, file_bytes, slot })),
             None if front.iter().all(|byte| *byte == 0) => Ok(None),
             None => Err(JournalError::NoSlot { path: path.to_owned() }),

@@ -1,0 +1,240 @@
+//! A disk that fills up or fails under a whole broker: what clients are told, and what they keep.
+//!
+//! Owns: refusal in time, reading on, going on by itself, kill −9 on a full disk; on a simulated
+//! node, and for real on a small file system of its own.
+//! Leaves to others: every order in which a log can meet the end of the disk (`log`'s own tests).
+//! Start reading at: [`a_full_disk_costs_no_acknowledged_record`].
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use logmill::env::Env;
+use logmill::model::ErrorCode;
+use logmill::record::Codec;
+use logmill::sim::{Faults, MachineId, SimBroker, World};
+use logmill::wire::generated::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use logmill::wire::generated::fetch_response::{FetchResponse, PartitionData};
+
+use crate::crash::{Topic, WAYS};
+use crate::harness::broker::Broker;
+use crate::harness::client::python;
+use crate::harness::script::Script;
+use crate::harness::sim::{HANGS_MS, TOPIC, batch, connect, create, produce, run};
+use crate::harness::{self, Tier, skipped_below};
+
+/// A Fetch that would wait for 20 s; tells how long it took, too.
+fn fetch(broker: &mut SimBroker, from: i64) -> (PartitionData, u64) {
+    let env = broker.clients();
+    run(broker, &env.clone(), async move {
+        let partition = FetchPartition {
+            partition: 0,
+            current_leader_epoch: -1,
+            fetch_offset: from,
+            last_fetched_epoch: -1,
+            partition_max_bytes: 1 << 20,
+            ..Default::default()
+        };
+        let topic =
+            FetchTopic { topic: TOPIC.into(), partitions: vec![partition], ..Default::default() };
+        let request = FetchRequest {
+            replica_id: -1,
+            max_wait_ms: 20_000,
+            min_bytes: 1,
+            max_bytes: 1 << 20,
+            session_epoch: -1,
+            topics: vec![topic],
+            ..Default::default()
+        };
+        let begun = env.now();
+        let mut told: FetchResponse = connect(&env).await.ask(&request, 11).await.unwrap();
+        let took_ms = (env.now().0 - begun.0) / 1_000_000;
+        (told.responses.remove(0).partitions.remove(0), took_ms)
+    })
+}
+
+/// The code that an acks=all batch is answered with.
+async fn produce_one(env: &Env, bytes: usize) -> i16 {
+    let records = batch(Codec::None, &[(None, &vec![b'x'; bytes])]);
+    produce(&mut connect(env).await, records).await.error_code
+}
+
+fn serving(world: &World) -> SimBroker {
+    let mut broker = SimBroker::new(world.clone(), &[]);
+    broker.start(1);
+    broker.served(HANGS_MS).expect("it serves");
+    let env = broker.clients();
+    run(&mut broker, &env.clone(), async move { create(&env, &[]).await });
+    broker
+}
+
+#[test]
+fn readers_of_a_failed_directory_get_what_is_whole_and_then_the_error_at_once() {
+    let world = World::new(1, Faults::NONE);
+    let mut broker = serving(&world);
+    let env = broker.clients();
+    for _ in 0..3 {
+        let env = env.clone();
+        let code = run(&mut broker, &env.clone(), async move { produce_one(&env, 100).await });
+        assert_eq!(code, 0);
+    }
+    world.set_faults(Faults { failed_sync_per_1000: 1_000, ..Faults::NONE });
+    let held = env.clone();
+    let code = run(&mut broker, &env, async move { produce_one(&held, 100).await });
+    assert_eq!(code, ErrorCode::KafkaStorageError.code());
+    for from in 0..3 {
+        let (told, _) = fetch(&mut broker, from);
+        let bytes: usize = told.records.as_ref().map_or(0, |r| r.0.iter().map(|s| s.len()).sum());
+        assert_eq!((told.error_code, told.high_watermark), (0, 3));
+        assert!(100 * (3 - from as usize) <= bytes, "{from}: {bytes}");
+    }
+    let (told, took_ms) = fetch(&mut broker, 3);
+    assert_eq!(told.error_code, ErrorCode::KafkaStorageError.code(), "there will be no more");
+    assert!(took_ms < 1_000, "{took_ms}");
+}
+
+#[test]
+fn a_full_disk_is_refused_with_19_and_clients_go_on_when_there_is_room() {
+    let world = World::new(1, Faults::NONE);
+    world.set_disk_bytes_max(MachineId::FIRST, 2 << 20);
+    let mut broker = serving(&world);
+    let env = broker.clients();
+    let held = env.clone();
+    let (count, code) = run(&mut broker, &env, async move {
+        let mut count = 0;
+        loop {
+            match produce_one(&held, 10_000).await {
+                0 => count += 1,
+                code => return (count, code),
+            }
+        }
+    });
+    assert_eq!(code, ErrorCode::NotEnoughReplicas.code());
+    assert!(100 < count && count < 200, "{count}");
+    assert_eq!(world.counts().disk_full, 0, "it was refused in time");
+    let (told, _) = fetch(&mut broker, count - 1);
+    assert_eq!((told.error_code, told.high_watermark), (0, count));
+    world.set_disk_bytes_max(MachineId::FIRST, 4 << 20);
+    let held = env.clone();
+    run(&mut broker, &env, async move {
+        held.sleep_ms(1_100).await;
+        assert_eq!(produce_one(&held, 10_000).await, 0);
+    });
+}
+
+/// A small ext4 in a file, mounted where a broker's data is.
+struct SmallDisk {
+    mounted: PathBuf,
+}
+
+const DISK_BYTES: u64 = 96 << 20;
+/// What the broker keeps free of it; see `log::room`.
+const RESERVE_BYTES: u64 = DISK_BYTES / 32;
+
+impl SmallDisk {
+    /// `None`, with a printed sentence, where file systems cannot be mounted.
+    fn mount(image: &Path, at: &Path) -> Option<Self> {
+        let file = std::fs::File::create(image).expect("an image");
+        file.set_len(DISK_BYTES).expect("a sparse file");
+        let run = |command: &mut Command| command.output().is_ok_and(|out| out.status.success());
+        let made = run(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(image))
+            && run(Command::new("mount").args(["-o", "loop"]).arg(image).arg(at));
+        if !made {
+            println!("skipped: no file system can be mounted from a file here");
+            return None;
+        }
+        let disk = Self { mounted: at.to_owned() };
+        std::fs::remove_dir(at.join("lost+found")).expect("mkfs made it");
+        harness::run(Command::new("chown").arg("65534:65534").arg(at), 10);
+        Some(disk)
+    }
+
+    fn usable_bytes(&self) -> u64 {
+        let mut command = Command::new("df");
+        command.args(["--output=avail", "-B1"]).arg(&self.mounted);
+        let told = harness::run(&mut command, 10);
+        told.lines().last().and_then(|line| line.trim().parse().ok()).expect("a number")
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.mounted.join("filler.deleted-by-the-test")
+    }
+
+    /// Takes all but so much of the disk.
+    fn fill(&self, left: u64) {
+        let bytes = self.usable_bytes().saturating_sub(left).to_string();
+        // It takes what it can when the broker takes some of it meanwhile.
+        let mut command = Command::new("fallocate");
+        harness::run_any(command.args(["-l", &bytes]).arg(self.filler()), 10);
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.filler()).expect("the filler");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.mounted).status();
+    }
+}
+
+/// Does something to the disk, and lets writers go on until the broker has printed `line` for it.
+fn until_said(broker: &Broker, topics: &mut [Topic], line: &str, change: impl FnOnce()) {
+    let count = || broker.log().matches(line).count();
+    let (before, begun) = (count(), Instant::now());
+    change();
+    while count() <= before {
+        let written: usize = topics.iter().map(Topic::acknowledged).sum();
+        let late = Duration::from_secs(50) < begun.elapsed();
+        assert!(!late, "the broker never said {line:?}; {written} records are acknowledged");
+        topics.iter_mut().for_each(Topic::note_soon);
+    }
+}
+
+const NEARLY_FULL: &str = "the disk is nearly full";
+const FULL: &str = "the disk is full: files wait";
+const ROOM_AGAIN: &str = "the disk has room again";
+
+#[test]
+fn a_full_disk_costs_no_acknowledged_record() {
+    if skipped_below(Tier::Test, "a file system of its own") {
+        return;
+    }
+    let settings =
+        [("shards", "2"), ("log.segment.bytes", "1048576"), ("journal.bytes", "8388608")];
+    let mut broker = Broker::logmill(&settings);
+    broker.stop();
+    let data = broker.data();
+    std::fs::remove_dir_all(&data)
+        .and_then(|()| std::fs::create_dir(&data))
+        .expect("a mount point");
+    let image = broker.folder().join("disk.ext4");
+    let Some(disk) = SmallDisk::mount(&image, &data) else { return };
+    broker.start();
+    let bootstrap = broker.bootstrap();
+    let mut topics = WAYS.map(|way| Topic::start(&bootstrap, way));
+    let mut reader = Script::start(python("load.py").args(["read", &bootstrap, "space"]));
+    topics.iter_mut().for_each(|topic| topic.await_acknowledgements(500));
+
+    // Nearly full: refused in time; readers and their commits go on.
+    until_said(&broker, &mut topics, NEARLY_FULL, || disk.fill(RESERVE_BYTES + (256 << 10)));
+    topics.iter_mut().for_each(|topic| topic.check(&mut reader, 0, i64::MAX));
+    until_said(&broker, &mut topics, ROOM_AGAIN, || disk.free());
+    topics.iter_mut().for_each(|topic| topic.await_acknowledgements(1_000));
+
+    // Full at once, and killed while it is.
+    until_said(&broker, &mut topics, FULL, || disk.fill(0));
+    broker.kill();
+    disk.free();
+    broker.start();
+    topics.iter_mut().for_each(|topic| topic.await_acknowledgements(500));
+    topics.iter_mut().for_each(|topic| topic.check(&mut reader, 1, i64::MAX));
+
+    // Full at once, and it goes on by itself.
+    until_said(&broker, &mut topics, FULL, || disk.fill(0));
+    disk.free();
+    topics.iter_mut().for_each(|topic| topic.await_acknowledgements(500));
+    topics.iter_mut().for_each(|topic| topic.finish(&mut reader, 2));
+    assert!(!broker.log().contains("offline"), "a full disk takes nothing offline");
+    broker.stop();
+}
