@@ -16,8 +16,9 @@ use crate::log::compact::steps::{Kept, Rebuild};
 use crate::log::compact::{
     Claim, CompactError, CompactionReport, Pass, PassMode, Source, abort_rows,
 };
+use crate::log::graveyard::Remains;
 use crate::log::index::{OffsetIndex, TIME_ENTRY_BYTES, TimeIndex};
-use crate::log::names::{CLEANED, INDEX, LOG, SWAP, TIME_INDEX, TXN_INDEX, file_path};
+use crate::log::names::{CLEANED, DELETED, INDEX, LOG, SWAP, TIME_INDEX, TXN_INDEX, file_path};
 use crate::log::segment::{Active, Closed, Warm};
 use crate::log::{DiskError, Life, LogConfig};
 use crate::model::Offset;
@@ -393,20 +394,41 @@ impl Pass<'_> {
             rename(suffix, CLEANED, SWAP).await?;
         }
         files.sync_dir(dir).await?;
-        for other in &self.sources[sources.start + 1..sources.end] {
-            for suffix in [INDEX, TIME_INDEX, TXN_INDEX, LOG] {
-                files.remove(&file_path(dir, other.closed.base, suffix)).await?;
-            }
-        }
+        let others = sources.start + 1..sources.end;
+        let mut remains = self.put_aside(others, &[INDEX, TIME_INDEX, TXN_INDEX, LOG]).await?;
         // Durably gone before the replacement loses the name that says what it covers.
         files.sync_dir(dir).await?;
         if has_aborted {
             rename(TXN_INDEX, SWAP, "").await?;
             files.sync_dir(dir).await?;
         }
+        let first = sources.start..sources.start + 1;
+        remains.extend(self.put_aside(first, &[INDEX, TIME_INDEX, LOG]).await?);
         for suffix in [INDEX, TIME_INDEX, LOG] {
             rename(suffix, SWAP, "").await?;
         }
-        files.sync_dir(dir).await
+        files.sync_dir(dir).await?;
+        let delay_ms = self.log.config().file_delete_delay_ms;
+        self.log.host.graveyard.bury(&self.log.host.env, delay_ms, remains);
+        Ok(())
+    }
+
+    /// Gives old files their last name; after `file.delete.delay.ms` they are removed.
+    async fn put_aside(
+        &self,
+        sources: Range<usize>,
+        suffixes: &[&str],
+    ) -> Result<Vec<Remains>, DiskError> {
+        let mut remains = Vec::new();
+        for source in &self.sources[sources] {
+            for suffix in suffixes {
+                let path = file_path(&self.log.dir, source.closed.base, suffix);
+                let last_name = format!("{path}{DELETED}");
+                if self.log.files.rename_if_there(&path, &last_name).await? {
+                    remains.push(Remains::File(last_name));
+                }
+            }
+        }
+        Ok(remains)
     }
 }

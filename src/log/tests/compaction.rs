@@ -407,3 +407,27 @@ fn a_pass_keeps_to_its_pace() {
         assert!(20_000 < bytes && bytes / 1_100 < seconds, "{bytes} bytes in {seconds} s");
     });
 }
+
+#[test]
+fn what_was_replaced_is_removed_after_its_delay() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let config = LogConfig { file_delete_delay_ms: 5_000, ..compacted() };
+        let log = open(&env, config, 0, Start::New).await.unwrap();
+        fill(&log, &mut Rng::new(2), &mut Content::new(), 150, &mut [0; 3]);
+        log.roll().await.unwrap();
+        let before = log.segment_count();
+        log.compact(&CompactionJob::new(log.compaction_range(Offset(0), 0), 0), None)
+            .await
+            .unwrap();
+        let waiting = async |env: &Env| {
+            let names = env.list_dir("data/flights-3").await.unwrap();
+            names.iter().filter(|entry| entry.name.ends_with(".log.deleted")).count()
+        };
+        assert_eq!(waiting(&env).await, before - 1, "all but the active one");
+        env.sleep_ms(4_900).await;
+        assert_eq!(waiting(&env).await, before - 1);
+        env.sleep_ms(200).await;
+        assert_eq!(waiting(&env).await, 0);
+    });
+}
