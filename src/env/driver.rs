@@ -24,4 +24,7 @@ pub trait Driver {
 
     /// Nanoseconds by which the executor measures its slice; `None` when only polls bound it.
     fn slice_clock(&self) -> Option<u64>;
+
+    /// Processor time of this thread in nanoseconds; `None` where turns are not measured.
+    fn thread_cpu_ns(&self) -> Option<u64>;
 }

@@ -93,6 +93,13 @@ pub struct Shard {
     driver: Box<dyn Driver>,
     pub turns_total: u64,
     pub polls_total: u64,
+    on_turn: Option<OnTurn>,
+}
+
+/// Told of each turn's processor time, and the thread's at the end of the last one.
+struct OnTurn {
+    tell: Box<dyn Fn(u64)>,
+    cpu_ns: u64,
 }
 
 impl Shard {
@@ -101,11 +108,28 @@ impl Shard {
         let arrivals = Rc::<Arrivals>::default();
         let env = Env { seam, spawner: Spawner { arrivals: arrivals.clone(), lane } };
         let tasks = Vec::new();
-        Self { tasks, arrivals, order, env, lane, driver, turns_total: 0, polls_total: 0 }
+        Self {
+            tasks,
+            arrivals,
+            order,
+            env,
+            lane,
+            driver,
+            turns_total: 0,
+            polls_total: 0,
+            on_turn: None,
+        }
     }
 
     pub fn env(&self) -> Env {
         self.env.clone()
+    }
+
+    /// Calls `tell` after each turn with the nanoseconds of processor time that it took: the polls
+    /// and what the driver did with what they submitted.
+    pub fn on_turn(&mut self, tell: impl Fn(u64) + 'static) {
+        let cpu_ns = self.driver.thread_cpu_ns();
+        self.on_turn = cpu_ns.map(|cpu_ns| OnTurn { tell: Box::new(tell), cpu_ns });
     }
 
     pub fn is_ready(&self) -> bool {
@@ -143,6 +167,9 @@ impl Shard {
         self.turns_total += 1;
         let alive = self.driver.turn(&self.env.seam, wait);
         self.env.seam.fire_timers();
+        if let (Some(on_turn), Some(cpu_ns)) = (&mut self.on_turn, self.driver.thread_cpu_ns()) {
+            (on_turn.tell)(cpu_ns - std::mem::replace(&mut on_turn.cpu_ns, cpu_ns));
+        }
         alive || self.is_ready()
     }
 

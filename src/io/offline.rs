@@ -142,4 +142,8 @@ impl Driver for Offline {
     fn slice_clock(&self) -> Option<u64> {
         None
     }
+
+    fn thread_cpu_ns(&self) -> Option<u64> {
+        None
+    }
 }

@@ -19,6 +19,7 @@ use crate::env::seam::{Seam, Work};
 use crate::io::chunks::{ChunkRing, Chunks};
 use crate::io::entry::{self, Held, Start};
 use crate::io::features::{Feature, Features};
+use crate::io::machine;
 use crate::io::office::{Finished, Papers, Wake, refusal};
 use crate::io::workers::Workers;
 use crate::io::{Node, plain, wall_ms};
@@ -466,6 +467,10 @@ impl Driver for Uring {
 
     fn slice_clock(&self) -> Option<u64> {
         Some(self.node.now().0)
+    }
+
+    fn thread_cpu_ns(&self) -> Option<u64> {
+        Some(machine::thread_cpu_ns())
     }
 }
 

@@ -307,6 +307,8 @@ pub struct Metrics {
     pub log: LogMetrics,
     pub compaction: CompactionMetrics,
     pub group_rebalances_total: Counter,
+    /// Processor time of each turn of a shard.
+    pub turn_cpu_seconds: SecondsHistogram,
     plugins: PluginFamilies,
     plugin_call_seconds: SecondsFamily<PluginLabels>,
     partitioner_checked: Family<TopicLabels, Counter>,
@@ -346,6 +348,7 @@ impl Metrics {
                 set_back: Family::default(),
             },
             group_rebalances_total: Counter::default(),
+            turn_cpu_seconds: SecondsHistogram::turns(),
             plugins: PluginFamilies::default(),
             plugin_call_seconds: Family::new_with_constructor(SecondsHistogram::calls),
             partitioner_checked: Family::default(),
@@ -382,6 +385,8 @@ impl Metrics {
         r.register("fetch_records", "Records given out", f.records_total.clone());
         let help = "Group generations begun";
         r.register("group_rebalances", help, self.group_rebalances_total.clone());
+        let help = "Processor seconds of one turn of a shard: nothing else of it runs meanwhile";
+        r.register("turn_cpu_seconds", help, self.turn_cpu_seconds.clone());
     }
 
     fn register_log(&mut self) {

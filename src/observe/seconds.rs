@@ -54,6 +54,24 @@ pub(super) const CALL_BOUNDS_NS: &[u64] = &[
     1_000_000_000,
 ];
 
+/// Bounds for turns of a shard: 10 µs to 1 s.
+const TURN_BOUNDS_NS: &[u64] = &[
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_000_000,
+    4_000_000,
+    8_000_000,
+    16_000_000,
+    64_000_000,
+    250_000_000,
+    1_000_000_000,
+];
+
 /// Counts durations; clones share the same counts.
 #[derive(Clone, Debug)]
 pub struct SecondsHistogram {
@@ -87,6 +105,10 @@ impl SecondsHistogram {
 
     pub(super) fn calls() -> Self {
         Self::with_bounds(CALL_BOUNDS_NS)
+    }
+
+    pub(super) fn turns() -> Self {
+        Self::with_bounds(TURN_BOUNDS_NS)
     }
 
     /// Counts one duration of `nanos` nanoseconds.

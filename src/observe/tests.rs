@@ -91,7 +91,10 @@ logmill_segments_rolled_total
 logmill_space_refusals_total
 logmill_stalled_partitions
 logmill_sync_failures_total
-logmill_syncs_total";
+logmill_syncs_total
+logmill_turn_cpu_seconds_bucket
+logmill_turn_cpu_seconds_count
+logmill_turn_cpu_seconds_sum";
 
 #[test]
 fn the_names_are_api_and_change_only_on_purpose() {

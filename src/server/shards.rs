@@ -83,6 +83,8 @@ fn run_shard(
             return;
         }
     };
+    let turns = parts.metrics.turn_cpu_seconds.clone();
+    shard.on_turn(move |cpu_ns| turns.observe_ns(cpu_ns));
     let env = shard.env();
     env.spawn(shard_main(env.clone(), parts, events));
     shard.run_until(|| false);

@@ -245,6 +245,10 @@ impl Driver for SimDriver {
     fn slice_clock(&self) -> Option<u64> {
         None
     }
+
+    fn thread_cpu_ns(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Runs one future on one simulated shard. Gives the trace; panics when it hangs.

@@ -42,3 +42,4 @@ mod shards;
 mod space;
 mod tidy;
 mod times;
+mod turns;

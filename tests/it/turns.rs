@@ -1,0 +1,62 @@
+//! How long a shard works at one stretch while its storage engine is busy.
+//!
+//! Owns: that checkpoints, rolls and compactions do not hold a shard's other clients up.
+//! Leaves to others: what these do (`log`), latency beside another broker (`benches`).
+//! It counts the processor time of each turn: a busy machine makes it no longer.
+use std::time::{Duration, Instant};
+
+use crate::client::{Kafka, batch};
+use crate::plugins_live::Stage;
+
+const RECORD_BYTES: usize = 1_000;
+const RECORDS: usize = 15;
+const WITHIN: Duration = Duration::from_secs(120);
+
+#[test]
+fn a_shards_turn_stays_short_while_its_storage_engine_is_busy() {
+    let settings = [("journal.bytes", "4194304"), ("log.cleaner.backoff.ms", "100")];
+    let stage = Stage::start(2, &settings);
+    let mut kafka = stage.kafka("turns");
+    let small = ("segment.bytes", "1048576");
+    kafka.create_topic("plain", 8, &[small]);
+    let compacted = [small, ("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0.01")];
+    kafka.create_topic("keys", 8, &compacted);
+    let value = "v".repeat(RECORD_BYTES);
+    let keys: Vec<String> = (0..200).map(|key| format!("k{key}")).collect();
+    let begin = Instant::now();
+    let (mut round, is_busy) = (0, |name: &str, least: f64| least <= stage.metric(name, &[]));
+    while !(is_busy("logmill_checkpoints_total", 40.0)
+        && is_busy("logmill_segments_rolled_total", 80.0)
+        && is_busy("logmill_compaction_passes_total", 20.0))
+    {
+        assert!(begin.elapsed() < WITHIN, "{round} rounds were too few");
+        for _ in 0..8 {
+            round += 1;
+            produce(&mut kafka, round, &keys, &value);
+        }
+    }
+    let (status, page) = stage.http("GET", "/metrics", &[], b"");
+    assert_eq!(status, 200);
+    let below = |bound: &str| -> u64 {
+        let start = format!("logmill_turn_cpu_seconds_bucket{{le=\"{bound}\"}} ");
+        let line = page.lines().find_map(|line| line.strip_prefix(&start)).expect("the bucket");
+        line.parse().expect("a count")
+    };
+    let (all, long) = (below("+Inf"), below("+Inf") - below("0.002"));
+    println!("{all} turns, {long} longer than 2 ms, {} than 8 ms", all - below("0.008"));
+    assert!(5_000 < all, "{all} turns were counted");
+    assert!(long <= all / 1_000, "{long} of {all} turns took longer than 2 ms");
+}
+
+/// One batch to each partition of both topics, acks=all.
+fn produce(kafka: &mut Kafka, round: usize, keys: &[String], value: &str) {
+    let records: Vec<(Option<&str>, &str)> = (0..RECORDS)
+        .map(|at| (Some(keys[(round * 7 + at) % keys.len()].as_str()), value))
+        .collect();
+    for topic in ["plain", "keys"] {
+        let batches = (0..8).map(|partition| (partition, batch(&records))).collect();
+        for told in kafka.produce(topic, -1, batches) {
+            assert_eq!(told.error_code, 0, "{told:?}");
+        }
+    }
+}
