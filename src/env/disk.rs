@@ -151,6 +151,14 @@ impl Env {
         self.path_op(PathOp::Truncate { file: file.0.fd(), bytes }).await.map(drop)
     }
 
+    /// Reserves room for `bytes` from the start of a file on; its size stays. A truncation to the
+    /// size gives back what is not used.
+    ///
+    /// Errors: [`IoError::NoSpace`], and those of a file system that cannot do it.
+    pub async fn reserve(&self, file: &File, bytes: u64) -> Result<(), IoError> {
+        self.path_op(PathOp::Reserve { file: file.0.fd(), bytes }).await.map(drop)
+    }
+
     pub async fn file_bytes(&self, file: &File) -> Result<u64, IoError> {
         let done = self.path_op(PathOp::FileBytes { file: file.0.fd() }).await?;
         Ok(done.result? as u64)

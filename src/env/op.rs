@@ -176,6 +176,11 @@ pub enum PathOp {
     FileBytes {
         file: Fd,
     },
+    /// Room for so many bytes from the start on; the size stays.
+    Reserve {
+        file: Fd,
+        bytes: u64,
+    },
     Rename {
         from: String,
         to: String,

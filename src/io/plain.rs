@@ -192,12 +192,20 @@ fn changed_ms(path: &str) -> std::io::Result<usize> {
     Ok(changed.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis() as usize))
 }
 
+fn reserve(file: Fd, bytes: u64) -> std::io::Result<()> {
+    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+    // SAFETY: the call touches no memory of ours; a wrong descriptor is an error.
+    let result = unsafe { libc::fallocate(file.0, libc::FALLOC_FL_KEEP_SIZE, 0, bytes) };
+    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
 /// Performs an operation on names or sizes, here and now.
 pub fn perform(op: &PathOp) -> Done {
     let none = |result: std::io::Result<()>| result.map(|()| 0);
     let result = match op {
         PathOp::Open { path, how } => open(path, *how),
         PathOp::Truncate { file, bytes } => none(borrowed(*file).set_len(*bytes)),
+        PathOp::Reserve { file, bytes } => none(reserve(*file, *bytes)),
         PathOp::FileBytes { file } => borrowed(*file).metadata().map(|data| data.len() as usize),
         PathOp::Rename { from, to } => none(fs::rename(from, to)),
         PathOp::RemoveFile { path } => none(fs::remove_file(path)),

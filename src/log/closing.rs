@@ -105,6 +105,7 @@ impl Log {
     pub(super) async fn finish_segment(&self, old: &Unfinished) -> Result<(), DiskError> {
         let base = old.segment.base;
         self.unhindered(base).await;
+        self.release_rest(&file_path(&self.dir, base, LOG), old.segment.bytes).await?;
         self.write_indexes(&old.segment).await?;
         self.files.sync_dir(&self.dir).await?;
         self.write_snapshot(old.end, old.snapshot.clone()).await?;
@@ -243,6 +244,7 @@ impl Log {
             self.files.rewrite(&file_path(&self.dir, segment.base, suffix), content).await?;
         }
         self.files.rewrite(&file_path(&self.dir, end, SNAPSHOT), snapshot).await?;
+        self.release_rest(&file_path(&self.dir, segment.base, LOG), segment.bytes).await?;
         let mut state = self.state.borrow_mut();
         state.on_disk.active = None;
         state.on_disk.note_snapshot(end);

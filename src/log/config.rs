@@ -9,6 +9,8 @@ use crate::record::TimestampType;
 pub struct LogConfig {
     /// `segment.bytes`: the active file is closed before it would grow beyond.
     pub segment_bytes_max: u64,
+    /// `preallocate`: a new segment's room is reserved at once.
+    pub preallocate: bool,
     /// `segment.ms`: age in record time at which the active file is closed.
     pub segment_ms_max: i64,
     /// `segment.jitter.ms`: a random part of it is taken from the age, for each segment anew.
@@ -50,6 +52,7 @@ impl Default for LogConfig {
     fn default() -> Self {
         Self {
             segment_bytes_max: 1 << 30,
+            preallocate: false,
             segment_ms_max: 7 * 24 * 60 * 60 * 1_000,
             segment_jitter_ms_max: 0,
             deletes: true,

@@ -40,6 +40,7 @@ mod journal;
 mod names;
 mod open_files;
 mod owner;
+mod preallocate;
 mod producers;
 mod progress;
 mod read;

@@ -245,7 +245,9 @@ impl Log {
             }
             Step::Roll { base, .. } => {
                 let path = file_path(&self.dir, *base, LOG);
-                self.files.open(&path, OpenHow::Create).await.map(Some)
+                let file = self.files.open(&path, OpenHow::Create).await?;
+                self.reserve_segment(&file).await;
+                Ok(Some(file))
             }
         }
     }
@@ -328,6 +330,9 @@ impl Log {
             }
         }
         let file = self.files.open(path, OpenHow::Create).await?;
+        if at == 0 {
+            self.reserve_segment(&file).await;
+        }
         {
             let on_disk = &mut self.state.borrow_mut().on_disk;
             on_disk.active = Some(file.clone());

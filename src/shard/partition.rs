@@ -91,6 +91,7 @@ pub fn log_config(settings: &TopicSettings, config: &BrokerConfig) -> LogConfig 
     };
     LogConfig {
         segment_bytes_max: u64::from(settings.segment_bytes),
+        preallocate: settings.preallocate,
         segment_ms_max,
         segment_jitter_ms_max: settings.segment_jitter_ms,
         deletes: settings.cleanup.delete,

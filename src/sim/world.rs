@@ -128,7 +128,11 @@ fn fd_of(op: &Op) -> Option<Fd> {
         | Op::SyncData { file: fd }
         | Op::SyncFileSystem { file: fd }
         | Op::WriteDurably { file: fd, .. }
-        | Op::Path(PathOp::Truncate { file: fd, .. } | PathOp::FileBytes { file: fd }) => Some(*fd),
+        | Op::Path(
+            PathOp::Truncate { file: fd, .. }
+            | PathOp::FileBytes { file: fd }
+            | PathOp::Reserve { file: fd, .. },
+        ) => Some(*fd),
         _ => None,
     }
 }
@@ -459,6 +463,8 @@ impl Core {
                 }
                 _ => Err(IoError::Errno(libc::EINVAL)),
             },
+            // Room is counted where bytes are; what is reserved changes nothing else.
+            PathOp::Reserve { .. } => Ok(0),
             PathOp::FileBytes { .. } => match object {
                 Some(Object::File { ino, .. }) => Ok(disk.file_bytes(ino) as usize),
                 _ => Err(IoError::Errno(libc::EINVAL)),

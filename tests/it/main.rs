@@ -31,6 +31,7 @@ mod operators;
 mod packed;
 mod plugin_host;
 mod plugins_live;
+mod preallocate;
 mod process;
 mod readme;
 mod recreated;

@@ -246,7 +246,7 @@ keys! { KEYS:
     MIN_INSYNC_REPLICAS = int("min.insync.replicas").default("1").at_least(1).cluster_wide()
         .now()
         .doc("Default of a topic's `min.insync.replicas`.");
-    PREALLOCATE = boolean("log.preallocate").default("false").cluster_wide()
+    PREALLOCATE = boolean("log.preallocate").default("false").cluster_wide().now()
         .doc("Default of a topic's `preallocate`.");
     RETENTION_BYTES = long("log.retention.bytes").default("-1").cluster_wide().now()
         .doc("Default of a topic's `retention.bytes`.");

@@ -115,7 +115,7 @@ keys! { KEYS:
     PARTITIONER_SETTINGS = text("partitioner.plugin.settings").default("").of_topic().now()
         .rule(Rule::PluginSettings)
         .doc("Logmill: settings handed to the partitioner, as `key=value; key=value`.");
-    PREALLOCATE = boolean("preallocate").default("false").of_topic()
+    PREALLOCATE = boolean("preallocate").default("false").of_topic().now()
         .from(&[same("log.preallocate")])
         .doc("Whether a new segment's space is reserved at once.");
     REMOTE_COPY_LAG_BYTES = long("remote.copy.lag.bytes").default("-1").of_topic().at_least(-1)

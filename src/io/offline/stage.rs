@@ -141,6 +141,7 @@ impl Stage {
             PathOp::Open { path, how } => self.open_path(path, *how),
             PathOp::Truncate { file, bytes } => self.truncate(*file, *bytes),
             PathOp::FileBytes { file } => self.file_bytes(*file),
+            PathOp::Reserve { .. } => Ok(0),
             _ if self.run == Run::Real => return plain::perform(op),
             PathOp::ListDir { path } => return self.list(path),
             PathOp::Space { .. } | PathOp::ChangedMs { .. } => return plain::perform(op),
