@@ -16,7 +16,7 @@ use crate::api::{Client, serve};
 use crate::cluster::{ApplyError, BrokerEndpoint, Command, Draft, Image, Planner, adopt, new_id};
 use crate::env::{Env, IoError, Listener, Socket, SocketHandle};
 use crate::log::{DiskError, JournalError, LogPlace, replay};
-use crate::model::{PartitionIndex, ShardId, TopicId, TopicPartition};
+use crate::model::{DirectoryId, PartitionIndex, ShardId, TopicId, TopicPartition};
 use crate::shard::adopt::read_kafka;
 use crate::shard::ask::{Ask, Work, serve_inbox};
 use crate::shard::census::{Census, Findings};
@@ -96,10 +96,12 @@ pub async fn run_first(
     findings.adopts = adopts;
     check_storage(&core)?;
     say_what_lies_where(&core, &mut draft, &findings).map_err(|e| text(&e))?;
+    // First the journals: once the metadata says where a partition was moved to, the journals of
+    // where it was are not believed any more.
+    replay_all_journals(&core, draft.image(), &findings).await?;
     log.commit(env, draft).await.map_err(|e| text(&e))?;
     let image = log.image().clone();
     let controller = Controller::new(&core, log);
-    replay_all_journals(&core, &image).await?;
     core.sweep(&census, &image);
     drop(census);
     controller.publish(&image.into(), Opened::Found(findings.into())).await;
@@ -121,10 +123,15 @@ fn check_storage(core: &Core) -> Result<(), BootError> {
 }
 
 /// Replays the journals of every log directory; one where that cannot be done fails.
-async fn replay_all_journals(core: &Core, image: &Image) -> Result<(), BootError> {
-    let dirs: Vec<_> = core.online_dirs().map(|(dir, _)| dir.path.clone()).collect();
-    for dir in dirs {
-        let Err(error) = replay_journals(core, image, &dir).await else { continue };
+async fn replay_all_journals(
+    core: &Core,
+    image: &Image,
+    findings: &Findings,
+) -> Result<(), BootError> {
+    let dirs: Vec<_> = core.online_dirs().map(|(dir, id)| (dir.path.clone(), id)).collect();
+    for (dir, id) in dirs {
+        let replayed = replay_journals(core, image, findings, &dir, id).await;
+        let Err(error) = replayed else { continue };
         if core.identity.log_dirs.len() == 1 || dir == core.identity.data_dir {
             return Err(BootError::Journal(error));
         }
@@ -136,11 +143,19 @@ async fn replay_all_journals(core: &Core, image: &Image) -> Result<(), BootError
 }
 
 /// Brings the partitions' files up to what the journals of the last process hold.
-async fn replay_journals(core: &Core, image: &Image, dir: &str) -> Result<(), JournalError> {
+async fn replay_journals(
+    core: &Core,
+    image: &Image,
+    findings: &Findings,
+    dir: &str,
+    id: DirectoryId,
+) -> Result<(), JournalError> {
     let node = core.identity.node_id;
     let home = |topic_id: TopicId, partition: PartitionIndex| {
         let topic = image.topic_by_id(topic_id)?;
-        let dir = core.dir_path(topic.partition(partition)?.directory_on(node))?;
+        let lies_in = topic.partition(partition)?.directory_on(node);
+        let origin = findings.origin((topic_id, partition)).unwrap_or(lies_in);
+        let dir = core.dir_path(lies_in).filter(|_| origin == id)?;
         Some((dir, topic.name.clone()))
     };
     let place_of = |topic_id: TopicId, partition: PartitionIndex| {

@@ -608,7 +608,9 @@ impl Log {
             let is_sync = error.action.starts_with("sync");
             add(&self.host.counters.sync_failures_total, is_sync.into());
         }
-        state.life = Life::Offline(error);
+        // As in `fail_sync`, for whatever else was synced.
+        let home_fails = error.action.starts_with("sync") && error.source == IoError::EIO;
+        state.life = Life::Offline(error.clone());
         state.queue.clear();
         state.stall = None;
         let queued = std::mem::take(&mut state.queue_bytes);
@@ -619,6 +621,9 @@ impl Log {
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         self.quiet.notify_all();
+        if home_fails {
+            self.home.fail(&error);
+        }
     }
 
     fn need_of(config: &LogConfig, acks: Acks) -> Need {

@@ -139,6 +139,8 @@ pub struct LogMetrics {
     pub readahead: MemoryMetrics,
     /// Logs that went offline.
     pub offline_total: Counter,
+    /// Log directories that cannot be used at this moment.
+    pub dirs_offline: Gauge,
     /// Durable writes of journals, and their bytes.
     pub journal_writes_total: Counter,
     pub journal_bytes_total: Counter,
@@ -419,6 +421,7 @@ impl Metrics {
         r.register("log_unwritten_bytes", help, l.unwritten_bytes.clone());
         let help = "Partitions whose files wait for room on a full disk";
         r.register("stalled_partitions", help, l.stalled_partitions.clone());
+        r.register("offline_log_dirs", "Log directories out of use", l.dirs_offline.clone());
         let help = "Seconds of one sync of a partition's files";
         r.register("fsync_seconds", help, l.fsync_seconds.clone());
         let help = "Seconds of one checkpoint of a journal";

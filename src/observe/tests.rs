@@ -67,6 +67,7 @@ logmill_logs_offline_total
 logmill_memory_bound_bytes
 logmill_memory_refusals_total
 logmill_memory_used_bytes
+logmill_offline_log_dirs
 logmill_open_connections
 logmill_partitioner_checked_records_total
 logmill_partitioner_disagreed_records_total
@@ -114,6 +115,7 @@ fn every_name_has_the_prefix_and_ends_in_its_unit() {
         "_instances",
         "_ratio",
         "_partitions",
+        "_log_dirs",
     ];
     let parts = ["_bucket", "_count", "_sum"];
     for name in families() {

@@ -278,8 +278,9 @@ pub enum GroupOrder {
 pub enum LogOrder {
     /// Say what is damaged, by file and byte, and what the next start would do; changes nothing
     Verify {
-        /// A data directory, or a partition's
-        path: PathBuf,
+        /// Log directories, or one partition's
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
     },
     /// Print the batches of a log
     Dump {

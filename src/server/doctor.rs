@@ -61,6 +61,15 @@ impl Check {
         Self::new(name, State::Ok, found, "")
     }
 
+    /// Of a log directory that the broker can do without: what lies there is offline then.
+    fn become_a_note(&mut self) {
+        if self.state == State::Bad {
+            self.state = State::Note;
+            let cure = "the broker starts without it, and what lies there is offline;";
+            self.cure = format!("{cure} {}", self.cure);
+        }
+    }
+
     fn new(name: &str, state: State, found: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { name: name.to_owned(), state, found: found.into(), cure: cure.into() }
     }
@@ -79,9 +88,8 @@ pub fn examine(config: &BrokerConfig) -> Report {
     }
     checks.extend(config.admin_listener.iter().map(|place| port(place, "admin.listener=")));
     let metadata = config.metadata_log_dir.as_ref().filter(|dir| !config.log_dirs.contains(dir));
-    for dir in config.log_dirs.iter().chain(metadata) {
-        data_directory(Path::new(dir), &mut checks);
-    }
+    let dirs: Vec<&Path> = config.log_dirs.iter().chain(metadata).map(Path::new).collect();
+    data_directories(&dirs, &mut checks);
     Report { ok: checks.iter().all(|check| check.state != State::Bad), checks }
 }
 
@@ -201,6 +209,18 @@ fn port(place: &Endpoint, setting: &str) -> Check {
             Check::new(&name, State::Note, format!("{place} is taken by {owner}"), cure)
         }
         Err(error) => Check::new(&name, State::Bad, error.to_string(), ""),
+    }
+}
+
+/// Only the one of the metadata must work; before there is one, all of them.
+fn data_directories(dirs: &[&Path], checks: &mut Vec<Check>) {
+    let home = dirs.iter().find(|dir| dir.join("metadata").is_dir());
+    for dir in dirs {
+        let first = checks.len();
+        data_directory(dir, checks);
+        if home.is_some_and(|home| home != dir) {
+            checks[first..].iter_mut().for_each(Check::become_a_note);
+        }
     }
 }
 
@@ -369,6 +389,23 @@ mod tests {
         assert_eq!(locked(64 << 10), State::Note);
         assert_eq!(locked(8 << 20), State::Ok);
         assert_eq!(locked(u64::MAX), State::Ok);
+    }
+
+    #[test]
+    fn a_log_directory_that_does_not_work_is_a_note_unless_the_metadata_may_lie_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| folder.path().join(name));
+        std::fs::create_dir(&a).unwrap();
+        std::fs::write(&b, "a file").unwrap();
+        let state = || {
+            let mut checks = Vec::new();
+            data_directories(&[&a, &b], &mut checks);
+            let rows = checks.into_iter().filter(|check| check.name == "data directory");
+            rows.map(|check| check.state).collect::<Vec<_>>()
+        };
+        assert_eq!(state(), [State::Ok, State::Bad]);
+        std::fs::create_dir(a.join("metadata")).unwrap();
+        assert_eq!(state(), [State::Ok, State::Note]);
     }
 
     #[test]

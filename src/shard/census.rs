@@ -49,8 +49,9 @@ pub struct Findings {
     pub adopts: bool,
     /// Where the disks show partitions that the metadata knows elsewhere.
     pub found: BTreeMap<Key, DirectoryId>,
-    /// Those of them that an operator moved: nothing is known of how they were closed.
-    moved: BTreeSet<Key>,
+    /// Those of them that an operator moved, and from where: nothing is known of how they were
+    /// closed.
+    moved: BTreeMap<Key, DirectoryId>,
     /// Those that lie in two log directories.
     doubles: BTreeMap<Key, String>,
 }
@@ -58,7 +59,7 @@ pub struct Findings {
 impl Findings {
     /// How a log is opened; `point` is its recovery point.
     pub fn start(&self, dir: &LogDirectory, key: Key, recovery_point: Option<Offset>) -> Start {
-        match dir.ended_cleanly && !self.moved.contains(&key) {
+        match dir.ended_cleanly && !self.moved.contains_key(&key) {
             true => Start::Clean,
             false if self.adopts => Start::Foreign { recovery_point },
             false => Start::Unclean { recovery_point },
@@ -68,6 +69,13 @@ impl Findings {
     /// Why a partition cannot be opened wherever it lies.
     pub fn double(&self, key: Key) -> Option<&String> {
         self.doubles.get(&key)
+    }
+
+    /// Where a partition lay when the last process appended to it; `None`: where it lies now.
+    ///
+    /// What journals of other directories hold of it is older than what was appended since.
+    pub fn origin(&self, key: Key) -> Option<DirectoryId> {
+        self.moved.get(&key).copied()
     }
 
     /// Whether logs in this directory may need their recovery points.
@@ -121,7 +129,7 @@ impl Core {
                     if elsewhere.known.is_zero() {
                         continue;
                     }
-                    findings.moved.insert(key);
+                    findings.moved.insert(key, elsewhere.known);
                     let from = self.dir_path(elsewhere.known);
                     tracing::warn!("{} was moved to {path}", elsewhere.folder);
                     if let Some(from) = from {

@@ -132,6 +132,9 @@ impl Controller {
             && let Err(error) = log.snapshot(&self.core.env).await
         {
             tracing::error!(%error, "no snapshot of the metadata");
+            if log.has_failed() {
+                self.core.lose_storage(format!("The metadata log failed: {error}"));
+            }
         }
         self.log.borrow_mut().replace(log);
     }

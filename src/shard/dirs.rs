@@ -103,6 +103,8 @@ impl Core {
     /// Puts into the metadata which log directories have failed: what lies there has no leader any
     /// more. Without the one of the metadata log, or without any, the node must end. On shard 0.
     pub async fn report_failed_dirs(self: &Rc<Self>) {
+        let offline = self.identity.log_dirs.iter().filter(|dir| self.dir_fault(dir).is_some());
+        self.metrics.log.dirs_offline.set(offline.count() as i64);
         if let Some(sentence) = self.lost_storage() {
             return self.lose_storage(sentence);
         }

@@ -337,6 +337,55 @@ fn a_partition_is_served_where_an_operator_moved_it() {
 }
 
 #[test]
+fn a_partition_moved_out_of_a_directory_that_crashed_is_recovered() {
+    for seed in 50..58 {
+        let mut node = Node::new(seed, Faults::LEGAL, &[]);
+        node.produce_all(8);
+        let moved = node.within(OTHER)[0];
+        node.end(Some(Death::PowerCut));
+        // The other one is stopped in order meanwhile.
+        node.broker.reset("log.dirs", DATA_DIR);
+        node.boot();
+        node.end(None);
+        node.broker.reset("log.dirs", BOTH);
+        node.move_folder(moved, OTHER, DATA_DIR);
+        // Also when the first start does not get far.
+        node.broker.start(2);
+        node.broker.run_for(node.broker.world.below(3_000_000));
+        node.end(Some(Death::PowerCut));
+        node.boot();
+        node.check_all(seed);
+        node.produce_all(2);
+        node.end(Some(Death::PowerCut));
+        node.boot();
+        node.check_all(seed);
+    }
+}
+
+#[test]
+fn a_journal_that_was_left_behind_is_not_believed_later() {
+    let mut node = Node::new(60, Faults::NONE, &[]);
+    node.produce_all(6);
+    let moved = node.within(OTHER)[0];
+    // Its last records are in the journal of the directory that goes.
+    node.end(Some(Death::PowerCut));
+    node.broker.reset("log.dirs", DATA_DIR);
+    node.move_folder(moved, OTHER, DATA_DIR);
+    node.boot();
+    let kept = node.read(moved).expect("it is served");
+    assert!(kept.len() < 6, "what the journal held is lost: it was taken away");
+    node.acked[moved as usize] = kept;
+    for _ in 0..4 {
+        assert_eq!(node.produce(moved), 0);
+    }
+    let before = node.read(moved);
+    node.end(Some(Death::Crash));
+    node.broker.reset("log.dirs", BOTH);
+    node.boot();
+    assert_eq!(node.read(moved), before, "newer records at the offsets of older ones");
+}
+
+#[test]
 fn deleted_records_do_not_come_back_with_a_partition_that_was_moved() {
     let mut node = Node::new(20, Faults::NONE, &[]);
     node.produce_all(5);

@@ -5,6 +5,9 @@
 //! Leaves to others: disks that fail while a broker runs (`dirs`, simulated).
 //! Start reading at: [`story`].
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use logmill::wire::generated::describe_configs_request::{
@@ -19,7 +22,7 @@ use logmill::wire::generated::metadata_response::{MetadataResponse, MetadataResp
 use crate::client::{Kafka, batch};
 use crate::harness::broker::{Broker, Peer};
 use crate::harness::client::{Client, Job, write_records};
-use crate::harness::{Tier, java, run, skipped_below};
+use crate::harness::{Tier, java, run, run_any, skipped_below};
 
 const DIRS: &str = "{folder}/data,{folder}/b,{folder}/c";
 const LOG_DIRS: &str = "org.apache.kafka.tools.LogDirsCommand";
@@ -178,7 +181,19 @@ fn broken(broker: &mut Broker, lost: &[i32], lines: &mut Vec<String>) {
         until(&mut put, |code| refused.contains(code));
     }
     lines.push(format!("c is a file: {:?}", counts(&shown(&mut kafka))));
+    if broker.peer == Peer::Logmill {
+        let said = metrics(broker);
+        assert!(said.contains("logmill_offline_log_dirs 1"), "{said}");
+    }
     lines.push(format!("tool: {}", tool(broker)));
+}
+
+fn metrics(broker: &Broker) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", broker.admin_port)).expect("the admin port");
+    stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n").expect("a socket");
+    let mut said = String::new();
+    stream.read_to_string(&mut said).expect("an answer");
+    said
 }
 
 /// It is back, and an operator moved a partition while the broker was down.
@@ -273,12 +288,29 @@ fn a_kafka_of_several_log_directories_is_taken_over() {
         assert_eq!(kafka.ends("x", 7), ends.iter().map(|end| end + 1).collect::<Vec<_>>());
         assert_eq!(shown(&mut kafka), dirs, "killed: {killed}");
         broker.stop();
-        for dir in ["data", "b", "c"] {
-            let dir = broker.folder().join(dir).display().to_string();
-            let said = run(broker.cli().args(["log", "verify", &dir]), 60);
-            assert!(said.contains(" 0 damaged"), "{said}");
-        }
+        looked_at_without_a_broker(&broker);
     }
+}
+
+/// `logmill log` on directories that belong together.
+fn looked_at_without_a_broker(broker: &Broker) {
+    let dirs = ["data", "b", "c"].map(|dir| broker.folder().join(dir));
+    let mut verify = broker.cli();
+    let said = run(verify.args(["log", "verify"]).args(&dirs), 60);
+    assert!(said.contains("7 partitions") && said.contains(" 0 damaged"), "{said}");
+    run(broker.cli().args(["log", "topics"]).arg(&dirs[0]), 20);
+    let said = run_any(broker.cli().args(["log", "topics"]).arg(&dirs[1]), 20);
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("lies in the log directory with directory.id="), "{said}");
+    // A copy in another of them: nobody knows which is right.
+    let found =
+        std::fs::read_dir(&dirs[1]).expect("our folder").map(|entry| entry.expect("one").path());
+    let x = found.into_iter().find(|path| path.display().to_string().contains("/x-")).expect("one");
+    run(Command::new("cp").arg("-r").arg(&x).arg(&dirs[2]), 20);
+    let mut verify = broker.cli();
+    let said = run_any(verify.args(["log", "verify"]).args(&dirs), 60);
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("it lies in another log directory, too"), "{said}");
 }
 
 #[test]
@@ -291,7 +323,7 @@ fn without_the_directory_of_its_metadata_a_broker_does_not_start() {
         ("{folder}/data,{folder}/data/.", "are the same directory"),
     ] {
         broker.reset("log.dirs", dirs);
-        let said = crate::harness::run_any(&mut broker.serve_command(), 20);
+        let said = run_any(&mut broker.serve_command(), 20);
         let said = String::from_utf8_lossy(&said.stderr).into_owned();
         assert!(said.contains(why), "{dirs}: {said}");
     }

@@ -120,3 +120,21 @@ fn a_short_file_is_refused_below_the_point_and_cut_above() {
         assert_eq!(env.file_bytes(&log).await.unwrap(), bytes / 2, "nothing was cut");
     });
 }
+
+#[test]
+fn a_failed_sync_of_an_index_takes_the_log_directory_offline_too() {
+    let world = quiet_world();
+    let held = world.clone();
+    run(&world, async move |env| {
+        let log = open(&env, long(), 0, Start::New).await.unwrap();
+        for n in 0..20 {
+            let value = format!("value {n} {}", "x".repeat(250));
+            let appended = log.append(&batch(5, &[&value]), Acks::All, 5).unwrap();
+            appended.ack.await.unwrap();
+        }
+        // All records are stable: what is synced now are the index files.
+        held.set_faults(crate::sim::Faults { failed_sync_per_1000: 1_000, ..held.faults() });
+        assert!(log.settle(1).await.is_err());
+        assert_eq!(log.home.failure(), log.offline(), "and no other log there goes on");
+    });
+}

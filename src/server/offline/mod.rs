@@ -11,11 +11,11 @@ use crate::env::Env;
 use crate::io::offline::{Run, block_on};
 use crate::log::checkpoint::{LOG_START_OFFSETS, RECOVERY_POINTS, decode_offsets, read_offsets};
 use crate::log::{DiskError, JournalError, Log, LogConfig, LogError, LogHost, LogPlace, Start};
-use crate::model::{LeaderEpoch, Offset, TopicId};
+use crate::model::{DirectoryId, LeaderEpoch, Offset, TopicId};
 use crate::observe::LogMetrics;
 use crate::server::args::LogOrder;
 use crate::server::data_dir::{self, DataDirError};
-use crate::server::words;
+use crate::server::{meta, words};
 
 mod dump;
 mod journals;
@@ -43,6 +43,11 @@ pub enum OfflineError {
     Journal(#[from] JournalError),
     #[error("The metadata cannot be read: {0}.")]
     Metadata(String),
+    #[error(
+        "The metadata of {} lies in the log directory with directory.id={id}; name that one.",
+        path.display()
+    )]
+    Elsewhere { path: PathBuf, id: DirectoryId },
     /// The answer is printed; it is that something is wrong.
     #[error("{0}")]
     Damaged(String),
@@ -53,7 +58,7 @@ type Done = Result<(), OfflineError>;
 /// Does one command.
 pub fn run(order: LogOrder, json: bool) -> Done {
     match order {
-        LogOrder::Verify { path } => verify::run(&path, json),
+        LogOrder::Verify { paths } => verify::run(&paths, json),
         LogOrder::Dump { path, records } => dump::run(&path, records, json),
         LogOrder::Topics { path } => topics::run(&path, json),
         LogOrder::Repair { path, cut_corruption } => repair::run(&path, cut_corruption.as_deref()),
@@ -160,8 +165,7 @@ impl HowLeft {
         let text = std::fs::read_to_string(data_dir.join(RECOVERY_POINTS)).ok();
         Self {
             clean: data_dir.join(data_dir::CLEAN_FILE).exists(),
-            foreign: !data_dir.join("metadata").exists()
-                && data_dir.join("__cluster_metadata-0").exists(),
+            foreign: !data_dir.join("metadata").exists() && is_kafkas(data_dir),
             points: text.as_deref().and_then(decode_offsets).unwrap_or_default(),
         }
     }
@@ -178,6 +182,14 @@ impl HowLeft {
             true => Start::Foreign { recovery_point },
             false => Start::Unclean { recovery_point },
         }
+    }
+}
+
+/// Whether a directory without metadata of ours was last used by Apache Kafka.
+fn is_kafkas(data_dir: &Path) -> bool {
+    match meta::read(data_dir) {
+        Ok(Some(meta)) => meta.metadata_directory.is_none(),
+        Ok(None) | Err(_) => data_dir.join("__cluster_metadata-0").exists(),
     }
 }
 

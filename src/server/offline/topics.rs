@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Done, OfflineError, rehearse};
 use crate::cluster::TopicImage;
-use crate::server::words;
+use crate::server::{meta, words};
 use crate::shard::metadata_log::MetadataLog;
 
 /// No snapshot is written by a look.
@@ -16,7 +16,11 @@ const NO_SNAPSHOT: u64 = u64::MAX;
 pub fn run(path: &Path, as_json: bool) -> Done {
     let nothing = || OfflineError::Nothing { path: path.to_owned() };
     if !path.join("metadata").is_dir() {
-        return Err(nothing());
+        let meta = meta::read(path).ok().flatten();
+        return Err(match meta.and_then(|meta| meta.metadata_directory) {
+            Some(id) => OfflineError::Elsewhere { path: path.to_owned(), id },
+            None => nothing(),
+        });
     }
     let dir = path.to_str().ok_or_else(nothing)?.to_owned();
     let opened = rehearse(|env| async move {

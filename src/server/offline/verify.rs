@@ -1,7 +1,8 @@
 //! `logmill log verify`: what is damaged, and what the next start would do about it.
 //!
 //! Owns: the report. Leaves to others: finding damage (`log`).
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -19,14 +20,22 @@ struct Verdict {
     segments: usize,
 }
 
-pub fn run(path: &Path, json: bool) -> Done {
-    let found = places(path)?;
+pub fn run(paths: &[PathBuf], json: bool) -> Done {
+    let mut found = Vec::new();
+    for path in paths {
+        found.extend(places(path)?.partitions);
+    }
     let (mut segments, mut bad) = (0, 0);
-    let count = found.partitions.len();
+    let count = found.len();
     let mut rows = Vec::new();
-    for place in found.partitions {
+    let twice = twice(&found);
+    for place in found {
         let (name, start, dir) = (place.name(), place.start_behind_journal(), place.dir());
-        let verdict = rehearse(move |env| async move { judge(&env, &place).await })?;
+        let mut verdict = rehearse(move |env| async move { judge(&env, &place).await })?;
+        if twice.contains(&dir) {
+            let (what, done) = ("it lies in another log directory, too", "a start serves neither");
+            verdict.damage.insert(0, Damage { path: dir.clone(), position: None, what, done });
+        }
         segments += verdict.segments;
         bad += usize::from(!verdict.damage.is_empty() || verdict.refused.is_some());
         if json {
@@ -46,6 +55,20 @@ pub fn run(path: &Path, json: bool) -> Done {
         1 => Err(OfflineError::Damaged("One partition is damaged.".to_owned())),
         some => Err(OfflineError::Damaged(format!("{some} partitions are damaged."))),
     }
+}
+
+/// Folders of partitions that lie in two of the directories.
+fn twice(found: &[Place]) -> BTreeSet<String> {
+    let mut seen = BTreeMap::new();
+    let mut twice = BTreeSet::new();
+    for place in found.iter().filter(|place| !place.log.topic_id.is_zero()) {
+        let key = (place.log.topic_id, place.log.partition);
+        let other = seen.insert(key, place.dir());
+        if let Some(other) = other.filter(|other| *other != place.dir()) {
+            twice.extend([other, place.dir()]);
+        }
+    }
+    twice
 }
 
 async fn judge(env: &Env, place: &Place) -> Result<Verdict, OfflineError> {
