@@ -4,6 +4,7 @@
 //! Source: KIP-699; KafkaApis#handleFindCoordinatorRequest.
 use crate::api::{Close, Request, k19_create_topics};
 use crate::base::Bytes;
+use crate::group::partition_for;
 use crate::model::ErrorCode;
 use crate::shard::groups::OFFSETS_TOPIC;
 use crate::wire::generated::find_coordinator_request::FindCoordinatorRequest;
@@ -38,14 +39,22 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
 }
 
 fn find(request: &Request, key_type: i8, key: String) -> Coordinator {
-    let known = request.core.image().topic(OFFSETS_TOPIC).is_some();
+    let image = request.core.image();
+    let offsets = image.topic(OFFSETS_TOPIC);
+    let leads = offsets.and_then(|topic| {
+        let partition = topic.partition(partition_for(&key, topic.partitions.len() as i32))?;
+        image.leader_of(partition)
+    });
     // Clients take the first and third as final; a code that they retry would hang them.
     let refusal = match key_type {
         KEY_TYPE_TRANSACTION => Some((
             ErrorCode::TransactionalIdAuthorizationFailed,
             "transactions are not supported yet: unset transactional.id",
         )),
-        KEY_TYPE_GROUP if known => None,
+        KEY_TYPE_GROUP if leads.is_some() => None,
+        KEY_TYPE_GROUP if offsets.is_some() => {
+            Some((ErrorCode::CoordinatorNotAvailable, "its log directory is offline"))
+        }
         KEY_TYPE_GROUP => Some((ErrorCode::CoordinatorNotAvailable, "being created")),
         _ => Some((ErrorCode::InvalidRequest, "unknown coordinator type")),
     };

@@ -17,6 +17,8 @@ use logmill::wire::generated::describe_log_dirs_request::DescribeLogDirsRequest;
 use logmill::wire::generated::describe_log_dirs_response::DescribeLogDirsResponse;
 use logmill::wire::generated::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use logmill::wire::generated::fetch_response::FetchResponse;
+use logmill::wire::generated::find_coordinator_request::FindCoordinatorRequest;
+use logmill::wire::generated::find_coordinator_response::FindCoordinatorResponse;
 use logmill::wire::generated::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use logmill::wire::generated::metadata_response::{MetadataResponse, MetadataResponsePartition};
 use logmill::wire::generated::produce_request::{
@@ -29,6 +31,7 @@ use crate::harness::sim::{HANGS_MS, TOPIC, batch, connect, create, create_topic,
 const OTHER: &str = "/other";
 const BOTH: &str = "/data,/other";
 const STORAGE: i16 = 56;
+const COORDINATOR_NOT_AVAILABLE: i16 = 15;
 
 /// The code that an acks=all batch is answered with.
 fn produce_one(broker: &mut SimBroker) -> i16 {
@@ -279,6 +282,29 @@ fn a_disk_that_fails_takes_its_partitions_and_leaves_the_others() {
         node.check_all(seed);
         node.produce_all(2);
     }
+}
+
+#[test]
+fn a_group_whose_offsets_lie_in_a_failed_directory_has_no_coordinator() {
+    let mut node = Node::new(5, Faults::NONE, &[]);
+    let ask = |node: &mut Node| {
+        let coordinator_keys = (0..20).map(|number| format!("group-{number}")).collect();
+        let request = FindCoordinatorRequest { coordinator_keys, ..Default::default() };
+        let env = node.broker.clients();
+        let told: Result<FindCoordinatorResponse, ClientError> =
+            node.run(&env.clone(), async move { connect(&env).await.ask(&request, 4).await });
+        let codes = told.unwrap().coordinators.into_iter().map(|one| one.error_code);
+        codes.collect::<Vec<i16>>()
+    };
+    assert_eq!(ask(&mut node), [0; 20]);
+    let lost = node.within(OTHER)[0];
+    node.broker.world.set_device_dead(OTHER, true);
+    assert_eq!(node.produce(lost), STORAGE);
+    node.metadata();
+    let codes = ask(&mut node);
+    let gone = codes.iter().filter(|code| **code == COORDINATOR_NOT_AVAILABLE).count();
+    let there = codes.iter().filter(|code| **code == 0).count();
+    assert!(0 < gone && 0 < there && gone + there == 20, "{codes:?}");
 }
 
 #[test]
