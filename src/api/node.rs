@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::api::{Client, serve};
 use crate::cluster::{ApplyError, BrokerEndpoint, Command, Draft, Image, Planner, adopt, new_id};
 use crate::env::{Env, IoError, Listener, Socket, SocketHandle};
-use crate::log::{DiskError, JournalError, LogPlace, replay};
+use crate::log::{DiskError, JournalError, LogPlace, journals_hold_batches, replay};
 use crate::model::{DirectoryId, PartitionIndex, ShardId, TopicId, TopicPartition};
 use crate::shard::adopt::read_kafka;
 use crate::shard::ask::{Ask, Work, serve_inbox};
@@ -91,9 +91,10 @@ pub async fn run_first(
     if adopts {
         adopt_kafka(&core, &census, &mut draft).await?;
     }
-    register(&core, &mut draft, served.port()).map_err(|e| text(&e))?;
+    let untidy = untidy_dirs(&core).await;
+    register(&core, &mut draft, served.port(), &untidy).map_err(|e| text(&e))?;
     let mut findings = core.match_census(&census, draft.image()).await;
-    findings.adopts = adopts;
+    (findings.adopts, findings.untidy) = (adopts, untidy);
     check_storage(&core)?;
     say_what_lies_where(&core, &mut draft, &findings).map_err(|e| text(&e))?;
     // First the journals: once the metadata says where a partition was moved to, the journals of
@@ -117,6 +118,19 @@ pub async fn run_first(
     Ok((core, served))
 }
 
+/// Log directories whose journals hold something: a stop in order empties them, so there was none.
+async fn untidy_dirs(core: &Core) -> BTreeSet<Arc<str>> {
+    let mut untidy = BTreeSet::new();
+    for (dir, _) in core.online_dirs().filter(|(dir, _)| dir.ended_cleanly) {
+        // What is wrong with a journal is told when it is replayed.
+        if journals_hold_batches(&core.env, &dir.path).await.unwrap_or(true) {
+            tracing::warn!(dir = %dir.path, "a journal is not empty: taken for a crash");
+            untidy.insert(dir.path.clone());
+        }
+    }
+    untidy
+}
+
 /// A node without the log directory of its metadata, or without any, cannot begin.
 fn check_storage(core: &Core) -> Result<(), BootError> {
     core.lost_storage().map_or(Ok(()), |sentence| Err(BootError::Storage(sentence)))
@@ -124,7 +138,7 @@ fn check_storage(core: &Core) -> Result<(), BootError> {
 
 /// Replays the journals of every log directory; one where that cannot be done fails.
 async fn replay_all_journals(
-    core: &Core,
+    core: &Rc<Core>,
     image: &Image,
     findings: &Findings,
 ) -> Result<(), BootError> {
@@ -144,7 +158,7 @@ async fn replay_all_journals(
 
 /// Brings the partitions' files up to what the journals of the last process hold.
 async fn replay_journals(
-    core: &Core,
+    core: &Rc<Core>,
     image: &Image,
     findings: &Findings,
     dir: &str,
@@ -164,6 +178,7 @@ async fn replay_journals(
         Some(LogPlace { dir, topic, topic_id, partition })
     };
     let replayed = replay(&core.logs, dir, place_of).await?;
+    core.bar_logs(&replayed.failed).await;
     let ends = replayed.stable.iter().filter_map(|((id, partition), end)| {
         let (dir, topic) = home(*id, *partition)?;
         Some((dir.clone(), TopicPartition { topic, partition: *partition }, *end))
@@ -226,7 +241,12 @@ async fn adopt_kafka(core: &Core, census: &Census, draft: &mut Draft) -> Result<
 }
 
 /// What the log must hold before this start serves: who we are, and new epochs after a crash.
-fn register(core: &Core, draft: &mut Draft, port: u16) -> Result<(), ApplyError> {
+fn register(
+    core: &Core,
+    draft: &mut Draft,
+    port: u16,
+    untidy: &BTreeSet<Arc<str>>,
+) -> Result<(), ApplyError> {
     let identity = &core.identity;
     let endpoint = BrokerEndpoint {
         listener: "PLAINTEXT".to_owned(),
@@ -238,7 +258,7 @@ fn register(core: &Core, draft: &mut Draft, port: u16) -> Result<(), ApplyError>
     let (home, dirs) = (identity.data_dir_id, core.online_dir_seeds());
     let command = planner.register_broker(incarnation, home, dirs, vec![endpoint]);
     draft.push(command, core.env.wall_ms())?;
-    let crashed = core.online_dirs().any(|(dir, _)| !dir.ended_cleanly);
+    let crashed = core.online_dirs().any(|(dir, _)| !dir.ended_cleanly) || !untidy.is_empty();
     if crashed && 0 < draft.image().topic_count() {
         let command = Command::BumpLeaderEpochs { node: identity.node_id };
         draft.push(command, core.env.wall_ms())?;

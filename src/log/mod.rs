@@ -16,7 +16,7 @@ use std::task::Waker;
 
 use crate::env::local::Notify;
 use crate::env::{Env, IoError};
-use crate::model::{LeaderEpoch, Offset, ProducerId};
+use crate::model::{LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId};
 use crate::observe::{Counter, LogMetrics};
 
 mod append;
@@ -72,7 +72,7 @@ pub use disk::DiskError;
 pub use epochs::{EpochCache, EpochStart};
 pub use examine::unnoticed_damage;
 pub use found::{FoundPartition, look_into, walk};
-pub use journal::{JournalError, Replayed, replay};
+pub use journal::{JournalError, Replayed, journals_hold_batches, replay};
 pub use names::{LogPlace, is_delete_name};
 pub use owner::evict;
 pub use producers::{SequenceError, WINDOW_BATCHES_MAX};
@@ -189,11 +189,15 @@ pub struct LogHost {
     counters: LogMetrics,
     journal_bytes: u64,
     dirs: Rc<RefCell<BTreeMap<Box<str>, Rc<LogDir>>>>,
+    barred: Barred,
     on_dir_failure: OnFailure,
     flushes: Rc<FlushTimes>,
 }
 
 type Trace = Rc<dyn Fn(&LogPlace, LogEvent)>;
+
+/// Logs that must not be opened, and why.
+type Barred = Rc<RefCell<BTreeMap<(TopicId, PartitionIndex), DiskError>>>;
 
 fn add(counter: &Counter, count: u64) {
     counter.inc_by(count);
@@ -225,6 +229,7 @@ impl LogHost {
             counters: metrics,
             journal_bytes,
             dirs: Rc::default(),
+            barred: Rc::default(),
             on_dir_failure: Rc::default(),
             flushes: Rc::default(),
         }
@@ -252,6 +257,11 @@ impl LogHost {
         let dir = LogDir::new(&self.env, path, journal, room, self.on_dir_failure.clone());
         dirs.insert(path.into(), dir.clone());
         dir
+    }
+
+    /// Keeps logs from being opened: a journal has batches that their files did not take.
+    pub fn bar(&self, failed: BTreeMap<(TopicId, PartitionIndex), DiskError>) {
+        self.barred.borrow_mut().extend(failed);
     }
 
     /// Every log directory that a log was opened in.
@@ -423,7 +433,8 @@ impl Log {
         start: Start,
     ) -> Result<Rc<Self>, LogError> {
         let home = host.dir(&place.dir);
-        if let Some(error) = home.failure() {
+        let barred = host.barred.borrow().get(&(place.topic_id, place.partition)).cloned();
+        if let Some(error) = home.failure().or(barred) {
             return Err(error.into());
         }
         home.room.begin().await;

@@ -15,6 +15,7 @@ mod compaction;
 mod confirm;
 mod crash;
 mod flush;
+mod journals;
 mod life;
 mod many;
 mod removal;

@@ -47,6 +47,8 @@ impl Census {
 pub struct Findings {
     /// The directories are Apache Kafka's.
     pub adopts: bool,
+    /// Log directories that were not closed, whatever they say.
+    pub untidy: BTreeSet<Arc<str>>,
     /// Where the disks show partitions that the metadata knows elsewhere.
     pub found: BTreeMap<Key, DirectoryId>,
     /// Those of them that an operator moved, and from where: nothing is known of how they were
@@ -59,7 +61,7 @@ pub struct Findings {
 impl Findings {
     /// How a log is opened; `point` is its recovery point.
     pub fn start(&self, dir: &LogDirectory, key: Key, recovery_point: Option<Offset>) -> Start {
-        match dir.ended_cleanly && !self.moved.contains_key(&key) {
+        match self.ended_cleanly(dir) && !self.moved.contains_key(&key) {
             true => Start::Clean,
             false if self.adopts => Start::Foreign { recovery_point },
             false => Start::Unclean { recovery_point },
@@ -80,7 +82,11 @@ impl Findings {
 
     /// Whether logs in this directory may need their recovery points.
     pub fn needs_points(&self, dir: &LogDirectory) -> bool {
-        !dir.ended_cleanly || !self.moved.is_empty()
+        !self.ended_cleanly(dir) || !self.moved.is_empty()
+    }
+
+    fn ended_cleanly(&self, dir: &LogDirectory) -> bool {
+        dir.ended_cleanly && !self.untidy.contains(&dir.path)
     }
 }
 

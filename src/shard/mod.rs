@@ -22,6 +22,7 @@ pub mod adopt;
 pub mod append;
 pub mod ask;
 pub mod assignors;
+pub mod barred;
 pub mod boundaries;
 pub mod budget;
 pub mod census;

@@ -39,6 +39,10 @@ impl Points {
     }
 }
 
+fn points_of(lines: Vec<CheckpointLine>) -> PointsOfDir {
+    lines.into_iter().map(|line| ((line.topic, line.partition), line.offset)).collect()
+}
+
 /// What shard 0 wrote last.
 #[derive(Default)]
 pub struct PointsDesk {
@@ -121,8 +125,7 @@ impl Core {
     }
 
     async fn read_points_of(&self, dir: &str) -> PointsOfDir {
-        let lines = self.read_lines(dir, RECOVERY_POINTS).await.into_iter();
-        lines.map(|line| ((line.topic, line.partition), line.offset)).collect()
+        points_of(self.read_lines(dir, RECOVERY_POINTS).await)
     }
 
     /// Notes, durably, what the journals have shown to be stable; before any log is open.
@@ -135,7 +138,9 @@ impl Core {
             by_dir.entry(dir).or_default().push((name, end));
         }
         for (dir, ends) in by_dir {
-            let before = self.read_points_of(&dir).await;
+            // What cannot be read is not nothing: the lines of all others would go.
+            let lines = read_offsets(&self.env, &dir, RECOVERY_POINTS).await?.unwrap_or_default();
+            let before = points_of(lines);
             let mut points = before.clone();
             for (name, end) in ends {
                 let point = points.entry((name.topic.to_string(), name.partition)).or_insert(end);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use logmill::env::Env;
 use logmill::model::ErrorCode;
 use logmill::record::Codec;
-use logmill::sim::{Faults, MachineId, SimBroker, World};
+use logmill::sim::{Death, Faults, LastEnd, MachineId, SimBroker, World};
 use logmill::wire::generated::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use logmill::wire::generated::fetch_response::{FetchResponse, PartitionData};
 
@@ -119,6 +119,33 @@ fn a_full_disk_is_refused_with_19_and_clients_go_on_when_there_is_room() {
         held.sleep_ms(1_100).await;
         assert_eq!(produce_one(&held, 10_000).await, 0);
     });
+}
+
+#[test]
+fn a_stop_that_left_something_in_a_journal_counts_as_a_crash() {
+    let world = World::new(1, Faults::NONE);
+    let mut broker = serving(&world);
+    let env = broker.clients();
+    for _ in 0..3 {
+        let held = env.clone();
+        // From the second on by the journal, which is made beside the first.
+        let code = run(&mut broker, &env, async move {
+            let code = produce_one(&held, 100).await;
+            held.sleep_ms(100).await;
+            code
+        });
+        assert_eq!(code, 0);
+    }
+    broker.die(Death::Crash);
+    broker.set_last_end(LastEnd::Stopped);
+    broker.start(1);
+    broker.served(HANGS_MS).expect("it serves");
+    let cores = broker.cores().borrow().clone();
+    let partitions = cores.iter().flat_map(|core| core.partitions());
+    let epochs: Vec<i32> = partitions.map(|partition| partition.leader_epoch.get().0).collect();
+    assert_eq!(epochs, [1], "clients notice");
+    let (told, _) = fetch(&mut broker, 2);
+    assert_eq!((told.error_code, told.high_watermark), (0, 3));
 }
 
 /// A small ext4 in a file, mounted where a broker's data is.

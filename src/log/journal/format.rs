@@ -241,3 +241,27 @@ impl EntryHead {
         sound.then_some(head)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_says_what_a_journal_can_say_or_counts_for_nothing() {
+        let right = Slot::begin(1, 7, FRONT_BYTES + 8 * UNIT_BYTES);
+        assert_eq!(Slot::decode(&right.encode()), SlotFound::Valid(right));
+        let tail = |at, sequence| Slot { tail: Point { at, sequence, before: 0 }, ..right };
+        for wrong in [
+            tail(0, 1),
+            tail(FRONT_BYTES + 1, 1),
+            tail(right.file_bytes + UNIT_BYTES, 1),
+            tail(u64::MAX - UNIT_BYTES + 1, 1),
+            tail(FRONT_BYTES, 0),
+            tail(FRONT_BYTES, u64::MAX),
+            Slot { generation: u64::MAX, ..right },
+            Slot { file_bytes: FILE_BYTES_MAX + UNIT_BYTES, ..right },
+        ] {
+            assert_eq!(Slot::decode(&wrong.encode()), SlotFound::Nothing, "{wrong:?}");
+        }
+    }
+}

@@ -24,14 +24,17 @@ use crate::observe::LogMetrics;
 mod checkpoint;
 mod fence;
 mod format;
+mod kept;
 mod make;
+mod plan;
 mod replay;
 mod ring;
+mod walk;
 mod writer;
 
 pub use fence::Fence;
 pub use format::EntryHead;
-pub use replay::{JournalError, Replayed, replay};
+pub use replay::{JournalError, Replayed, journals_hold_batches, replay};
 
 use format::Slot;
 use ring::Ring;

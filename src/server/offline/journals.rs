@@ -30,7 +30,11 @@ fn key(place: &LogPlace) -> (TopicId, PartitionIndex) {
 async fn replay_all(env: &Env, dir: &str, places: &[LogPlace]) -> Result<Replayed, JournalError> {
     let host = LogHost::new(env.clone(), LogMetrics::default(), 0, 0, 0);
     let place_of = |id, index| places.iter().find(|place| key(place) == (id, index)).cloned();
-    replay(&host, dir, place_of).await
+    let replayed = replay(&host, dir, place_of).await?;
+    match replayed.failed.values().next() {
+        Some(error) => Err(error.clone().into()),
+        None => Ok(replayed),
+    }
 }
 
 impl Place {

@@ -65,7 +65,9 @@ fn a_sync_that_lies_is_noticed() {
 
 #[test]
 fn a_crash_that_passes_for_a_stop_is_noticed() {
-    let plan = Plan { pretend: Some(LastEnd::Stopped), ..small() };
+    // A journal with something in it would tell the node.
+    let settings = vec![("journal.bytes", "0")];
+    let plan = Plan { pretend: Some(LastEnd::Stopped), settings, ..small() };
     caught(&plan, &["epoch"]);
 }
 

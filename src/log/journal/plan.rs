@@ -1,0 +1,152 @@
+//! What becomes of one partition's batches in the journals: which follow each other, which count.
+//!
+//! Owns: what the first walk remembers of a partition, and the files' state before the second.
+//! Leaves to others: writing (`replay`), walking (`walk`).
+//! Invariant: memory goes with the gaps between batches, not with the batches.
+//! Start reading at: [`Plan::note`], then [`Plan::prepare`] and [`Plan::takes`].
+use std::collections::BTreeSet;
+
+use crate::log::LogHost;
+use crate::log::checkpoint::encode_metadata;
+use crate::log::disk::{DiskError, Files};
+use crate::log::journal::format::EntryHead;
+use crate::log::names::{INDEX, LOG, LogPlace, METADATA, SNAPSHOT, TIME_INDEX, file_path, parse};
+use crate::log::owner::{move_away, owner_of};
+use crate::model::Offset;
+
+/// The batches of one partition, in the order in which they were appended.
+#[derive(Default)]
+pub struct Plan {
+    runs: Vec<Run>,
+    segments: BTreeSet<Offset>,
+    /// All below was stable, by what entries say.
+    known_stable: Offset,
+    pub batches: u64,
+    /// Where the second walk is: a run, and batches of it that were seen.
+    at: (usize, u64),
+}
+
+/// Batches that follow each other without a gap.
+struct Run {
+    first: EntryHead,
+    end: Offset,
+    batches: u64,
+    /// All that is before it was stable when the last of it was written.
+    anchored: bool,
+    has_ground: bool,
+}
+
+impl Plan {
+    /// Remembers a batch; for the first walk.
+    pub fn note(&mut self, head: &EntryHead) {
+        self.batches += 1;
+        self.known_stable = self.known_stable.max(head.stable_end);
+        self.segments.insert(head.segment);
+        match self.runs.last_mut().filter(|run| run.end == head.base_offset) {
+            Some(run) => {
+                run.end = head.end;
+                run.batches += 1;
+            }
+            None => {
+                let (first, end) = (*head, head.end);
+                let run = Run { first, end, batches: 1, anchored: false, has_ground: false };
+                self.runs.push(run);
+            }
+        }
+        let run = self.runs.last_mut().expect("there is one now");
+        run.anchored |= run.first.base_offset <= head.stable_end;
+    }
+
+    /// Where what is surely stable ends.
+    pub fn stable_end(&self) -> Offset {
+        let anchored = self.runs.iter().filter(|run| run.anchored).map(|run| run.end);
+        anchored.max().map_or(self.known_stable, |end| end.max(self.known_stable))
+    }
+
+    /// Batches that have no place.
+    pub fn forgotten(&self) -> u64 {
+        let groundless = self.runs.iter().filter(|run| !run.has_ground);
+        groundless.map(|run| run.batches).sum()
+    }
+
+    /// Makes the directory ready for the batches, and decides which of them have a place.
+    pub async fn prepare(&mut self, host: &LogHost, place: &LogPlace) -> Result<(), DiskError> {
+        let (files, dir) = (Files(host.env.clone()), place.path());
+        let owner = owner_of(&files, &dir).await?;
+        if owner.is_some_and(|owner| owner != place.topic_id) {
+            // A deleted topic's, which a power cut brought back: its name is this one's now.
+            move_away(host, place, 0).await?;
+        }
+        if !files.exists(&dir).await? {
+            files.create_dir_all(&dir).await?;
+        }
+        if owner_of(&files, &dir).await?.is_none() {
+            let text = encode_metadata(place.topic_id).into_bytes();
+            files.replace(&format!("{dir}/{METADATA}"), text).await?;
+        }
+        self.drop_unfinished_indexes(&files, &dir).await?;
+        let mut segments = BTreeSet::new();
+        for run in &mut self.runs {
+            run.has_ground = run.anchored || has_ground(&files, &dir, run, &segments).await?;
+            if run.has_ground {
+                segments.insert(run.first.segment);
+            }
+        }
+        Ok(())
+    }
+
+    /// A segment that was closed since may have index files of a part of it, which recovery would
+    /// trust below the recovery point: it makes them anew. The snapshot behind a segment is written
+    /// after its indexes.
+    async fn drop_unfinished_indexes(&self, files: &Files, dir: &str) -> Result<(), DiskError> {
+        let names = files.names(dir).await?;
+        let parsed = || names.iter().filter_map(|name| parse(name));
+        let mut bases: Vec<Offset> =
+            parsed().filter(|(_, kind)| *kind == LOG).map(|(base, _)| base).collect();
+        bases.extend(&self.segments);
+        bases.sort_unstable();
+        bases.dedup();
+        let first = self.runs.first().map_or(Offset(0), |run| run.first.segment);
+        for pair in bases.windows(2) {
+            let is_finished = parsed().any(|(base, kind)| kind == SNAPSHOT && base == pair[1]);
+            if first <= pair[1] && !is_finished {
+                for suffix in [INDEX, TIME_INDEX] {
+                    files.remove(&file_path(dir, pair[0], suffix)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the next batch is written; for the second walk, which sees what the first saw.
+    pub fn takes(&mut self) -> bool {
+        let (run, seen) = self.at;
+        let Run { batches, has_ground, .. } = self.runs[run];
+        self.at = if seen + 1 == batches { (run + 1, 0) } else { (run, seen + 1) };
+        has_ground
+    }
+}
+
+/// Whether files hold something right before a run whose entries do not say that all before
+/// them was stable. If not, the power cut took that, and nothing of the run was acknowledged:
+/// written all the same it would look like the beginning of the log.
+///
+/// `segments`: those that runs before it begin in.
+async fn has_ground(
+    files: &Files,
+    dir: &str,
+    run: &Run,
+    segments: &BTreeSet<Offset>,
+) -> Result<bool, DiskError> {
+    let first = &run.first;
+    if first.position == 0 {
+        let names = files.names(dir).await?;
+        let logs = names.iter().filter_map(|name| parse(name));
+        let mut bases = logs.filter(|(_, kind)| *kind == LOG).map(|(base, _)| base);
+        return Ok(segments.range(..first.segment).next().is_some()
+            || bases.any(|base| base < first.segment));
+    }
+    let path = file_path(dir, first.segment, LOG);
+    let Some(file) = files.open_if_there(&path).await? else { return Ok(false) };
+    Ok(u64::from(first.position) <= files.bytes(&file, &path).await?)
+}

@@ -1,0 +1,161 @@
+//! Starts that meet a journal they cannot simply replay: a full disk, one broken partition.
+use super::*;
+use crate::log::journal::JournalError;
+
+/// So large that no checkpoint comes while it is written.
+const JOURNAL_BYTES: u64 = 1 << 20;
+
+fn place_at(partition: i32) -> LogPlace {
+    LogPlace { partition, ..place() }
+}
+
+async fn begin(env: &Env) -> LogHost {
+    env.create_dir_all("data").await.unwrap();
+    env.sync_dir("").await.unwrap();
+    LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, JOURNAL_BYTES)
+}
+
+fn place_of(_: TopicId, partition: i32) -> Option<LogPlace> {
+    Some(place_at(partition))
+}
+
+async fn names(env: &Env) -> Vec<String> {
+    let all = env.list_dir("data").await.unwrap().into_iter().map(|entry| entry.name);
+    all.filter(|name| name.contains("journal")).collect()
+}
+
+async fn open_at(host: &LogHost, partition: i32, start: Start) -> Result<Rc<Log>, LogError> {
+    Log::open(host, place_at(partition), LogConfig::default(), LeaderEpoch(0), start).await
+}
+
+/// Two partitions with values that only the journal holds.
+async fn two_partitions(env: &Env) -> [Rc<Log>; 2] {
+    let host = begin(env).await;
+    let first = open_at(&host, 0, Start::New).await.unwrap();
+    // The journal is made beside the first batches.
+    first.append(&batch(1, &["0"]), Acks::All, 5).unwrap().ack.await.unwrap();
+    env.sleep_ms(1_000).await;
+    let second = open_at(&host, 1, Start::New).await.unwrap();
+    for n in 1..20 {
+        first.append(&batch(1, &[&n.to_string()]), Acks::All, 5).unwrap().ack.await.unwrap();
+        second.append(&batch(1, &[&n.to_string()]), Acks::All, 5).unwrap().ack.await.unwrap();
+    }
+    assert!(!env.exists("data/flights-1").await.unwrap(), "its file comes later");
+    [first, second]
+}
+
+fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|n| n.to_string()).collect()
+}
+
+async fn all_values(log: &Log) -> Vec<String> {
+    values(log).await.into_iter().map(|(_, value)| value).collect()
+}
+
+/// Ends the process that wrote [`two_partitions`].
+fn crashed() -> World {
+    let world = World::new(1, Faults::NONE);
+    let mut shards = world.boot(MachineId::FIRST, 1);
+    let logs = world.block_on(&mut shards, async |env| two_partitions(&env).await);
+    drop(logs);
+    world.crash(MachineId::FIRST, shards);
+    world
+}
+
+#[test]
+fn a_start_on_a_full_disk_says_so_and_loses_nothing() {
+    let world = crashed();
+    let held = world.clone();
+    run(&world, async move |env| {
+        let host = begin(&env).await;
+        let space = env.space("data").await.unwrap();
+        held.set_disk_bytes_max(MachineId::FIRST, space.total_bytes - space.usable_bytes + 100);
+        let before = names(&env).await;
+        for _ in 0..2 {
+            let error = replay(&host, "data", place_of).await.unwrap_err();
+            assert!(matches!(error, JournalError::Full { .. }), "{error}");
+            assert!(error.to_string().starts_with("the disk is full"), "{error}");
+        }
+        assert_eq!(names(&env).await, before);
+        held.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+        let replayed = replay(&host, "data", place_of).await.unwrap();
+        replayed.empty(&env, 1).await.unwrap();
+        let start = Start::Unclean { recovery_point: None };
+        let first = open_at(&host, 0, start).await.unwrap();
+        assert_eq!(all_values(&first).await, numbers(0..20));
+        let second = open_at(&host, 1, start).await.unwrap();
+        assert_eq!(all_values(&second).await, numbers(1..20));
+    });
+}
+
+#[test]
+fn a_partition_that_cannot_be_written_waits_in_a_kept_journal_and_the_others_serve() {
+    let world = crashed();
+    const IN_THE_WAY: &str = "data/flights-1/00000000000000000000.log";
+    let start = Start::Unclean { recovery_point: None };
+    let mut shards = world.boot(MachineId::FIRST, 1);
+    let first = world.block_on(&mut shards, async move |env| {
+        let host = begin(&env).await;
+        env.create_dir_all(IN_THE_WAY).await.unwrap();
+        let replayed = replay(&host, "data", place_of).await.unwrap();
+        let failed: Vec<_> = replayed.failed.keys().map(|(_, partition)| *partition).collect();
+        assert_eq!(failed, [1]);
+        host.bar(replayed.failed.clone());
+        replayed.empty(&env, 1).await.unwrap();
+        let error = open_at(&host, 1, start).await.err().unwrap();
+        assert!(error.to_string().contains(IN_THE_WAY), "{error}");
+        let first = open_at(&host, 0, start).await.unwrap();
+        // It goes on, also into a new journal.
+        for n in 20..30 {
+            first.append(&batch(1, &[&n.to_string()]), Acks::All, 5).unwrap().ack.await.unwrap();
+            env.sleep_ms(100).await;
+        }
+        let names = names(&env).await;
+        assert_eq!(
+            names,
+            ["shard-0.journal", "shard-0.journal.kept-1", "shard-0.journal.kept-1.partitions"]
+        );
+        assert!(journals_hold_batches(&env, "data").await.unwrap());
+        first
+    });
+    drop(first);
+    world.crash(MachineId::FIRST, shards);
+    run(&world, async move |env| {
+        let host = begin(&env).await;
+        env.remove_dir_all(IN_THE_WAY).await.unwrap();
+        let replayed = replay(&host, "data", place_of).await.unwrap();
+        assert!(replayed.failed.is_empty());
+        replayed.empty(&env, 1).await.unwrap();
+        assert_eq!(names(&env).await, ["shard-0.journal"]);
+        assert!(!journals_hold_batches(&env, "data").await.unwrap());
+        let first = open_at(&host, 0, start).await.unwrap();
+        assert_eq!(all_values(&first).await, numbers(0..30));
+        let second = open_at(&host, 1, start).await.unwrap();
+        assert_eq!(all_values(&second).await, numbers(1..20));
+    });
+}
+
+#[test]
+fn a_journal_is_made_when_there_is_room_for_it_and_leaves_nothing_else() {
+    let world = World::new(1, Faults::NONE);
+    world.set_disk_bytes_max(MachineId::FIRST, JOURNAL_BYTES);
+    let held = world.clone();
+    run(&world, async move |env| {
+        let host = begin(&env).await;
+        let log = open_at(&host, 0, Start::New).await.unwrap();
+        let append = async |value: &str| {
+            log.append(&batch(1, &[value]), Acks::All, 5).unwrap().ack.await.unwrap();
+        };
+        append("by the file").await;
+        env.sleep_ms(500).await;
+        assert_eq!(names(&env).await, [""; 0], "there is no room");
+        assert_eq!(held.counts().disk_full, 0, "and nobody tried");
+        held.set_disk_bytes_max(MachineId::FIRST, 2 * JOURNAL_BYTES);
+        env.sleep_ms(10_000).await;
+        append("by the file, too").await;
+        env.sleep_ms(500).await;
+        assert_eq!(names(&env).await, ["shard-0.journal"]);
+        append("by the journal").await;
+        assert_eq!(host.counters().journal_writes_total.get(), 1);
+    });
+}
