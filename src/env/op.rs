@@ -23,6 +23,11 @@ impl Instant {
     pub fn plus_ms(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms.saturating_mul(1_000_000)))
     }
+
+    /// Whole milliseconds of it.
+    pub fn ms(self) -> i64 {
+        (self.0 / 1_000_000) as i64
+    }
 }
 
 /// Names one operation in flight: a slot of the seam and the slot's generation.

@@ -110,7 +110,7 @@ impl Log {
             return Err(AppendError::Busy { bytes: queued });
         }
         if batch.header().has_producer() && !batch.header().is_control() {
-            state.expire_producers(wall_ms);
+            state.expire_producers(self.host.env.now().ms());
             if let Verdict::Duplicate(seen) = state.producers.check(batch.header())? {
                 add(&self.host.counters.duplicates_total, 1);
                 return Ok(self.duplicate(state, seen, acks));
@@ -248,7 +248,7 @@ impl Log {
         }
         let position = state.active.bytes;
         state.active.note(&stored.header, bytes as u64, &state.config);
-        state.producers.note(&stored.header, wall_ms);
+        state.producers.note(&stored.header, self.host.env.now().ms());
         let end = stored.header.next_offset();
         state.progress.appended(end, need);
         let slices = [stored.head.clone(), stored.body.clone()];
@@ -294,8 +294,8 @@ impl State {
         if now_ms < self.expire_at_ms && !full {
             return;
         }
-        self.expire_at_ms = now_ms.saturating_add(EXPIRY_INTERVAL_MS);
         let silence_ms = self.config.producer_expiration_ms;
+        self.expire_at_ms = now_ms.saturating_add(EXPIRY_INTERVAL_MS.min(silence_ms));
         self.producers.expire(now_ms, silence_ms, self.config.producers_max.saturating_sub(1));
     }
 }

@@ -305,7 +305,7 @@ impl Log {
         // A chunk that the active segment has not filled yet would be short for the next reader.
         let chunks = match view.next {
             Some(_) => view.bytes.div_ceil(chunk_bytes),
-            None => view.bytes / chunk_bytes,
+            None => view.bytes_written / chunk_bytes,
         };
         let number = at / chunk_bytes;
         if chunks <= number {

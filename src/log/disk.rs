@@ -78,6 +78,24 @@ impl Files {
         read.map_err(|source| DiskError::new("read", path, source))
     }
 
+    /// Lets what is read next come from the device, but for what is still to be written.
+    ///
+    /// When a sync fails, the kernel keeps the pages that it could not write, as if it had: a
+    /// process that finds them in its next life would take for durable what no disk has.
+    pub async fn look_at_the_device(
+        &self,
+        file: &File,
+        path: &str,
+        range: std::ops::Range<u64>,
+    ) -> Result<(), DiskError> {
+        let bytes = u32::try_from(range.end - range.start).unwrap_or(u32::MAX);
+        if bytes == 0 {
+            return Ok(());
+        }
+        let dropped = self.0.drop_cached(file, range.start, bytes).await;
+        dropped.map_err(|source| DiskError::new("look at", path, source))
+    }
+
     pub async fn write(
         &self,
         file: &File,

@@ -365,6 +365,7 @@ struct State {
     progress: Progress,
     epochs: EpochCache,
     producers: Producers,
+    /// By the clock that never jumps.
     expire_at_ms: i64,
     closed: BTreeMap<Offset, Rc<Closed>>,
     /// Closed segments with an open file, coldest first.
@@ -458,7 +459,7 @@ impl Log {
             progress: Progress::new(log_start, end),
             epochs,
             producers: loaded.producers,
-            expire_at_ms: host.env.wall_ms() + EXPIRY_INTERVAL_MS,
+            expire_at_ms: 0,
             closed: loaded.closed,
             warm: VecDeque::new(),
             active,

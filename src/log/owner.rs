@@ -20,6 +20,23 @@ pub async fn owner_of(files: &Files, dir: &str) -> Result<Option<TopicId>, DiskE
     Ok(text.and_then(decode_metadata))
 }
 
+/// As [`owner_of`], where `expected` should be: an id that differs from it in a few bits is the
+/// same id, damaged, and says nothing. Two topics' ids differ in half of theirs.
+pub async fn owner_beside(
+    files: &Files,
+    dir: &str,
+    expected: TopicId,
+) -> Result<Option<TopicId>, DiskError> {
+    let is_damaged = |found: &TopicId| {
+        let bits = found.0.iter().zip(expected.0).map(|(one, other)| (one ^ other).count_ones());
+        (1..=DAMAGED_BITS_MAX).contains(&bits.sum())
+    };
+    Ok(owner_of(files, dir).await?.filter(|found| !is_damaged(found)))
+}
+
+/// A character of the text stands for six bits; two of them may be damaged.
+const DAMAGED_BITS_MAX: u32 = 12;
+
 /// Renames the directory of a partition that no log has open, and removes it after `delay_ms`; no
 /// directory is fine.
 ///

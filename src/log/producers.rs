@@ -38,7 +38,8 @@ pub struct ProducerEntry {
     /// First offset of the transaction that is open; only in logs that others wrote.
     pub txn_first: Option<Offset>,
     pub last_timestamp: i64,
-    /// Our own clock at the last append, or when the log was opened: expiry counts from here.
+    /// At the last append, or when the log was opened: expiry counts from here, by the clock that
+    /// never jumps.
     pub touched_ms: i64,
 }
 

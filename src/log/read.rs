@@ -69,6 +69,8 @@ pub(super) struct View {
     pub base: Offset,
     pub position: u64,
     pub bytes: u64,
+    /// Of these the file surely has so many.
+    pub bytes_written: u64,
     /// Of newer segments, as far as it matters.
     pub bytes_behind: u64,
     /// The next segment's base; `None` for the active one.
@@ -199,6 +201,7 @@ impl Log {
             base: closed.base,
             position: place.unwrap_or_else(|| warm.index.floor(relative).into()),
             bytes: closed.bytes,
+            bytes_written: closed.bytes,
             bytes_behind,
             next: Some(closed.end),
         })
@@ -241,8 +244,17 @@ impl Log {
         let segment = SegmentId::new(self, base, None);
         let place = self.host.bookmarks.find(&segment, from);
         let position = place.unwrap_or_else(|| state.active.index.floor(relative).into());
-        let bytes = state.active.bytes;
-        View { segment, path, file, base, position, bytes, bytes_behind: 0, next: None }
+        View {
+            segment,
+            path,
+            file,
+            base,
+            position,
+            bytes: state.active.bytes,
+            bytes_written: state.active.bytes.saturating_sub(state.queue_bytes as u64),
+            bytes_behind: 0,
+            next: None,
+        }
     }
 
     /// Opens a closed segment, or takes it from the few that are open.

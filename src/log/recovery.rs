@@ -16,7 +16,7 @@ use crate::log::disk::Files;
 use crate::log::names::{
     DELETED, EPOCHS, INDEX, LOG, LogPlace, METADATA, SNAPSHOT, TIME_INDEX, file_path, parse,
 };
-use crate::log::owner::owner_of;
+use crate::log::owner::owner_beside;
 use crate::log::producers::Producers;
 use crate::log::scan::{Check, Scanner, Walked};
 use crate::log::segment::{Active, Closed};
@@ -137,7 +137,7 @@ enum Owner {
 
 /// Refuses a directory of another topic; repairs a missing or torn `partition.metadata`.
 async fn check_owner(files: &Files, place: &LogPlace, dir: &str) -> Result<Owner, LogError> {
-    match owner_of(files, dir).await? {
+    match owner_beside(files, dir, place.topic_id).await? {
         Some(found) if found == place.topic_id => Ok(Owner::Ours),
         Some(found) => {
             let expected = place.topic_id;
@@ -286,7 +286,7 @@ impl Recovery<'_> {
             }
             let path = format!("{}/{name}", self.dir);
             let content = self.files.read_whole(&path).await?.unwrap_or_default();
-            match snapshot::decode(&content, self.now_ms) {
+            match snapshot::decode(&content, self.files.0.now().ms()) {
                 Some(producers) => drop(self.snapshots.insert(offset, producers)),
                 None => {
                     self.files.remove(&path).await?;
@@ -366,6 +366,7 @@ impl Recovery<'_> {
         let base = segment.base;
         let (path, range) = (file_path(self.dir, base, LOG), segment.bytes..file_bytes);
         self.loaded.report.bytes_read += range.end - range.start;
+        self.files.look_at_the_device(&file, &path, range.clone()).await?;
         let mut scan = Scanner::new(self.files, file, &path, range, base, Check::Crc);
         let mut end = base;
         let bad = loop {
@@ -508,7 +509,8 @@ impl Recovery<'_> {
                 Walked::Batch { header, bytes, .. } => {
                     if from <= header.base_offset && header.has_producer() {
                         let mark = mark_of(&header, &bytes);
-                        self.loaded.producers.replay(&header, mark, self.now_ms);
+                        let now_ms = self.files.0.now().ms();
+                        self.loaded.producers.replay(&header, mark, now_ms);
                     }
                 }
             }

@@ -14,6 +14,7 @@ mod cold;
 mod compaction;
 mod confirm;
 mod crash;
+mod deceived;
 mod flush;
 mod journals;
 mod life;

@@ -15,7 +15,7 @@ use crate::env::{File, IoError, OpenHow};
 use crate::log::append::Ack;
 use crate::log::checkpoint::encode_metadata;
 use crate::log::names::{EPOCHS, LOG, METADATA, file_path};
-use crate::log::owner::{move_away, owner_of};
+use crate::log::owner::{move_away, owner_beside};
 use crate::log::recovery::{Loaded, Unconfirmed};
 use crate::log::segment::Active;
 use crate::log::stall::Next;
@@ -310,7 +310,7 @@ impl Log {
     ///
     /// A directory that may be this partition's own is never touched.
     async fn clear_place(&self) -> Result<(), DiskError> {
-        let owner = owner_of(&self.files, &self.dir).await?;
+        let owner = owner_beside(&self.files, &self.dir, self.place.topic_id).await?;
         let names = self.files.names(&self.dir).await?;
         let has_data = names.iter().any(|name| name.ends_with(LOG));
         if owner == Some(self.place.topic_id) || (owner.is_none() && has_data) {

@@ -18,7 +18,7 @@ pub const SECTOR_BYTES: u64 = 512;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ino(pub u64);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct FileNode {
     /// When its content changed last, by the machine's wall clock.
     changed_ms: i64,
@@ -57,6 +57,12 @@ impl Luck<'_> {
         lies
     }
 
+    fn lie_about_all(&mut self) -> bool {
+        let lies = self.rng.chance(self.faults.lying_checkpoint_per_1000);
+        self.counts.lying_syncs += u64::from(lies);
+        lies || self.lie()
+    }
+
     fn failed_sync(&mut self) -> bool {
         let fails = self.rng.chance(self.faults.failed_sync_per_1000);
         self.counts.failed_syncs += u64::from(fails);
@@ -64,6 +70,7 @@ impl Luck<'_> {
     }
 }
 
+#[derive(Clone)]
 pub struct Disk {
     pub names: Names,
     files: BTreeMap<Ino, FileNode>,
@@ -127,22 +134,33 @@ impl FileNode {
         }
         let mut survived = self.durable.clone();
         survived.resize(bytes, 0);
+        // What goes astray lands where nothing was synced: elsewhere no program could help.
+        let fresh: Vec<u64> =
+            self.dirty.range((old as u64).div_ceil(SECTOR_BYTES)..).copied().collect();
         for sector in &self.dirty {
             let from = (sector * SECTOR_BYTES) as usize;
-            let to = (from + SECTOR_BYTES as usize).min(bytes).min(new);
+            let to = (from + SECTOR_BYTES as usize).min(new);
             if to <= from {
                 continue;
             }
-            let mut keep = to - from;
+            let (mut keep, mut place) = (to - from, from);
+            let Faults { sector_lost_per_1000, sector_torn_per_1000, .. } = luck.faults;
             let dice = luck.rng.below(1_000);
-            if dice < luck.faults.sector_lost_per_1000 {
+            if dice < *sector_lost_per_1000 {
                 luck.counts.sectors_lost += 1;
                 keep = 0;
-            } else if dice < luck.faults.sector_lost_per_1000 + luck.faults.sector_torn_per_1000 {
+            } else if dice < sector_lost_per_1000 + sector_torn_per_1000 {
                 luck.counts.sectors_torn += 1;
                 keep = luck.rng.below(keep as u64) as usize;
+            } else if !fresh.is_empty() && luck.rng.chance(luck.faults.sector_misdirected_per_1000)
+            {
+                luck.counts.sectors_misdirected += 1;
+                place =
+                    (fresh[luck.rng.below(fresh.len() as u64) as usize] * SECTOR_BYTES) as usize;
             }
-            survived[from..from + keep].copy_from_slice(&self.cached[from..from + keep]);
+            let place = place.min(bytes);
+            let keep = keep.min(bytes - place);
+            survived[place..place + keep].copy_from_slice(&self.cached[from..from + keep]);
         }
         self.cached.clone_from(&survived);
         self.durable = survived;
@@ -214,6 +232,9 @@ impl Disk {
             return Err(IoError::EIO);
         }
         let total: usize = data.iter().map(|slice| slice.len()).sum();
+        if luck.rng.chance(luck.faults.lost_write_per_1000) {
+            return Ok(total);
+        }
         let moved = luck.part(total);
         self.put(file, at, data, moved, luck)
     }
@@ -283,7 +304,7 @@ impl Disk {
     /// Makes every file and every name durable that lies in the same folder of the root: each of
     /// those is a file system of its own.
     pub fn sync_all(&mut self, ino: Ino, luck: &mut Luck<'_>) -> Result<usize, IoError> {
-        if luck.lie() {
+        if luck.lie_about_all() {
             return Ok(0);
         }
         let fails = luck.failed_sync() || self.is_dead(ino);
@@ -317,6 +338,24 @@ impl Disk {
         let moved = luck.part(room.min(cached.len() - from));
         buf.extend_from_slice(&cached[from..from + moved]);
         Ok(moved)
+    }
+
+    /// Clean whole sectors of the range are what the device has: after a failed sync that is not
+    /// what was written.
+    pub fn drop_cached(&mut self, file: Ino, at: u64, bytes: u32) {
+        let end = (at + u64::from(bytes)).min(self.file_bytes(file));
+        let node = self.file(file);
+        for sector in at.div_ceil(SECTOR_BYTES)..end.div_ceil(SECTOR_BYTES) {
+            if node.dirty.contains(&sector) {
+                continue;
+            }
+            let from = (sector * SECTOR_BYTES) as usize;
+            let to = (from + SECTOR_BYTES as usize).min(node.cached.len());
+            let durable = node.durable.get(from..).unwrap_or_default();
+            let there = durable.len().min(to - from);
+            node.cached[from..from + there].copy_from_slice(&durable[..there]);
+            node.cached[from + there..to].fill(0);
+        }
     }
 
     pub fn truncate(&mut self, file: Ino, bytes: u64) {
@@ -362,6 +401,28 @@ impl Disk {
             node.survive(luck);
         }
         self.bytes = self.files.values().map(|node| node.cached.len() as u64).sum();
+    }
+
+    /// Flips one bit of one of the files whose path `is_meant`, on the device and in the cache;
+    /// where, if there is such a file with anything in it.
+    pub fn rot(
+        &mut self,
+        is_meant: impl Fn(&str) -> bool,
+        luck: &mut Luck<'_>,
+    ) -> Option<(String, u64)> {
+        let mut meant: Vec<(String, Ino)> = self.names.paths();
+        meant.retain(|(path, ino)| is_meant(path) && 0 < self.file_bytes(*ino));
+        let at = luck.rng.below(meant.len().max(1) as u64) as usize;
+        let (path, ino) = meant.into_iter().nth(at)?;
+        let position = luck.rng.below(self.file_bytes(ino));
+        let bit = 1 << luck.rng.below(8);
+        let node = self.file(ino);
+        node.cached[position as usize] ^= bit;
+        if let Some(byte) = node.durable.get_mut(position as usize) {
+            *byte ^= bit;
+        }
+        luck.counts.rotten_bits += 1;
+        Some((path, position))
     }
 
     /// The process dies: the page cache stays, files without a name go.

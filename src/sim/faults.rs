@@ -19,6 +19,10 @@ pub struct Faults {
     pub mail_delay_ns_max: u64,
     /// Syncs that say yes and do nothing.
     pub lying_sync_per_1000: u64,
+    /// Syncs of whole file systems that say yes and do nothing.
+    pub lying_checkpoint_per_1000: u64,
+    /// Writes of files that say yes and do nothing.
+    pub lost_write_per_1000: u64,
     /// Syncs that fail once and forget what was not written: the next one says yes.
     pub failed_sync_per_1000: u64,
     /// Reads and writes of files that fail with EIO and do nothing.
@@ -27,6 +31,8 @@ pub struct Faults {
     pub sector_lost_per_1000: u64,
     /// Power cut: unsynced sectors that are half new, half old.
     pub sector_torn_per_1000: u64,
+    /// Power cut: unsynced sectors that end in the place of another unsynced one of their file.
+    pub sector_misdirected_per_1000: u64,
     /// Power cut: unsynced names (and all later ones of that directory) that are rolled back.
     pub name_lost_per_1000: u64,
 }
@@ -41,10 +47,13 @@ impl Faults {
         disarm_per_1000: 0,
         mail_delay_ns_max: 1_000,
         lying_sync_per_1000: 0,
+        lying_checkpoint_per_1000: 0,
+        lost_write_per_1000: 0,
         failed_sync_per_1000: 0,
         io_error_per_1000: 0,
         sector_lost_per_1000: 0,
         sector_torn_per_1000: 0,
+        sector_misdirected_per_1000: 0,
         name_lost_per_1000: 0,
     };
     /// Everything that a correct program must not notice.
@@ -56,10 +65,13 @@ impl Faults {
         disarm_per_1000: 100,
         mail_delay_ns_max: 200_000,
         lying_sync_per_1000: 0,
+        lying_checkpoint_per_1000: 0,
+        lost_write_per_1000: 0,
         failed_sync_per_1000: 0,
         io_error_per_1000: 0,
         sector_lost_per_1000: 350,
         sector_torn_per_1000: 250,
+        sector_misdirected_per_1000: 50,
         name_lost_per_1000: 300,
     };
 }
@@ -78,6 +90,9 @@ pub struct FaultCounts {
     pub disk_full: u64,
     pub sectors_lost: u64,
     pub sectors_torn: u64,
+    pub sectors_misdirected: u64,
+    /// Bits of files that are not what was written.
+    pub rotten_bits: u64,
     pub sizes_lost: u64,
     pub names_lost: u64,
     pub crashes: u64,
@@ -90,7 +105,7 @@ impl FaultCounts {
         self.by_name().iter().map(|(_, count)| count).sum()
     }
 
-    pub fn by_name(&self) -> [(&'static str, u64); 15] {
+    pub fn by_name(&self) -> [(&'static str, u64); 17] {
         [
             ("short", self.short),
             ("one_byte", self.one_byte),
@@ -103,6 +118,8 @@ impl FaultCounts {
             ("disk_full", self.disk_full),
             ("sectors_lost", self.sectors_lost),
             ("sectors_torn", self.sectors_torn),
+            ("sectors_misdirected", self.sectors_misdirected),
+            ("rotten_bits", self.rotten_bits),
             ("sizes_lost", self.sizes_lost),
             ("names_lost", self.names_lost),
             ("crashes", self.crashes),

@@ -59,6 +59,9 @@ impl Default for Chunks {
     }
 }
 
+/// What a disk held once.
+pub struct DiskCopy(disk::Disk);
+
 /// A handle to one simulated world; all its shards run on this thread.
 #[derive(Clone)]
 pub struct World(Rc<RefCell<Core>>);
@@ -198,6 +201,25 @@ impl World {
     /// Bounds the bytes of all files of a machine.
     pub fn set_disk_bytes_max(&self, machine: MachineId, bytes_max: u64) {
         self.0.borrow_mut().disk(machine).bytes_max = bytes_max;
+    }
+
+    /// Flips a bit of one of the files whose path `is_meant`; says where.
+    pub fn rot(
+        &self,
+        machine: MachineId,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Option<(String, u64)> {
+        self.0.borrow_mut().rot(machine, is_meant)
+    }
+
+    /// A copy of everything on the disk of a machine that is off.
+    pub fn copy_disk(&self, machine: MachineId) -> DiskCopy {
+        DiskCopy(self.0.borrow_mut().disk(machine).clone())
+    }
+
+    /// Puts a copy in the place of what the machine's disk holds; the machine is off.
+    pub fn restore_disk(&self, machine: MachineId, copy: &DiskCopy) {
+        *self.0.borrow_mut().disk(machine) = copy.0.clone();
     }
 
     /// Open descriptors of the machine's process: files, sockets, listeners.

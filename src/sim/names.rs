@@ -20,6 +20,7 @@ struct Dir {
 /// One step of a change: this name of this directory now means that, or nothing.
 type Step = (Ino, String, Option<Ino>);
 
+#[derive(Clone)]
 pub struct Names {
     dirs: BTreeMap<Ino, Dir>,
     /// Changes that are not durable, oldest first.
@@ -285,6 +286,21 @@ impl Names {
             for ino in self.dirs.get(&dir).into_iter().flat_map(|dir| dir.live.values()) {
                 if found.insert(*ino) {
                     open.push(*ino);
+                }
+            }
+        }
+        found
+    }
+
+    /// The path of every file.
+    pub fn paths(&self) -> Vec<(String, Ino)> {
+        let (mut found, mut open) = (Vec::new(), vec![(String::new(), ROOT)]);
+        while let Some((path, dir)) = open.pop() {
+            for (name, ino) in &self.dirs[&dir].live {
+                let path = format!("{path}/{name}");
+                match self.dirs.contains_key(ino) {
+                    true => open.push((path, *ino)),
+                    false => found.push((path, *ino)),
                 }
             }
         }

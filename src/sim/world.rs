@@ -424,7 +424,10 @@ impl Core {
                 let result = disk.read(ino, at, &mut buf, room, &mut luck);
                 Done { result, memory: Memory::Buf(buf) }
             }
-            Op::DropCached { .. } => Done::bare(Ok(0)),
+            Op::DropCached { at, bytes, .. } => {
+                disk.drop_cached(ino, at, bytes);
+                Done::bare(Ok(0))
+            }
             Op::SyncData { .. } => Done::bare(disk.sync(ino, &mut luck)),
             Op::SyncFileSystem { .. } => Done::bare(disk.sync_all(ino, &mut luck)),
             Op::WriteDurably { at, data, from, .. } => {
@@ -609,6 +612,16 @@ impl Core {
         self.processes[process].seams = seams.iter().map(|_| None).collect();
         self.letters.retain(|posted| posted.process != process);
         self.end_process(process);
+    }
+
+    /// See [`Disk::rot`].
+    pub fn rot(
+        &mut self,
+        machine: MachineId,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Option<(String, u64)> {
+        let Self { rng, faults, counts, machines, .. } = self;
+        machines[machine.0].disk.rot(is_meant, &mut Luck { rng, faults, counts })
     }
 
     pub fn crash(&mut self, machine: MachineId) {

@@ -11,7 +11,7 @@ use crate::log::checkpoint::encode_metadata;
 use crate::log::disk::{DiskError, Files};
 use crate::log::journal::format::EntryHead;
 use crate::log::names::{INDEX, LOG, LogPlace, METADATA, SNAPSHOT, TIME_INDEX, file_path, parse};
-use crate::log::owner::{move_away, owner_of};
+use crate::log::owner::{move_away, owner_beside};
 use crate::model::Offset;
 
 /// The batches of one partition, in the order in which they were appended.
@@ -72,7 +72,7 @@ impl Plan {
     /// Makes the directory ready for the batches, and decides which of them have a place.
     pub async fn prepare(&mut self, host: &LogHost, place: &LogPlace) -> Result<(), DiskError> {
         let (files, dir) = (Files(host.env.clone()), place.path());
-        let owner = owner_of(&files, &dir).await?;
+        let owner = owner_beside(&files, &dir, place.topic_id).await?;
         if owner.is_some_and(|owner| owner != place.topic_id) {
             // A deleted topic's, which a power cut brought back: its name is this one's now.
             move_away(host, place, 0).await?;
@@ -80,7 +80,7 @@ impl Plan {
         if !files.exists(&dir).await? {
             files.create_dir_all(&dir).await?;
         }
-        if owner_of(&files, &dir).await?.is_none() {
+        if owner_beside(&files, &dir, place.topic_id).await?.is_none() {
             let text = encode_metadata(place.topic_id).into_bytes();
             files.replace(&format!("{dir}/{METADATA}"), text).await?;
         }

@@ -33,7 +33,7 @@ use super::model::{Found, PARTITIONS, TOPIC};
 const EARLIEST: i64 = -2;
 const LATEST: i64 = -1;
 /// What was promised is not kept, in words.
-type Verdict<T> = Result<Result<T, String>, ClientError>;
+pub type Verdict<T> = Result<Result<T, String>, ClientError>;
 
 /// Reads everything and checks it; the topic's id. A broken connection is tried again.
 pub async fn audit(site: &mut Site, death: Option<Death>, is_new: bool) {
@@ -125,7 +125,7 @@ async fn create(client: &mut KafkaClient, site: &Site) -> Verdict<()> {
     Ok(Ok(()))
 }
 
-async fn metadata(client: &mut KafkaClient) -> Verdict<(TopicId, Vec<i32>)> {
+pub async fn metadata(client: &mut KafkaClient) -> Verdict<(TopicId, Vec<i32>)> {
     let topic = MetadataRequestTopic { name: Some(TOPIC.to_owned()), topic_id: TopicId::ZERO };
     let request = MetadataRequest { topics: Some(vec![topic]), ..Default::default() };
     let answer: MetadataResponse = client.ask(&request, 12).await?;
@@ -158,7 +158,7 @@ async fn offset(client: &mut KafkaClient, partition: i32, timestamp: i64) -> Ver
 }
 
 /// The whole partition.
-async fn read(client: &mut KafkaClient, site: &Site, partition: i32) -> Verdict<Vec<Found>> {
+pub async fn read(client: &mut KafkaClient, site: &Site, partition: i32) -> Verdict<Vec<Found>> {
     let start = match offset(client, partition, EARLIEST).await? {
         Ok(start) => start,
         Err(sentence) => return Ok(Err(sentence)),

@@ -13,13 +13,13 @@ use super::{Outcome, Plan, run};
 
 const SEEDS: u64 = 12;
 
-fn small() -> Plan {
+pub fn small() -> Plan {
     Plan { ops_min: 300, lives_min: 3, ..Plan::legal() }
 }
 
 /// Runs until a seed breaks a promise whose sentence holds `words`, or the node panics.
 #[track_caller]
-fn caught(plan: &Plan, words: &[&str]) {
+pub fn caught(plan: &Plan, words: &[&str]) {
     let mut said = Vec::new();
     for seed in 0..SEEDS {
         // A node that finds its own promise broken ends with a panic: that is noticed too.
@@ -71,12 +71,12 @@ fn a_crash_that_passes_for_a_stop_is_noticed() {
     caught(&plan, &["epoch"]);
 }
 
-/// The setting and the clock make the node forget producers while their batches are in flight.
+/// The setting makes the node forget producers while their batches are in flight.
 #[test]
 fn an_idempotent_producer_that_is_forgotten_writes_twice() {
     let settings = vec![("producer.id.expiration.ms", "1")];
     let faults = Faults { reset_per_1000: 10, ..small().faults };
-    let plan = Plan { settings, faults, jump_ms: Some(100_000), ..small() };
+    let plan = Plan { settings, faults, ..small() };
     caught(&plan, &["is there twice"]);
 }
 
@@ -86,24 +86,6 @@ fn producers_that_a_restart_forgets_write_twice() {
     let stops = Plan { deaths_min: 0, dies_per_1000: 0, rests_per_1000: 0, ..small() };
     let plan = Plan { forget_producers: true, lives_min: 12, ..stops };
     caught(&plan, &["is there twice"]);
-}
-
-#[test]
-fn clocks_that_run_away_harm_nobody() {
-    let faults = Faults { reset_per_1000: 10, ..small().faults };
-    let plan = Plan { faults, jump_ms: Some(100_000), ..small() };
-    for seed in 0..4 {
-        let outcome = run(seed, &plan);
-        assert!(outcome.broken.is_empty(), "SEED={seed}: {:#?}", outcome.broken);
-    }
-}
-
-/// Moves the node's wall clock again and again.
-pub async fn jump_for_ever(env: Env, world: World, jump_ms: i64) {
-    loop {
-        env.sleep_ms(1).await;
-        world.jump_wall_ms(MachineId::FIRST, jump_ms);
-    }
 }
 
 /// Puts a snapshot without producers in the place of each one, as if a start did not read them.

@@ -14,12 +14,16 @@ use logmill::sim::{Death, FaultCounts, Faults, LastEnd, SimBroker, World, seeds}
 mod audit;
 mod canaries;
 mod clients;
+mod clocks;
+mod failing;
 mod frames;
 mod hostile;
 mod kept;
 mod line;
 mod model;
 mod passing;
+mod restored;
+mod rot;
 mod workers;
 
 use clients::{Memory, Site};
@@ -53,8 +57,10 @@ pub struct Plan {
     pub look_at_ends: bool,
     /// The next start is told this about every end.
     pub pretend: Option<LastEnd>,
-    /// The node's wall clock jumps by so much again and again.
-    pub jump_ms: Option<i64>,
+    /// The node's wall clock jumps by one of these again and again.
+    pub jumps_ms: &'static [i64],
+    /// In every second life, while clients work, the disk fails so often; they may hear of it.
+    pub failing: Option<Faults>,
     /// What each process left about producers is gone before the next one starts.
     pub forget_producers: bool,
 }
@@ -75,7 +81,8 @@ impl Plan {
             death: None,
             look_at_ends: true,
             pretend: None,
-            jump_ms: None,
+            jumps_ms: &[],
+            failing: None,
             forget_producers: false,
         }
     }
@@ -108,17 +115,8 @@ struct Run {
 
 /// Runs one world through its lives.
 pub fn run(seed: u64, plan: &Plan) -> Outcome {
-    let broker = SimBroker::new(World::new(seed, plan.faults), &plan.settings);
-    let model = Rc::new(RefCell::new(Model::default()));
-    let (env, mut cores) = (broker.clients(), broker.cores());
-    if !plan.look_at_ends {
-        cores = Rc::default();
-    }
-    let configs = if plan.has_line { &line::CONFIGS[..] } else { &[] };
-    let site = Site { env, model: model.clone(), cores, topic_id: TopicId::ZERO, configs };
-    let (dice, memory) = (Rng::new(seed ^ 0x5eed), Memory::new());
-    let plan = plan.clone();
-    let mut run = Run { plan, dice, broker, site, memory, last: None, is_new: true, lives: 0 };
+    let mut run = Run::new(seed, plan);
+    let model = run.site.model.clone();
     if let Err(sentence) = run.all_lives() {
         model.borrow_mut().fail(sentence);
     }
@@ -136,6 +134,19 @@ pub fn run(seed: u64, plan: &Plan) -> Outcome {
 }
 
 impl Run {
+    fn new(seed: u64, plan: &Plan) -> Self {
+        let broker = SimBroker::new(World::new(seed, plan.faults), &plan.settings);
+        let model = Rc::new(RefCell::new(Model::default()));
+        let (env, mut cores) = (broker.clients(), broker.cores());
+        if !plan.look_at_ends {
+            cores = Rc::default();
+        }
+        let configs = if plan.has_line { &line::CONFIGS[..] } else { &[] };
+        let site = Site { env, model, cores, topic_id: TopicId::ZERO, configs };
+        let (dice, memory, plan) = (Rng::new(seed ^ 0x5eed), Memory::new(), plan.clone());
+        Self { plan, dice, broker, site, memory, last: None, is_new: true, lives: 0 }
+    }
+
     fn is_over(&self) -> bool {
         let model = self.site.model.borrow();
         !model.broken.is_empty()
@@ -176,10 +187,23 @@ impl Run {
         self.start()?;
         self.lives += 1;
         let mut tasks = clients::start(&self.site, &self.memory);
-        if let Some(jump_ms) = self.plan.jump_ms {
+        if !self.plan.jumps_ms.is_empty() {
             let (env, world) = (self.site.env.clone(), self.broker.world.clone());
-            tasks.push(self.site.env.spawn(canaries::jump_for_ever(env, world, jump_ms)));
+            let jumps_ms = self.plan.jumps_ms;
+            tasks.push(self.site.env.spawn(clocks::jump_for_ever(env, world, jumps_ms)));
         }
+        let ended = match self.plan.failing {
+            Some(faults) if self.lives.is_multiple_of(2) => self.work_and_fail(faults),
+            _ => self.work(),
+        };
+        for task in tasks {
+            self.site.env.spawner().abort(task);
+        }
+        ended
+    }
+
+    /// Lets the clients work for a while, and ends the node.
+    fn work(&mut self) -> Result<(), String> {
         let model = self.site.model.clone();
         let goal = model.borrow().ops + 100 + self.dice.below(2 * self.plan.ops_min / 5);
         let moving = self.broker.run_until(HANGS_MS, || {
@@ -199,11 +223,7 @@ impl Run {
         }
         let Plan { deaths_min, dies_per_1000, .. } = self.plan;
         let dies = self.lives <= deaths_min || self.dice.chance(dies_per_1000);
-        let ended = self.end(dies);
-        for task in tasks {
-            self.site.env.spawner().abort(task);
-        }
-        ended
+        self.end(dies)
     }
 
     /// Lets the clients come to rest: whatever was produced is answered in time, and the members
@@ -296,10 +316,10 @@ fn seed_count() -> u64 {
 }
 
 #[track_caller]
-fn check_one(seed: u64, outcome: &Outcome) {
+fn check_one(seed: u64, outcome: &Outcome, plan: &Plan) {
     assert!(outcome.broken.is_empty(), "SEED={seed}: {:#?}", outcome.broken);
     let Outcome { ops, counts, .. } = outcome;
-    assert!(1_000 <= *ops, "SEED={seed}: only {ops} operations");
+    assert!(plan.ops_min <= *ops, "SEED={seed}: only {ops} operations");
     let deaths = counts.crashes + counts.power_cuts;
     let kinds = counts.by_name().iter().filter(|(_, count)| 0 < *count).count();
     assert!(2 <= deaths && 4 <= kinds && 100 < counts.total(), "SEED={seed}: {counts:?}");
@@ -322,7 +342,7 @@ fn check_seeds(count: u64, plan: &Plan) {
                         eprintln!("failed with SEED={seed}");
                         std::panic::resume_unwind(panic);
                     });
-                    check_one(seed, &outcome);
+                    check_one(seed, &outcome, plan);
                     let mut sums = sums.lock().unwrap();
                     sums.0 += outcome.ops;
                     sums.1 += outcome.counts.total();

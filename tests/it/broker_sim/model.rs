@@ -94,7 +94,7 @@ impl Commits {
 
 type Place = (i32, i64);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Model {
     /// Must be there for ever: answered with acks=all, or found after a recovery.
     stable: BTreeMap<Place, String>,

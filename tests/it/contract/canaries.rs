@@ -33,6 +33,8 @@ enum Mistake {
     IgnoresNoSpace,
     IgnoresWriteErrors,
     RecoversWithoutChecksums,
+    TrustsPagesAfterAFailedSync,
+    ForgetsSyncAfterTheCut,
     TakesChunkForFrame,
     TakesResetForSent,
     TrustsOrderBetweenPairs,
@@ -234,6 +236,95 @@ fn canary_a_failed_sync_tried_again() {
     let faults = Faults { failed_sync_per_1000: 100, ..Faults::LEGAL };
     let run = |seed, mistake| store_run(seed, faults, mistake, End::PowerCut);
     canary(run, M::TriesAFailedSyncAgain, |counts| counts.failed_syncs);
+}
+
+/// Recovers after a crash, promises what it found, and recovers once more after a power cut.
+fn twice_run(seed: u64, faults: Faults, mistake: M) -> (Result<(), String>, FaultCounts) {
+    let world = World::new(seed, faults);
+    let mut shards = world.boot(HERE, 1);
+    let env = shards[0].env();
+    env.clone().spawn(async move { append(env, Rc::default(), M::None).await.unwrap_or(()) });
+    world.run_for(&mut shards, world.below(5_000_000));
+    world.crash(HERE, shards);
+    world.set_faults(Faults { failed_sync_per_1000: 0, ..faults });
+    let mut shards = world.boot(HERE, 1);
+    let promised = world.block_on(&mut shards, move |env| async move {
+        for entry in env.list_dir("/data").await.unwrap_or_default() {
+            let path = format!("/data/{}", entry.name);
+            let file = env.open(&path, OpenHow::ReadWrite).await.unwrap();
+            if mistake != M::TrustsPagesAfterAFailedSync {
+                env.drop_cached(&file, 0, 1 << 20).await.unwrap();
+            }
+            env.sync_data(&file).await.unwrap();
+            env.sync_dir("/data").await.unwrap();
+        }
+        recover(env, M::None).await
+    });
+    world.power_cut(HERE, shards);
+    world.set_faults(Faults::NONE);
+    let mut shards = world.boot(HERE, 1);
+    let found = world.block_on(&mut shards, |env| recover(env, M::None));
+    let kept = promised.and_then(|promised| {
+        let found: BTreeSet<u32> = found?.into_iter().collect();
+        let lost = promised.iter().find(|number| !found.contains(number));
+        lost.map_or(Ok(()), |lost| Err(format!("record {lost} was found and is lost")))
+    });
+    (kept, world.counts())
+}
+
+#[test]
+fn canary_pages_of_a_failed_sync_taken_for_durable() {
+    let faults = Faults { failed_sync_per_1000: 200, ..Faults::LEGAL };
+    let run = |seed, mistake| twice_run(seed, faults, mistake);
+    canary(run, M::TrustsPagesAfterAFailedSync, |counts| counts.failed_syncs);
+}
+
+/// Cuts what it does not want, writes a shorter end, and promises that nothing else is there.
+fn cut_run(seed: u64, mistake: M) -> (Result<(), String>, FaultCounts) {
+    let world = World::new(seed, Faults::LEGAL);
+    let mut shards = world.boot(HERE, 1);
+    world.block_on(&mut shards, move |env| async move {
+        let file = env.open("/log", OpenHow::Create).await.unwrap();
+        write(&env, &file, 0, [record(0), record(1), record(2)].concat(), M::None).await.unwrap();
+        env.sync_data(&file).await.unwrap();
+        env.sync_dir("/").await.unwrap();
+        env.truncate(&file, record(0).len() as u64).await.unwrap();
+        if mistake != M::ForgetsSyncAfterTheCut {
+            env.sync_data(&file).await.unwrap();
+        }
+    });
+    world.power_cut(HERE, shards);
+    let mut shards = world.boot(HERE, 1);
+    let bytes = world.block_on(&mut shards, |env| async move {
+        let file = env.open("/log", OpenHow::Read).await.unwrap();
+        env.file_bytes(&file).await.unwrap()
+    });
+    let cut = bytes == record(0).len() as u64;
+    (if cut { Ok(()) } else { Err(format!("{bytes} bytes are back")) }, world.counts())
+}
+
+#[test]
+fn canary_a_truncation_that_is_not_synced() {
+    canary(cut_run, M::ForgetsSyncAfterTheCut, |counts| counts.sizes_lost + counts.power_cuts);
+}
+
+/// Sectors that land elsewhere are the only fault: what is there of them has no right checksum.
+#[test]
+fn canary_recovery_without_checksums_takes_misdirected_sectors_for_records() {
+    let run = |seed, mistake| {
+        let faults = Faults { sector_misdirected_per_1000: 500, ..Faults::NONE };
+        let world = World::new(seed, faults);
+        let mut shards = world.boot(HERE, 1);
+        let env = shards[0].env();
+        env.clone()
+            .spawn(async move { append(env, Rc::default(), M::ForgetsSync).await.unwrap_or(()) });
+        world.run_for(&mut shards, world.below(100_000));
+        world.power_cut(HERE, shards);
+        let mut shards = world.boot(HERE, 1);
+        let found = world.block_on(&mut shards, move |env| recover(env, mistake));
+        (found.map(drop), world.counts())
+    };
+    canary(run, M::RecoversWithoutChecksums, |counts| counts.sectors_misdirected);
 }
 
 #[test]
