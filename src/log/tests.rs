@@ -16,6 +16,7 @@ mod confirm;
 mod crash;
 mod deceived;
 mod flush;
+mod full;
 mod journals;
 mod life;
 mod many;

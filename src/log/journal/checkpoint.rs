@@ -9,7 +9,7 @@ use std::rc::{Rc, Weak};
 
 use crate::log::journal::format::Slot;
 use crate::log::journal::make::write_slot;
-use crate::log::journal::{CHECKPOINT_MS, Full, Journal, Key, Phase, write_side_by_side};
+use crate::log::journal::{CHECKPOINT_MS, Journal, Key, Phase, write_side_by_side};
 use crate::log::{DiskError, Log, add};
 use crate::model::Offset;
 
@@ -29,6 +29,7 @@ impl Journal {
         let more = {
             let mut state = self.state.borrow_mut();
             state.checkpoints = false;
+            state.held = None;
             !state.live.is_empty()
         };
         if more {
@@ -53,7 +54,8 @@ impl Journal {
     /// Moves the tail behind everything that was given to the journal before this call: after it
     /// recovery writes none of that again.
     ///
-    /// Errors: the journal has failed, and its log directory with it.
+    /// Errors: the journal has failed, and its log directory with it; or the disk is full, so that
+    /// nobody knows when the checkpoint ends.
     pub async fn checkpoint(self: &Rc<Self>) -> Result<(), DiskError> {
         let pushed = self.state.borrow().pushed;
         let mut begun = false;
@@ -64,6 +66,9 @@ impl Journal {
             let changed = self.changed.changed();
             let (durable, runs) = {
                 let state = self.state.borrow();
+                if let Some(error) = &state.held {
+                    return Err(error.clone());
+                }
                 (pushed <= state.written, state.checkpoints)
             };
             if durable && !runs {
@@ -107,6 +112,27 @@ impl Journal {
         Ok(())
     }
 
+    /// Brings the files of all logs up to their ends, whenever the disk has room for that.
+    async fn write_all(&self, logs: &[(Rc<Log>, Offset)]) -> Result<(), DiskError> {
+        loop {
+            let written = write_side_by_side(logs.iter().map(|(log, end)| (log, *end))).await;
+            let is_offline = logs.iter().any(|(log, _)| log.offline().is_some());
+            match written {
+                Err(error) if error.is_full() && !is_offline => self.hold(error),
+                other => return other.inspect(|()| self.state.borrow_mut().held = None),
+            }
+            for (log, _) in logs {
+                log.unstalled().await;
+            }
+        }
+    }
+
+    /// Notes, for those who would wait for the checkpoint, what it waits for.
+    fn hold(&self, error: DiskError) {
+        self.state.borrow_mut().held = Some(error);
+        self.changed.notify_all();
+    }
+
     async fn checkpoint_once(&self) -> Result<(), DiskError> {
         let (file, point, live) = {
             let mut state = self.state.borrow_mut();
@@ -123,7 +149,7 @@ impl Journal {
         // A partition that was deleted meanwhile needs nothing any more.
         let upgraded = logs.into_iter().filter_map(|(_, log, end)| Some((log.upgrade()?, end)));
         let logs: Vec<(Rc<Log>, Offset)> = upgraded.collect();
-        write_side_by_side(logs.iter().map(|(log, end)| (log, *end)), Full::Wait).await?;
+        self.write_all(&logs).await?;
         let marks: Vec<Offset> = logs.iter().map(|(log, _)| log.written_end()).collect();
         let synced = self.env.sync_file_system(&file).await;
         synced.map_err(|source| DiskError::new("sync the file system of", &self.path, source))?;

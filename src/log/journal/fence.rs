@@ -44,6 +44,8 @@ impl Fence {
 
 impl Log {
     /// Waits until no recovery would write a batch below `end` again.
+    ///
+    /// Errors: also a full disk that holds the journal up, be it by another log.
     pub(in crate::log) async fn fenced(&self, end: Offset) -> Result<(), DiskError> {
         while self.state.borrow().behind.fence.holds_below(end) {
             self.home.journal.checkpoint().await?;

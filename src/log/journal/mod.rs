@@ -77,31 +77,17 @@ enum Phase {
 /// Logs whose files are written at one moment, each of which is open then.
 pub const SIDE_BY_SIDE: usize = 32;
 
-/// What becomes of logs that a full disk holds up.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Full {
-    /// They write when there is room.
-    Leave,
-    /// They are waited for.
-    Wait,
-}
-
-/// Brings the files of each log up to its end; of the errors, the first.
+/// Brings the files of each log up to its end, but for those that a full disk holds up; of the
+/// errors, the first.
 async fn write_side_by_side<'a>(
     logs: impl Iterator<Item = (&'a Rc<Log>, Offset)>,
-    full: Full,
 ) -> Result<(), DiskError> {
     let logs: Vec<_> = logs.collect();
     let mut result = Ok(());
     for some in logs.chunks(SIDE_BY_SIDE) {
         some.iter().for_each(|(log, _)| log.write_behind());
         for (log, end) in some {
-            let mut written = log.written_to(*end).await;
-            while full == Full::Wait && written.as_ref().is_err_and(DiskError::is_full) {
-                log.unstalled().await;
-                written = log.written_to(*end).await;
-            }
-            result = result.and(written);
+            result = result.and(log.written_to(*end).await);
         }
     }
     result
@@ -128,6 +114,8 @@ struct State {
     live: BTreeMap<Key, Live>,
     buf: Option<AlignedBuf>,
     checkpoints: bool,
+    /// Why the checkpoint that runs cannot end yet: a file waits for room.
+    held: Option<DiskError>,
     /// A timer for the next checkpoint runs.
     timed: bool,
     /// Partitions whose files lag behind.
@@ -189,6 +177,7 @@ impl Journal {
             live: BTreeMap::new(),
             buf: None,
             checkpoints: false,
+            held: None,
             timed: false,
             behind: Vec::new(),
             behind_timed: false,
@@ -273,7 +262,7 @@ impl Journal {
             let logs: Vec<_> = logs.map(|log| (log.ends().log_end, log)).collect();
             // A log that cannot be written says so itself.
             let lagging = logs.iter().map(|(end, log)| (log, *end));
-            let _ = write_side_by_side(lagging, Full::Leave).await;
+            let _ = write_side_by_side(lagging).await;
         }
     }
 

@@ -13,7 +13,7 @@ async fn space(env: &Env) -> Space {
 }
 
 /// Leaves so much room on the disk, as if somebody else had filled it.
-async fn leave(world: &World, env: &Env, bytes: u64) {
+pub(super) async fn leave(world: &World, env: &Env, bytes: u64) {
     let Space { total_bytes, usable_bytes } = space(env).await;
     world.set_disk_bytes_max(MachineId::FIRST, total_bytes - usable_bytes + bytes);
 }
