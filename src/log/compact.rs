@@ -152,6 +152,8 @@ pub enum CompactError {
     Disk(#[from] DiskError),
     #[error("{path} is damaged at byte {position}: {why}")]
     Corrupt { path: String, position: u64, why: String },
+    #[error("the new form may take {bytes} bytes; {free_bytes} are free, some kept in reserve")]
+    NoRoom { bytes: u64, free_bytes: u64 },
     #[error("segments were deleted while they were compacted")]
     Overtaken,
     #[error("the policy failed: {0}")]

@@ -45,38 +45,59 @@ impl Log {
         _hold: &Hold<'_>,
         end: Offset,
     ) -> Result<(), DiskError> {
-        self.before_removal(end).await?;
+        self.released(end).await?;
         self.raise_start(end);
         let (gone, snapshots) = self.going(end);
-        let renamed = self.rename_all(&gone, &snapshots).await;
-        let remains = match renamed {
-            Ok(remains) => remains,
-            // Readers have lost them; the next look renames the others.
-            Err(error) if error.is_full() => return Err(error),
-            Err(error) => {
+        let delay_ms = self.config().file_delete_delay_ms;
+        let (remains, renamed) = self.rename_all(&gone, &snapshots).await;
+        self.host.graveyard.bury(&self.host.env, delay_ms, remains);
+        if let Err(error) = renamed {
+            // Readers have lost them all the same; after a full disk the next look goes on.
+            if !error.is_full() {
                 self.fail(error.clone());
-                return Err(error);
             }
-        };
+            return Err(error);
+        }
         let mut state = self.state.borrow_mut();
         let kept = state.closed.split_off(&end);
         state.closed = kept;
         state.warm.retain(|warm| end <= warm.base);
         state.on_disk.snapshots.retain(|offset| !snapshots.contains(offset));
-        let delay_ms = state.config.file_delete_delay_ms;
         drop(state);
         for closed in gone {
             closed.warm.borrow_mut().take();
         }
-        self.host.graveyard.bury(&self.host.env, delay_ms, remains);
         Ok(())
     }
 
     /// Whoever still needs the files below `end`, or would bring their batches back after a crash,
     /// is done with them when this ends. A journal writes its checkpoint here.
-    async fn before_removal(&self, end: Offset) -> Result<(), DiskError> {
+    async fn released(&self, end: Offset) -> Result<(), DiskError> {
         self.settled(|log| end <= log.state.borrow().on_disk.finished_end).await?;
         self.fenced(end).await
+    }
+
+    /// How far segments can go now of those below `end`: what waits for room keeps no older ones.
+    ///
+    /// Errors: also a full disk that lets none go.
+    pub(super) async fn releasable(&self, end: Offset) -> Result<Offset, DiskError> {
+        match self.released(end).await {
+            Ok(()) => Ok(end),
+            Err(error) if error.is_full() => {
+                let below = self.released_end().filter(|below| *below < end).ok_or(error)?;
+                self.released(below).await?;
+                Ok(below)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where the last closed segment ends that nobody needs any more; `None`: they need all.
+    fn released_end(&self) -> Option<Offset> {
+        let state = self.state.borrow();
+        let fence = &state.behind.fence;
+        let is_free = |end: &Offset| *end <= state.on_disk.finished_end && !fence.holds_below(*end);
+        state.closed.values().map(|closed| closed.end).take_while(is_free).last()
     }
 
     /// The segments that end at or below `end`, and the snapshots of producers below; the newest
@@ -90,13 +111,27 @@ impl Log {
         (gone, state.on_disk.snapshots.iter().filter(below).copied().collect())
     }
 
-    /// Snapshots first: one below the first segment would miss producers of the segments between.
+    /// Gives their last names to files; tells which have one, durably, also when it broke off.
     async fn rename_all(
         &self,
         gone: &[Rc<Closed>],
         snapshots: &[Offset],
-    ) -> Result<Vec<Remains>, DiskError> {
+    ) -> (Vec<Remains>, Result<(), DiskError>) {
         let mut remains = Vec::with_capacity(gone.len() * SEGMENT_FILES.len() + snapshots.len());
+        let renamed = self.rename_each(gone, snapshots, &mut remains).await;
+        match self.files.sync_dir(&self.dir).await {
+            Ok(()) => (remains, renamed),
+            Err(error) => (Vec::new(), Err(error)),
+        }
+    }
+
+    /// Snapshots first: one below the first segment would miss producers of the segments between.
+    async fn rename_each(
+        &self,
+        gone: &[Rc<Closed>],
+        snapshots: &[Offset],
+        remains: &mut Vec<Remains>,
+    ) -> Result<(), DiskError> {
         let snapshots = snapshots.iter().map(|offset| (*offset, SNAPSHOT));
         let files = |closed: &Rc<Closed>| SEGMENT_FILES.map(|suffix| (closed.base, suffix));
         for (base, suffix) in snapshots.chain(gone.iter().flat_map(files)) {
@@ -106,7 +141,6 @@ impl Log {
                 remains.push(Remains::File(last_name));
             }
         }
-        self.files.sync_dir(&self.dir).await?;
-        Ok(remains)
+        Ok(())
     }
 }

@@ -110,7 +110,8 @@ impl Plan {
 }
 
 impl State {
-    fn plan_removal(&self, now_ms: i64, change: Option<ActiveChange>) -> Plan {
+    /// What goes of that which ends at or below `upper`.
+    fn plan_removal(&self, now_ms: i64, change: Option<ActiveChange>, upper: Offset) -> Plan {
         let (active, log_end) = (&self.active, self.progress.log_end);
         let change = change.filter(|(base, ..)| *base == active.base);
         // Who has grown since was changed just now.
@@ -135,7 +136,7 @@ impl State {
             retention_ms: self.config.retention_ms,
             retention_bytes: self.config.retention_bytes,
             log_start: self.progress.log_start,
-            high_watermark: self.progress.high_watermark,
+            high_watermark: self.progress.high_watermark.min(upper),
             now_ms,
         };
         let bytes = active.bytes + self.closed.values().map(|closed| closed.bytes).sum::<u64>();
@@ -147,14 +148,15 @@ impl Log {
     /// Whether [`Log::retain`] may have something to do; looks at nothing but memory.
     pub fn has_expired(&self, now_ms: i64) -> bool {
         let state = self.state.borrow();
-        let plan = state.plan_removal(now_ms, None);
+        let plan = state.plan_removal(now_ms, None, Offset(i64::MAX));
         matches!(state.life, Life::Open) && (plan.end.is_some() || plan.asks_for.is_some())
     }
 
     /// Removes the oldest segments that the log's settings do not keep any longer.
     ///
-    /// Does nothing while a compaction runs: the next look will. `now_ms` is the wall clock.
-    /// Errors: the log is offline then.
+    /// Does nothing while a compaction runs: the next look will. On a full disk those go at least
+    /// that nobody waits for. `now_ms` is the wall clock.
+    /// Errors: the log is offline then, unless the disk is full.
     pub async fn retain(&self, now_ms: i64) -> Result<Removed, DiskError> {
         let Some(hold) = self.hold_segments() else { return Ok(Removed::default()) };
         let mut change = None;
@@ -169,6 +171,12 @@ impl Log {
             }
         };
         if let Some(end) = plan.end {
+            let below = self.releasable(end).await?;
+            if below < end {
+                plan = self.state.borrow().plan_removal(now_ms, change, below);
+            }
+        }
+        if let Some(end) = plan.end {
             self.remove_segments(&hold, end).await?;
         }
         plan.removed.log_start = self.ends().log_start;
@@ -178,7 +186,7 @@ impl Log {
     /// Closes the active segment at once when it goes, too: what is appended later must not.
     fn plan_and_roll(&self, now_ms: i64, change: Option<ActiveChange>) -> Plan {
         let mut state = self.state.borrow_mut();
-        let plan = state.plan_removal(now_ms, change);
+        let plan = state.plan_removal(now_ms, change, Offset(i64::MAX));
         if plan.asks_for.is_none() && plan.takes_last {
             self.queue_roll(&mut state, self.host.env.wall_ms());
             drop(state);

@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
+use crate::env::local::Notify;
 use crate::env::{Env, Instant};
 use crate::log::{DiskError, Log};
 use crate::observe::LogMetrics;
@@ -51,6 +52,9 @@ pub struct Room {
     refused_bytes: Cell<u64>,
     watches: Cell<bool>,
     stalled: RefCell<VecDeque<Weak<Log>>>,
+    /// How many wait for the next look.
+    curious: Cell<usize>,
+    looked: Notify,
 }
 
 /// Who wants to append.
@@ -74,6 +78,8 @@ impl Room {
             refused_bytes: Cell::default(),
             watches: Cell::default(),
             stalled: RefCell::default(),
+            curious: Cell::default(),
+            looked: Notify::default(),
         })
     }
 
@@ -105,6 +111,18 @@ impl Room {
     ///
     /// Errors: how many bytes are free.
     pub async fn promise(self: &Rc<Self>, bytes: u64) -> Result<(), u64> {
+        self.offers(bytes).await?;
+        let Some(seen) = self.seen.get() else { return Ok(()) };
+        self.promised_bytes.set(bytes);
+        let free_bytes = seen.free_bytes.saturating_sub(bytes);
+        self.seen.set(Some(Seen { free_bytes, ..seen }));
+        Ok(())
+    }
+
+    /// Whether a file of so many bytes leaves the reserve alone.
+    ///
+    /// Errors: how many bytes are free.
+    pub async fn offers(self: &Rc<Self>, bytes: u64) -> Result<(), u64> {
         self.look().await;
         let Some(seen) = self.seen.get() else { return Ok(()) };
         let since = self.counters.appended_bytes_total.get().saturating_sub(seen.accepted_bytes);
@@ -112,8 +130,6 @@ impl Room {
         if free_bytes < seen.reserve_bytes(Appender::Client).saturating_add(bytes) {
             return Err(free_bytes);
         }
-        self.promised_bytes.set(bytes);
-        self.seen.set(Some(Seen { free_bytes: seen.free_bytes - bytes, ..seen }));
         Ok(())
     }
 
@@ -186,6 +202,14 @@ impl Room {
         self.watch();
     }
 
+    /// Waits until it is worth a try to do again what a full disk refused.
+    pub async fn next_look(self: &Rc<Self>) {
+        self.curious.set(self.curious.get() + 1);
+        let looked = self.looked.changed();
+        self.watch();
+        looked.await;
+    }
+
     /// Looks every second until there is room for everybody.
     fn watch(self: &Rc<Self>) {
         if self.watches.replace(true) {
@@ -196,9 +220,12 @@ impl Room {
             while room.is_short.get()
                 || 0 < room.refused_bytes.get()
                 || !room.stalled.borrow().is_empty()
+                || 0 < room.curious.get()
             {
                 room.env.sleep_ms(LOOK_MS).await;
                 room.look().await;
+                room.curious.set(0);
+                room.looked.notify_all();
                 room.wake_stalled().await;
             }
             room.watches.set(false);

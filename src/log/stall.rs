@@ -124,4 +124,18 @@ impl Log {
             changed.await;
         }
     }
+
+    /// Renames a file as soon as the disk has room for the name; false: it is not there.
+    ///
+    /// Errors: the disk's; that it is full only when the log ends before it has room.
+    pub(super) async fn rename_in_time(&self, from: &str, to: &str) -> Result<bool, DiskError> {
+        loop {
+            let renamed = self.files.rename_if_there(from, to).await;
+            let is_open = matches!(self.state.borrow().life, Life::Open);
+            match renamed {
+                Err(error) if error.is_full() && is_open => self.home.room.next_look().await,
+                other => return other,
+            }
+        }
+    }
 }

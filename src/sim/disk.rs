@@ -76,6 +76,8 @@ pub struct Disk {
     files: BTreeMap<Ino, FileNode>,
     /// Bytes that all files together may have.
     pub bytes_max: u64,
+    /// Renames that there is room for.
+    pub renames_left: u64,
     bytes: u64,
     /// Whether the file system offers reads that leave nothing in the page cache.
     pub reads_uncached: bool,
@@ -171,7 +173,8 @@ impl FileNode {
 impl Disk {
     pub fn new(reads_uncached: bool) -> Self {
         let (names, files, dead) = (Names::default(), BTreeMap::new(), BTreeSet::new());
-        Self { names, files, bytes_max: u64::MAX, bytes: 0, reads_uncached, dead }
+        let (bytes_max, renames_left, bytes) = (u64::MAX, u64::MAX, 0);
+        Self { names, files, bytes_max, renames_left, bytes, reads_uncached, dead }
     }
 
     fn file(&mut self, file: Ino) -> &mut FileNode {
@@ -205,6 +208,13 @@ impl Disk {
         }
         let usable_bytes = self.bytes_max.saturating_sub(self.bytes);
         Ok(Space { total_bytes: self.bytes_max, usable_bytes })
+    }
+
+    /// Whether there is room for one more name that changes.
+    pub fn takes_rename(&mut self) -> bool {
+        let takes = 0 < self.renames_left;
+        self.renames_left = self.renames_left.saturating_sub(1);
+        takes
     }
 
     /// Notes that the file's content changes at this moment.

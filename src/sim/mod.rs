@@ -203,6 +203,11 @@ impl World {
         self.0.borrow_mut().disk(machine).bytes_max = bytes_max;
     }
 
+    /// Lets a machine's disk have room for so many names that change, and for none after.
+    pub fn set_renames_left(&self, machine: MachineId, count: u64) {
+        self.0.borrow_mut().disk(machine).renames_left = count;
+    }
+
     /// Flips a bit of one of the files whose path `is_meant`; says where.
     pub fn rot(
         &self,

@@ -472,6 +472,7 @@ impl Core {
                 Some(Object::File { ino, .. }) => Ok(disk.file_bytes(ino) as usize),
                 _ => Err(IoError::Errno(libc::EINVAL)),
             },
+            PathOp::Rename { .. } if !disk.takes_rename() => Err(IoError::NoSpace),
             PathOp::Rename { from, to } => none(disk.names.rename(&from, &to).map(|replaced| {
                 disk.forget(replaced.as_slice());
             })),

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use crate::base::Bytes;
-use crate::env::{File, OpenHow};
+use crate::env::{File, IoError, OpenHow};
 use crate::log::compact::steps::{Kept, Rebuild};
 use crate::log::compact::{
     Claim, CompactError, CompactionReport, Pass, PassMode, Source, abort_rows,
@@ -52,6 +52,7 @@ impl Pass<'_> {
                 at += 1;
                 continue;
             }
+            self.check_room(at, &config).await?;
             let mut output = self.create(at).await?;
             let path = output.path.clone();
             match self.rewrite_group(&mut output, at, claim, &config).await {
@@ -64,6 +65,17 @@ impl Pass<'_> {
         }
         self.report.records_after = self.report.records_before - self.report.dropped;
         Ok(self.report.clone())
+    }
+
+    /// Refuses what would end on a full disk: both forms are there for a while.
+    async fn check_room(&self, first: usize, config: &LogConfig) -> Result<(), CompactError> {
+        if self.job.mode == PassMode::DryRun {
+            return Ok(());
+        }
+        let all: u64 = (first..self.sources.len()).map(|at| self.bytes_left(at)).sum();
+        let bytes = all.min(self.bytes_left(first).max(config.segment_bytes_max));
+        let offered = self.log.home.room.offers(bytes).await;
+        offered.map_err(|free_bytes| CompactError::NoRoom { bytes, free_bytes })
     }
 
     /// Makes one segment of those from `first` on, as many as fit; says which comes next.
@@ -383,7 +395,11 @@ impl Pass<'_> {
         let base = self.sources[sources.start].closed.base;
         let rename = async |suffix: &str, from: &str, to: &str| {
             let path = file_path(dir, base, suffix);
-            files.rename(&format!("{path}{from}"), &format!("{path}{to}")).await
+            let from = format!("{path}{from}");
+            match self.log.rename_in_time(&from, &format!("{path}{to}")).await? {
+                true => Ok(()),
+                false => Err(DiskError::new("rename", &from, IoError::NotFound)),
+            }
         };
         if has_aborted {
             // It cannot be built again: durably there before the log's new form counts.
@@ -424,7 +440,7 @@ impl Pass<'_> {
             for suffix in suffixes {
                 let path = file_path(&self.log.dir, source.closed.base, suffix);
                 let last_name = format!("{path}{DELETED}");
-                if self.log.files.rename_if_there(&path, &last_name).await? {
+                if self.log.rename_in_time(&path, &last_name).await? {
                     remains.push(Remains::File(last_name));
                 }
             }

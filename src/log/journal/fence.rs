@@ -37,7 +37,8 @@ impl Fence {
         self.clear = self.clear.max(end);
     }
 
-    fn holds_below(&self, end: Offset) -> bool {
+    /// Whether recovery may read a block with a batch below `end`.
+    pub fn holds_below(&self, end: Offset) -> bool {
         self.clear < self.pushed && self.clear < end
     }
 }

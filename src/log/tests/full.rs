@@ -64,3 +64,145 @@ fn a_log_is_deleted_although_another_waits_for_room() {
         assert_eq!(values(&stalled).await.len(), 2);
     });
 }
+
+#[test]
+fn a_log_that_waits_for_room_gives_up_its_oldest_segments() {
+    let world = World::new(1, Faults::NONE);
+    let held = world.clone();
+    run(&world, async move |env| {
+        env.create_dir_all("data").await.unwrap();
+        env.sync_dir("").await.unwrap();
+        let host = LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, 0);
+        let log = open_at(&host, 0, small()).await;
+        let mut n = 0;
+        // The last one is closed in memory, its files have room for nothing more.
+        while log.state.borrow().closed.len() < 4 {
+            append(&log, &format!("value {n}")).await;
+            n += 1;
+        }
+        log.settled(|log| log.state.borrow().on_disk.is_finished()).await.unwrap();
+        append(&log, "value").await;
+        leave(&held, &env, 0).await;
+        assert!(is_full(soon(&env, log.roll()).await.map(drop)));
+        log.set_config(LogConfig { retention_bytes: 0, retention_ms: -1, ..small() });
+        let removed = soon(&env, log.retain(5)).await.unwrap();
+        let counts: Vec<u64> = removed.segments.iter().map(|(_, count)| *count).collect();
+        assert_eq!(counts, [4]);
+        assert!(log.ends().log_start < log.ends().log_end, "what waits for room stays");
+        assert_eq!(removed.log_start, log.ends().log_start);
+        assert!(is_full(soon(&env, log.retain(5)).await.map(drop)), "nothing else can go");
+        env.sleep_ms(61_000).await;
+        append(&log, "there is room again").await;
+        soon(&env, log.retain(5)).await.unwrap();
+        let names = env.list_dir("data/flights-0").await.unwrap();
+        assert_eq!(names.iter().filter(|entry| entry.name.ends_with(".log")).count(), 1);
+    });
+}
+
+#[test]
+fn files_that_lost_their_name_on_a_full_disk_are_removed_in_their_time() {
+    let world = World::new(1, Faults::NONE);
+    let held = world.clone();
+    run(&world, async move |env| {
+        env.create_dir_all("data").await.unwrap();
+        env.sync_dir("").await.unwrap();
+        let host = LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, 0);
+        let log = open_at(&host, 0, small()).await;
+        for n in 0..100 {
+            append(&log, &format!("value {n}")).await;
+        }
+        log.roll().await.unwrap();
+        log.set_config(LogConfig { retention_bytes: 0, retention_ms: -1, ..small() });
+        held.set_renames_left(MachineId::FIRST, 5);
+        assert!(is_full(log.retain(5).await.map(drop)));
+        held.set_renames_left(MachineId::FIRST, u64::MAX);
+        env.sleep_ms(2 * log.config().file_delete_delay_ms).await;
+        let deleted = async || {
+            let names = env.list_dir("data/flights-0").await.unwrap();
+            names.iter().filter(|entry| entry.name.ends_with(".deleted")).count()
+        };
+        assert_eq!(deleted().await, 0, "nobody removes what has its last name");
+        log.retain(5).await.unwrap();
+        env.sleep_ms(2 * log.config().file_delete_delay_ms).await;
+        assert_eq!(deleted().await, 0);
+        assert!(log.offline().is_none());
+    });
+}
+
+/// Segments of which compaction leaves one batch, and a pass over them.
+async fn compactable(env: &Env) -> Rc<Log> {
+    env.create_dir_all("data").await.unwrap();
+    env.sync_dir("").await.unwrap();
+    let host = LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, 0);
+    let log = open_at(&host, 0, small()).await;
+    for n in 0..100 {
+        append(&log, &format!("value {n}")).await;
+    }
+    log.roll().await.unwrap();
+    log
+}
+
+async fn compact(log: &Log) -> Result<CompactionReport, CompactError> {
+    let job = CompactionJob::new(log.compaction_range(Offset(0), 10), 10);
+    log.compact(&job, None).await
+}
+
+#[test]
+fn a_compaction_goes_on_when_there_is_room_for_its_names() {
+    for renames in 0..12 {
+        let world = World::new(renames, Faults::NONE);
+        let held = world.clone();
+        run(&world, async move |env| {
+            let log = compactable(&env).await;
+            held.set_renames_left(MachineId::FIRST, renames);
+            let later = env.clone();
+            env.spawn(async move {
+                later.sleep_ms(5_000).await;
+                held.set_renames_left(MachineId::FIRST, u64::MAX);
+            });
+            compact(&log).await.unwrap();
+            assert!(log.offline().is_none());
+            assert_eq!(values(&log).await, [(99, "value 99".to_owned())]);
+        });
+    }
+}
+
+#[test]
+fn a_log_whose_compaction_waits_for_room_can_be_deleted() {
+    let world = World::new(1, Faults::NONE);
+    let held = world.clone();
+    run(&world, async move |env| {
+        let log = compactable(&env).await;
+        held.set_renames_left(MachineId::FIRST, 3);
+        let (other, later) = (log.clone(), env.clone());
+        let ended = Rc::new(std::cell::Cell::new(false));
+        let tell = ended.clone();
+        env.spawn(async move {
+            later.sleep_ms(5_000).await;
+            // There is no room for the new name of its directory, either.
+            assert!(is_full(other.delete().await));
+            held.set_renames_left(MachineId::FIRST, u64::MAX);
+            other.delete().await.unwrap();
+            tell.set(true);
+        });
+        assert!(soon(&env, compact(&log)).await.is_err());
+        env.sleep_ms(2_000).await;
+        assert!(ended.get());
+    });
+}
+
+#[test]
+fn a_compaction_does_not_begin_what_the_disk_has_no_room_for() {
+    let world = World::new(1, Faults::NONE);
+    let held = world.clone();
+    run(&world, async move |env| {
+        let log = compactable(&env).await;
+        leave(&held, &env, 50).await;
+        let error = compact(&log).await.unwrap_err();
+        assert!(matches!(error, CompactError::NoRoom { free_bytes: 50, .. }), "{error}");
+        assert_eq!(held.counts().disk_full, 0, "nobody met the end of the disk");
+        held.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+        compact(&log).await.unwrap();
+        assert_eq!(values(&log).await, [(99, "value 99".to_owned())]);
+    });
+}
