@@ -61,10 +61,13 @@ impl LogDir {
             return Err(error);
         }
         let files = Files(self.env.clone());
-        let dir = files.open(&self.path, OpenHow::Read).await?;
-        let synced = self.env.sync_file_system(&dir).await;
-        let failed = |source| DiskError::new("sync the file system of", &self.path, source);
-        synced.map_err(failed).inspect_err(|error| self.fail(error))
+        let synced = async {
+            let dir = files.open(&self.path, OpenHow::Read).await?;
+            let synced = self.env.sync_file_system(&dir).await;
+            let failed = |source| DiskError::new("sync the file system of", &self.path, source);
+            synced.map_err(failed)
+        };
+        synced.await.inspect_err(|error| self.fail(error))
     }
 
     /// Why nothing of this directory is served any more.

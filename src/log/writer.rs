@@ -56,6 +56,8 @@ pub struct OnDisk {
     /// The active segment's file, while it is kept open.
     pub active: Option<File>,
     pub active_used: bool,
+    /// Room was reserved for some segment's file.
+    pub has_reserve: bool,
     unfinished: Vec<Unfinished>,
     metadata_unsynced: bool,
     epochs_unsynced: bool,
@@ -80,6 +82,7 @@ impl OnDisk {
             epochs_changed,
             active: None,
             active_used: false,
+            has_reserve: false,
             unfinished: Vec::new(),
             metadata_unsynced: false,
             epochs_unsynced: false,
@@ -246,7 +249,7 @@ impl Log {
             Step::Roll { base, .. } => {
                 let path = file_path(&self.dir, *base, LOG);
                 let file = self.files.open(&path, OpenHow::Create).await?;
-                self.reserve_segment(&file).await;
+                self.reserve_segment(&file, &path).await;
                 Ok(Some(file))
             }
         }
@@ -331,7 +334,7 @@ impl Log {
         }
         let file = self.files.open(path, OpenHow::Create).await?;
         if at == 0 {
-            self.reserve_segment(&file).await;
+            self.reserve_segment(&file, path).await;
         }
         {
             let on_disk = &mut self.state.borrow_mut().on_disk;

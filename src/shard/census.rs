@@ -155,7 +155,12 @@ impl Core {
             }
         }
         for ((from, to), folders) in carried {
-            if let Err(error) = self.carry_lines(&from, &to, &folders).await {
+            // A point must not be told of a copy that a power cut could still take.
+            let carried = match self.logs.dir(&to).sync().await {
+                Ok(()) => self.carry_lines(&from, &to, &folders).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = carried {
                 self.logs.dir(&to).fail(&error);
             }
         }

@@ -177,7 +177,9 @@ async fn read(
         Ok(found) => {
             told.bytes = found.slices.iter().map(Bytes::len).sum();
             told.records = found.slices;
-            (told.more, told.next_offset) = (found.more, found.next.0);
+            // Nothing comes behind the end of a log that is offline: nobody waits for it.
+            told.more = found.more || log.offline().is_some();
+            told.next_offset = found.next.0;
             told
         }
         Err(error) => {

@@ -389,6 +389,22 @@ fn a_partition_moved_out_of_a_directory_that_crashed_is_recovered() {
 }
 
 #[test]
+fn what_a_journal_held_of_a_moved_partition_survives_the_next_power_cut() {
+    for seed in 70..78 {
+        let mut node = Node::new(seed, Faults::LEGAL, &[]);
+        node.produce_all(6);
+        let moved = node.within(OTHER)[0];
+        node.end(Some(Death::PowerCut));
+        node.move_folder(moved, OTHER, DATA_DIR);
+        // The journal lies on one disk, the files that it is written to on the other.
+        node.boot();
+        node.end(Some(Death::PowerCut));
+        node.boot();
+        node.check_all(seed);
+    }
+}
+
+#[test]
 fn a_journal_that_was_left_behind_is_not_believed_later() {
     let mut node = Node::new(60, Faults::NONE, &[]);
     node.produce_all(6);

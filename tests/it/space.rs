@@ -22,8 +22,8 @@ use crate::harness::script::Script;
 use crate::harness::sim::{HANGS_MS, TOPIC, batch, connect, create, produce, run};
 use crate::harness::{self, Tier, skipped_below};
 
-/// A Fetch that would wait for 20 s; tells how long it took, too.
-fn fetch(broker: &mut SimBroker, from: i64) -> (PartitionData, u64) {
+/// A Fetch that would wait for 20 s for so many bytes; tells how long it took, too.
+fn fetch(broker: &mut SimBroker, from: i64, min_bytes: i32) -> (PartitionData, u64) {
     let env = broker.clients();
     run(broker, &env.clone(), async move {
         let partition = FetchPartition {
@@ -39,7 +39,7 @@ fn fetch(broker: &mut SimBroker, from: i64) -> (PartitionData, u64) {
         let request = FetchRequest {
             replica_id: -1,
             max_wait_ms: 20_000,
-            min_bytes: 1,
+            min_bytes,
             max_bytes: 1 << 20,
             session_epoch: -1,
             topics: vec![topic],
@@ -82,14 +82,17 @@ fn readers_of_a_failed_directory_get_what_is_whole_and_then_the_error_at_once() 
     let code = run(&mut broker, &env, async move { produce_one(&held, 100).await });
     assert_eq!(code, ErrorCode::KafkaStorageError.code());
     for from in 0..3 {
-        let (told, _) = fetch(&mut broker, from);
+        let (told, _) = fetch(&mut broker, from, 1);
         let bytes: usize = told.records.as_ref().map_or(0, |r| r.0.iter().map(|s| s.len()).sum());
         assert_eq!((told.error_code, told.high_watermark), (0, 3));
         assert!(100 * (3 - from as usize) <= bytes, "{from}: {bytes}");
     }
-    let (told, took_ms) = fetch(&mut broker, 3);
+    let (told, took_ms) = fetch(&mut broker, 3, 1);
     assert_eq!(told.error_code, ErrorCode::KafkaStorageError.code(), "there will be no more");
     assert!(took_ms < 1_000, "{took_ms}");
+    let (told, took_ms) = fetch(&mut broker, 0, 1 << 20);
+    assert!(told.records.is_some_and(|r| !r.0.is_empty()) && told.error_code == 0);
+    assert!(took_ms < 1_000, "{took_ms}: more than there is will not come");
 }
 
 #[test]
@@ -111,7 +114,7 @@ fn a_full_disk_is_refused_with_19_and_clients_go_on_when_there_is_room() {
     assert_eq!(code, ErrorCode::NotEnoughReplicas.code());
     assert!(100 < count && count < 200, "{count}");
     assert_eq!(world.counts().disk_full, 0, "it was refused in time");
-    let (told, _) = fetch(&mut broker, count - 1);
+    let (told, _) = fetch(&mut broker, count - 1, 1);
     assert_eq!((told.error_code, told.high_watermark), (0, count));
     world.set_disk_bytes_max(MachineId::FIRST, 4 << 20);
     let held = env.clone();
@@ -144,7 +147,7 @@ fn a_stop_that_left_something_in_a_journal_counts_as_a_crash() {
     let partitions = cores.iter().flat_map(|core| core.partitions());
     let epochs: Vec<i32> = partitions.map(|partition| partition.leader_epoch.get().0).collect();
     assert_eq!(epochs, [1], "clients notice");
-    let (told, _) = fetch(&mut broker, 2);
+    let (told, _) = fetch(&mut broker, 2, 1);
     assert_eq!((told.error_code, told.high_watermark), (0, 3));
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Owns: that checkpoints, rolls and compactions do not hold a shard's other clients up.
 //! Leaves to others: what these do (`log`), latency beside another broker (`benches`).
-//! It counts the processor time of each turn: a busy machine makes it no longer.
+//! It counts the processor time of each turn. What is built for tests is several times slower than
+//! a release, so its bound is wider; `cargo test --release --test it turns::` holds the real one.
 use std::time::{Duration, Instant};
 
 use crate::client::{Kafka, batch};
@@ -42,10 +43,15 @@ fn a_shards_turn_stays_short_while_its_storage_engine_is_busy() {
         let line = page.lines().find_map(|line| line.strip_prefix(&start)).expect("the bucket");
         line.parse().expect("a count")
     };
-    let (all, long) = (below("+Inf"), below("+Inf") - below("0.002"));
-    println!("{all} turns, {long} longer than 2 ms, {} than 8 ms", all - below("0.008"));
+    let bound = if cfg!(debug_assertions) { "0.008" } else { "0.002" };
+    let (all, long) = (below("+Inf"), below("+Inf") - below(bound));
+    println!(
+        "{all} turns, {} longer than 2 ms, {} than 8 ms",
+        all - below("0.002"),
+        all - below("0.008")
+    );
     assert!(5_000 < all, "{all} turns were counted");
-    assert!(long <= all / 1_000, "{long} of {all} turns took longer than 2 ms");
+    assert!(long <= all / 1_000, "{long} of {all} turns took longer than {bound} s");
 }
 
 /// One batch to each partition of both topics, acks=all.

@@ -91,15 +91,15 @@ pub async fn replay(
     place_of: impl Fn(TopicId, PartitionIndex) -> Option<LogPlace>,
 ) -> Result<Replayed, JournalError> {
     let files = Files(host.env.clone());
-    let mut replay = Replay { host, files: &files, dir, plans: BTreeMap::new() };
+    let (plans, homes) = (BTreeMap::new(), BTreeSet::new());
+    let mut replay = Replay { host, files: &files, dir, plans, homes };
     let mut replayed = Replayed { dir: dir.to_owned(), ..Replayed::default() };
     replay.look(&mut replayed).await?;
     replay.prepare(&mut replayed, place_of).await?;
     replay.write(&mut replayed).await?;
-    if replayed.batches != 0 {
-        let root = files.open(dir, OpenHow::Read).await?;
-        let synced = host.env.sync_file_system(&root).await;
-        synced.map_err(|source| DiskError::new("sync the file system of", dir, source))?;
+    // A partition that was moved since lies in another directory, perhaps on another disk.
+    for home in &replay.homes {
+        host.dir(home).sync().await?;
     }
     Ok(replayed)
 }
@@ -127,6 +127,8 @@ struct Replay<'a> {
     files: &'a Files,
     dir: &'a str,
     plans: BTreeMap<Key, (Plan, Option<Rc<str>>)>,
+    /// The log directories of the partitions that take batches.
+    homes: BTreeSet<String>,
 }
 
 /// Batches that follow each other in one file, on their way there.
@@ -187,6 +189,7 @@ impl Replay<'_> {
             match plan.prepare(self.host, &place).await {
                 Ok(()) => {
                     *dir = Some(place.path().into());
+                    self.homes.insert(place.dir.clone());
                     replayed.stable.insert(*key, plan.stable_end());
                     replayed.forgotten += plan.forgotten();
                 }

@@ -3,7 +3,7 @@
 //! Owns: how often they fail, and what a failing life may look like: clients may be told of errors,
 //! and the node may come to a halt; what it promised before and meanwhile is kept.
 //! Leaves to others: what that is (`model`), one log on such a disk (`log::tests::crash`).
-use logmill::sim::Faults;
+use logmill::sim::{Death, Faults};
 
 use super::canaries::{caught, small};
 use super::{Plan, Run, check_seeds, seed_count};
@@ -24,6 +24,11 @@ impl Run {
         });
         self.broker.world.set_faults(self.plan.faults);
         let ended = self.end(true);
+        // What a failed sync did not write only the page cache has, and a start after a kill reads
+        // from the disk: what nobody asked to be stable may go, as by a power cut.
+        if 0 < failing.failed_sync_per_1000 {
+            self.last = Some(Death::PowerCut);
+        }
         model.borrow_mut().stopping = false;
         ended
     }
@@ -63,7 +68,7 @@ fn writes_that_are_lost_without_a_word_are_noticed() {
 fn a_checkpoint_that_lies_is_noticed() {
     let mut plan = small();
     plan.faults.lying_checkpoint_per_1000 = 1_000;
-    plan.death = Some(logmill::sim::Death::PowerCut);
+    plan.death = Some(Death::PowerCut);
     // 56: recovery finds less than was durable, and leaves the partition offline.
     caught(&plan, &["is lost", "and is None", "error 56", "start:", "epoch", "metadata"]);
 }

@@ -98,6 +98,10 @@ fn rot(seed: u64, kind: &'static str) -> Fate {
         broken.push(sentence);
         Fate::Told
     });
+    // Kafka's checksum of a batch does not cover its leader epoch.
+    if kind == ".log" {
+        broken.retain(|line| !line.contains(": epoch "));
+    }
     assert!(broken.is_empty(), "SEED={seed}: byte {at} of {path}: {broken:#?}");
     fate
 }
