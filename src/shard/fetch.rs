@@ -169,8 +169,8 @@ async fn read(
     if let Some(error) = log.offline().filter(|_| upper <= from) {
         return ReadTold::failed(ErrorCode::from(&error), leader);
     }
-    if upper <= from || (bytes_max == 0 && first == FirstBatch::IfItFits) {
-        told.more = from < upper;
+    told.more = from < upper;
+    if !told.more || (bytes_max == 0 && first == FirstBatch::IfItFits) {
         return told;
     }
     match log.read(from, bytes_max, first, upper).await {
@@ -178,8 +178,7 @@ async fn read(
             told.bytes = found.slices.iter().map(Bytes::len).sum();
             told.records = found.slices;
             // Nothing comes behind the end of a log that is offline: nobody waits for it.
-            told.more = found.more || log.offline().is_some();
-            told.next_offset = found.next.0;
+            (told.more, told.next_offset) = (found.more || log.offline().is_some(), found.next.0);
             told
         }
         Err(error) => {
