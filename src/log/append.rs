@@ -357,7 +357,7 @@ impl Future for Ack {
         }
         if let Some(error) = state.full_disk()
             && !this.waits_for_room
-            && !state.needs_no_room(this.end)
+            && !state.needs_no_room(this.end, this.log.home.journal.is_blocked())
         {
             return Poll::Ready(Err(error.clone()));
         }

@@ -8,7 +8,7 @@
 use std::task::Waker;
 
 use crate::log::writer::Step;
-use crate::log::{DiskError, Life, Log, State};
+use crate::log::{DiskError, Life, Log, Mode, State};
 use crate::model::Offset;
 
 /// Work that waits for room.
@@ -53,11 +53,13 @@ impl State {
         self.stall.as_ref().is_none_or(|stall| stall.goes_on)
     }
 
-    /// Whether everything below `end` can become stable while the files do not follow.
-    pub(super) fn needs_no_room(&self, end: Offset) -> bool {
+    /// Whether everything below `end` can become stable while the files do not follow, by a
+    /// journal that is not `blocked`.
+    pub(super) fn needs_no_room(&self, end: Offset, blocked: bool) -> bool {
         let progress = &self.progress;
         let (from, pushed) = (progress.journal_from(), self.behind.fence.pushed());
-        end <= progress.written_end || (from <= progress.written_end && from < end && end <= pushed)
+        end <= progress.written_end
+            || (!blocked && from <= progress.written_end && from < end && end <= pushed)
     }
 }
 
@@ -82,6 +84,26 @@ impl Log {
             self.home.room.stalled(self.this.clone(), &error);
         }
         self.quiet.notify_all();
+    }
+
+    /// Goes by its files alone, since the journal waits for room; if they do, too, that is told to
+    /// those who wait.
+    pub(super) fn leave_journal(&self) {
+        let mut wakers = Vec::new();
+        let mut state = self.state.borrow_mut();
+        if matches!(state.life, Life::Offline(_)) {
+            return;
+        }
+        state.behind.mode = Mode::File;
+        state.want_stable = state.want_stable.max(state.progress.log_end);
+        self.start_sync_if_due(&mut state);
+        if state.stall.is_some() {
+            state.safe_waiters.take_all(&mut wakers);
+            state.stable_waiters.take_all(&mut wakers);
+        }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        self.write_behind();
     }
 
     /// Tries again what a full disk did not take; false: it still does not.

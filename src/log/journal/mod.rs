@@ -116,6 +116,8 @@ struct State {
     checkpoints: bool,
     /// Why the checkpoint that runs cannot end yet: a file waits for room.
     held: Option<DiskError>,
+    /// It is full for as long as that lasts: what it was given already, its logs write themselves.
+    blocked: bool,
     /// A timer for the next checkpoint runs.
     timed: bool,
     /// Partitions whose files lag behind.
@@ -178,6 +180,7 @@ impl Journal {
             buf: None,
             checkpoints: false,
             held: None,
+            blocked: false,
             timed: false,
             behind: Vec::new(),
             behind_timed: false,
@@ -207,7 +210,8 @@ impl Journal {
         let mut state = self.state.borrow_mut();
         match state.phase {
             Phase::Ready(_) => {
-                bytes as u64 <= self.file_bytes / BATCH_SHARE
+                !state.blocked
+                    && bytes as u64 <= self.file_bytes / BATCH_SHARE
                     && state.pending_bytes <= PENDING_BYTES_MAX
             }
             Phase::Absent { retry } if retry <= self.env.now() => {
@@ -218,6 +222,11 @@ impl Journal {
             }
             Phase::Absent { .. } | Phase::Making | Phase::Off | Phase::Failed(_) => false,
         }
+    }
+
+    /// Whether it is full and nobody knows for how long, because a file waits for room.
+    pub fn is_blocked(&self) -> bool {
+        self.state.borrow().blocked
     }
 
     /// Takes a batch; the log hears of it by [`Log::journaled`] once it is durable.

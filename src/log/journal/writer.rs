@@ -3,6 +3,7 @@
 //! Owns: the one write in flight. Leaves to others: space (`checkpoint`), answers (`Log`).
 //! Invariant: one block is in flight at a time; logs hear of their entries in the order given.
 //! Start reading at: [`Journal::run`].
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::base::aligned::AlignedBuf;
@@ -55,7 +56,7 @@ impl Journal {
 
     async fn write(self: &Rc<Self>, turn: Turn) -> Result<(), DiskError> {
         let bytes = (turn.bytes as u64).next_multiple_of(UNIT_BYTES);
-        let (file, at) = self.place(bytes).await?;
+        let (file, at) = self.place(bytes, &turn.entries).await?;
         let (buf, crc) = self.build(&turn);
         let written = self.env.write_durably(&file, at, buf).await;
         let buf = written.map_err(|source| DiskError::new("write", &self.path, source))?;
@@ -93,8 +94,12 @@ impl Journal {
         }
     }
 
-    /// Waits for space.
-    async fn place(self: &Rc<Self>, bytes: u64) -> Result<(File, u64), DiskError> {
+    /// Waits for space for these entries.
+    async fn place(
+        self: &Rc<Self>,
+        bytes: u64,
+        entries: &[Entry],
+    ) -> Result<(File, u64), DiskError> {
         loop {
             if let Some(error) = self.failure() {
                 return Err(error);
@@ -107,13 +112,32 @@ impl Journal {
                 state.ring.place(bytes, state.slot.tail.at).map(|at| (file.clone(), at))
             };
             if let Some(placed) = placed {
+                self.state.borrow_mut().blocked = false;
                 return Ok(placed);
             }
             add(&self.counters.journal_full_total, 1);
             let changed = self.changed.changed();
             self.start_checkpoint();
+            if self.state.borrow().held.is_some() {
+                self.block(entries);
+            }
             changed.await;
         }
+    }
+
+    /// Lets the logs of all that waits go by their files: a full disk holds the journal up, and
+    /// only one of them need be the cause.
+    fn block(&self, entries: &[Entry]) {
+        let mut state = self.state.borrow_mut();
+        if std::mem::replace(&mut state.blocked, true) {
+            return;
+        }
+        let waiting = entries.iter().chain(&state.pending);
+        let logs: BTreeMap<_, _> =
+            waiting.map(|entry| (Rc::as_ptr(&entry.log), entry.log.clone())).collect();
+        drop(state);
+        tracing::warn!(path = %self.path, "the journal is full and waits for room: files serve");
+        logs.into_values().for_each(|log| log.leave_journal());
     }
 
     /// One block with all entries of a turn, and its checksum.

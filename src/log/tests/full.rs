@@ -206,3 +206,100 @@ fn a_compaction_does_not_begin_what_the_disk_has_no_room_for() {
         assert_eq!(values(&log).await, [(99, "value 99".to_owned())]);
     });
 }
+
+/// A host with a journal of sixteen blocks, and a log that uses it.
+async fn small_journal(env: &Env) -> (LogHost, Rc<Log>) {
+    env.create_dir_all("data").await.unwrap();
+    env.sync_dir("").await.unwrap();
+    let counters = LogMetrics::default();
+    let host = LogHost::new(env.clone(), counters, TAIL_BYTES, QUEUE_BYTES, 64 << 10);
+    let log = open_at(&host, 0, LogConfig::default()).await;
+    append(&log, "the journal is made").await;
+    env.sleep_ms(1_000).await;
+    append(&log, "and used").await;
+    env.sleep_ms(1_000).await;
+    (host, log)
+}
+
+/// One value for each of many new logs, none of whose files can be made; those that were stable.
+async fn fill_journal(env: &Env, host: &LogHost) -> Vec<(Rc<Log>, bool)> {
+    let mut logs = Vec::new();
+    for partition in 1..40 {
+        let log = open_at(host, partition, LogConfig::default()).await;
+        let appended = log.append(&batch(1, &["waits"]), Acks::All, 5).unwrap();
+        let acked = soon(env, appended.ack).await;
+        assert!(acked.as_ref().err().is_none_or(DiskError::is_full), "{acked:?}");
+        logs.push((log, acked.is_ok()));
+    }
+    logs
+}
+
+#[test]
+fn a_journal_that_waits_for_room_leaves_nobody_without_an_answer() {
+    let world = World::new(1, Faults::NONE);
+    let held = world.clone();
+    run(&world, async move |env| {
+        let (host, log) = small_journal(&env).await;
+        // Bytes are free, so nothing is refused before it is tried.
+        held.set_renames_left(MachineId::FIRST, 0);
+        let logs = fill_journal(&env, &host).await;
+        let stable = logs.iter().filter(|(_, stable)| *stable).count();
+        assert!(2 < stable && stable < logs.len(), "{stable}");
+        for n in 0..30 {
+            soon(&env, append(&log, &format!("by the file {n}"))).await;
+        }
+        soon(&env, log.settle(0)).await.unwrap();
+        let waiting = &logs[logs.len() - 1].0;
+        assert!(is_full(soon(&env, waiting.settle(0)).await));
+        let again = waiting.append(&batch(1, &["more"]), Acks::All, 5).unwrap_err();
+        assert_eq!(
+            crate::model::ErrorCode::from(&again),
+            crate::model::ErrorCode::NotEnoughReplicas
+        );
+        held.set_renames_left(MachineId::FIRST, u64::MAX);
+        env.sleep_ms(5_000).await;
+        for (log, _) in &logs {
+            soon(&env, append(log, "goes on")).await;
+            assert_eq!(values(log).await, [(0, "waits".to_owned()), (1, "goes on".to_owned())]);
+        }
+        assert!(!log.home.journal.is_blocked());
+        soon(&env, log.close()).await.unwrap();
+    });
+}
+
+#[test]
+fn a_power_cut_while_a_journal_waits_for_room_takes_nothing_stable() {
+    let world = World::new(1, Faults::NONE);
+    let mut shards = world.boot(MachineId::FIRST, 1);
+    let held = world.clone();
+    let (logs, stable) = world.block_on(&mut shards, async move |env| {
+        let (host, log) = small_journal(&env).await;
+        held.set_renames_left(MachineId::FIRST, 0);
+        let mut logs = fill_journal(&env, &host).await;
+        append(&log, "by the file").await;
+        held.set_renames_left(MachineId::FIRST, u64::MAX);
+        let stable: Vec<bool> = logs.iter().map(|(_, stable)| *stable).collect();
+        logs.push((log, true));
+        (logs, stable)
+    });
+    drop(logs);
+    world.power_cut(MachineId::FIRST, shards);
+    run(&world, async move |env| {
+        let counters = LogMetrics::default();
+        let host = LogHost::new(env.clone(), counters, TAIL_BYTES, QUEUE_BYTES, 64 << 10);
+        let of = |partition| LogPlace { partition, ..place() };
+        let replayed = replay(&host, "data", |_, partition| Some(of(partition))).await.unwrap();
+        replayed.empty(&env, 1).await.unwrap();
+        let start = Start::Unclean { recovery_point: None };
+        let open = async |at| {
+            Log::open(&host, of(at), LogConfig::default(), LeaderEpoch(1), start).await.unwrap()
+        };
+        let log = open(0).await;
+        assert_eq!(values(&log).await.len(), 3);
+        for (at, stable) in stable.into_iter().enumerate() {
+            let log = open(at as i32 + 1).await;
+            let found = values(&log).await;
+            assert!(!stable || found == [(0, "waits".to_owned())], "{at}: {found:?}");
+        }
+    });
+}
