@@ -104,7 +104,7 @@ impl Log {
         if segment_max < bytes as u64 {
             return Err(AppendError::SegmentTooSmall { bytes, max: segment_max });
         }
-        let queued = self.host.queued.get();
+        let queued = self.host.queued.get().max(self.home.queued.get());
         let reserve = if self.place.is_internal() { QUEUE_RESERVE_BYTES } else { 0 };
         if self.host.queue_bytes_max + reserve < queued.saturating_add(bytes) {
             return Err(AppendError::Busy { bytes: queued });
@@ -268,8 +268,7 @@ impl Log {
             self.home.journal.push(Entry { log: self.rc(), head, slices: slices.clone() });
         }
         state.queue.push_back(Item::Batch { position, end, slices });
-        state.queue_bytes += bytes;
-        self.host.note_queued(bytes);
+        self.note_queued(state, bytes);
         stored
     }
 

@@ -4,7 +4,7 @@
 //! Leaves to others: the other shards' logs there (the shard tells them), files (`Log`).
 //! Invariant: after a failed sync nothing of the directory is acknowledged any more: what the
 //! kernel could not write it has forgotten, and the next sync would say yes.
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ pub struct LogDir {
     pub path: Arc<str>,
     pub journal: Rc<Journal>,
     pub room: Rc<Room>,
+    /// Bytes that its logs on this shard accepted and did not yet write.
+    pub queued: Cell<usize>,
     logs: RefCell<Vec<Weak<Log>>>,
     failed: RefCell<Option<DiskError>>,
     tell: OnFailure,
@@ -40,6 +42,7 @@ impl LogDir {
             path: path.into(),
             journal,
             room,
+            queued: Cell::default(),
             logs: RefCell::default(),
             failed: RefCell::default(),
             tell,

@@ -278,19 +278,10 @@ impl LogHost {
         &self.counters
     }
 
-    /// Bytes that logs of this shard accepted and did not yet write.
+    /// Bytes that logs of this shard accepted and did not yet write, but for logs that wait for
+    /// room: theirs count in their directory alone.
     pub fn queued_bytes(&self) -> usize {
         self.queued.get()
-    }
-
-    fn note_queued(&self, bytes: usize) {
-        self.queued.set(self.queued.get() + bytes);
-        self.counters.unwritten_bytes.inc_by(bytes as i64);
-    }
-
-    fn note_written(&self, bytes: usize) {
-        self.queued.set(self.queued.get() - bytes);
-        self.counters.unwritten_bytes.dec_by(bytes as i64);
     }
 
     /// Bytes that the tails of this shard hold.
@@ -624,9 +615,9 @@ impl Log {
         let home_fails = error.action.starts_with("sync") && error.source == IoError::EIO;
         state.life = Life::Offline(error.clone());
         state.queue.clear();
+        let queued = state.queue_bytes;
+        self.note_written(&mut state, queued);
         state.stall = None;
-        let queued = std::mem::take(&mut state.queue_bytes);
-        self.host.note_written(queued);
         state.safe_waiters.take_all(&mut wakers);
         state.stable_waiters.take_all(&mut wakers);
         state.watchers.take_all(&mut wakers);

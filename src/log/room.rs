@@ -109,11 +109,7 @@ impl Room {
 
     /// Whether `bytes` more could be taken and the reserve be left; for room that nobody must have.
     pub async fn spares(self: &Rc<Self>, bytes: u64) -> bool {
-        self.look().await;
-        let Some(seen) = self.seen.get() else { return true };
-        let since = self.counters.appended_bytes_total.get().saturating_sub(seen.accepted_bytes);
-        let wanted = seen.reserve_bytes(Appender::Client).saturating_add(bytes);
-        wanted <= seen.free_bytes.saturating_sub(since)
+        self.offers(bytes).await.is_ok()
     }
 
     /// Puts so much aside for a file that is about to be made; nobody else gets it.

@@ -64,6 +64,25 @@ impl State {
 }
 
 impl Log {
+    /// Notes that bytes wait for their file; a log that is stalled takes none.
+    pub(super) fn note_queued(&self, state: &mut State, bytes: usize) {
+        state.queue_bytes += bytes;
+        self.host.queued.set(self.host.queued.get() + bytes);
+        self.home.queued.set(self.home.queued.get() + bytes);
+        self.host.counters.unwritten_bytes.inc_by(bytes as i64);
+    }
+
+    /// Notes that bytes wait no longer. While a log is stalled they count in its directory alone,
+    /// so that those of others are not refused for it.
+    pub(super) fn note_written(&self, state: &mut State, bytes: usize) {
+        state.queue_bytes -= bytes;
+        if state.stall.is_none() {
+            self.host.queued.set(self.host.queued.get() - bytes);
+        }
+        self.home.queued.set(self.home.queued.get() - bytes);
+        self.host.counters.unwritten_bytes.dec_by(bytes as i64);
+    }
+
     /// Puts off what a full disk did not take, and tells those who wait for it.
     pub(super) fn stall(&self, step: Option<Step>, error: DiskError) {
         let mut wakers = Vec::new();
@@ -72,6 +91,9 @@ impl Log {
             return;
         }
         let is_new = state.stall.is_none();
+        if is_new {
+            self.host.queued.set(self.host.queued.get() - state.queue_bytes);
+        }
         let waiting = state.stall.take().and_then(|stall| stall.step);
         let step = step.or(waiting);
         state.stall = Some(Box::new(Stall { error: error.clone(), step, goes_on: false }));
@@ -131,6 +153,7 @@ impl Log {
         let mut state = self.state.borrow_mut();
         if state.stall.as_ref().is_some_and(|stall| stall.goes_on && stall.step.is_none()) {
             state.stall = None;
+            self.host.queued.set(self.host.queued.get() + state.queue_bytes);
             drop(state);
             self.quiet.notify_all();
         }

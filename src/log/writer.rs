@@ -347,8 +347,7 @@ impl Log {
 
     fn wrote(&self, end: Offset, bytes: usize) {
         self.advance(|state| {
-            state.queue_bytes -= bytes;
-            self.host.note_written(bytes);
+            self.note_written(state, bytes);
             state.progress.written(end);
             self.start_sync_if_due(state);
         });

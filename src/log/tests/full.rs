@@ -303,3 +303,42 @@ fn a_power_cut_while_a_journal_waits_for_room_takes_nothing_stable() {
         }
     });
 }
+
+#[test]
+fn what_waits_for_room_in_one_directory_refuses_nobody_in_another() {
+    let world = World::new(1, Faults::NONE);
+    let held = world.clone();
+    run(&world, async move |env| {
+        for dir in ["data", "other"] {
+            env.create_dir_all(dir).await.unwrap();
+        }
+        env.sync_dir("").await.unwrap();
+        let host = LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, 4_000, 0);
+        let open_in = async |dir: &str, partition: i32| {
+            let place = LogPlace { dir: dir.into(), partition, ..place() };
+            let config = LogConfig::default();
+            Log::open(&host, place, config, LeaderEpoch(0), Start::New).await.unwrap()
+        };
+        let (other, beside) = (open_in("other", 0).await, open_in("data", 1).await);
+        append(&other, "its files are made").await;
+        append(&beside, "its files are made").await;
+        let log = open_in("data", 2).await;
+        held.set_renames_left(MachineId::FIRST, 0);
+        let large = batch(1, &[&"x".repeat(1_000)]);
+        let acks: Vec<_> =
+            (0..3).map(|_| log.append(&large, Acks::Leader, 5).unwrap().ack).collect();
+        for ack in acks {
+            assert!(is_full(soon(&env, ack).await));
+        }
+        assert_eq!(host.queued_bytes(), 0, "it waits for room, so it does not count here");
+        let two = batch(1, &[&"x".repeat(2_000)]);
+        other.append(&two, Acks::Leader, 5).unwrap().ack.await.unwrap();
+        let refused = beside.append(&two, Acks::Leader, 5).unwrap_err();
+        assert!(matches!(refused, AppendError::Busy { bytes: 3_000.. }), "{refused}");
+        held.set_renames_left(MachineId::FIRST, u64::MAX);
+        env.sleep_ms(3_000).await;
+        beside.append(&two, Acks::Leader, 5).unwrap().ack.await.unwrap();
+        assert_eq!((host.queued_bytes(), log.home.queued.get()), (0, 0));
+        assert_eq!(values(&log).await.len(), 3);
+    });
+}
