@@ -13,6 +13,7 @@ use crate::io::machine;
 use crate::model::DirectoryId;
 use crate::server::meta::{Meta, MetaError};
 use crate::server::users;
+use crate::shard::census::parse_folder;
 
 const LOCK_FILE: &str = ".lock";
 pub(super) const CLEAN_FILE: &str = ".kafka_cleanshutdown";
@@ -121,6 +122,17 @@ impl LockedDir {
 impl DataDir {
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether there are folders in it, as partitions have them; true when nobody can tell.
+    pub fn holds_folders(&self) -> bool {
+        let Ok(entries) = std::fs::read_dir(&self.path) else { return true };
+        let is_folder = |entry: std::io::Result<std::fs::DirEntry>| {
+            let entry = entry.ok()?;
+            let is_dir = entry.file_type().ok()?.is_dir();
+            Some(is_dir && entry.file_name().to_str().and_then(parse_folder).is_some())
+        };
+        entries.into_iter().any(|entry| is_folder(entry).unwrap_or(true))
     }
 
     /// Says that every log was closed; the next start need not look for torn tails.

@@ -265,13 +265,11 @@ fn text(path: &Path) -> Result<Arc<str>, StartError> {
 }
 
 /// A log directory as the shards know it.
-fn log_directory(dir: &OneDir, home: &DataDir) -> Result<LogDirectory, StartError> {
+pub(super) fn log_directory(dir: &OneDir, home: &DataDir) -> Result<LogDirectory, StartError> {
     let name = dir.name.clone();
     match &dir.opened {
         Ok(opened) => {
-            // Nothing of ours was ever in a new one.
-            let is_new = opened.is_new && opened.path() != home.path();
-            let (ended_cleanly, id) = (opened.ended_cleanly || is_new, opened.meta.directory_id);
+            let (ended_cleanly, id) = (ended_cleanly(opened, home), opened.meta.directory_id);
             Ok(LogDirectory { name, path: text(opened.path())?, ended_cleanly, id: Ok(id) })
         }
         Err(error) => {
@@ -281,9 +279,15 @@ fn log_directory(dir: &OneDir, home: &DataDir) -> Result<LogDirectory, StartErro
     }
 }
 
+/// Whether what lies in a log directory was closed: by the process before this one, or because
+/// there is nothing.
+fn ended_cleanly(dir: &DataDir, home: &DataDir) -> bool {
+    dir.ended_cleanly || (dir.is_new && dir.path() != home.path() && !dir.holds_folders())
+}
+
 fn describe(parts: &ShardParts, dirs: &LogDirs) {
-    let (home, mut all) = (dirs.home(), dirs.in_use());
-    let ended_cleanly = all.all(|dir| dir.ended_cleanly || (dir.is_new && !home.is_new));
+    let home = dirs.home();
+    let ended_cleanly = dirs.in_use().all(|dir| ended_cleanly(dir, home));
     // How the process before this one ended.
     let last_end = match (home.is_new, ended_cleanly) {
         (true, _) => "none, this is the first start",

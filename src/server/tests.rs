@@ -5,7 +5,7 @@ use crate::model::NodeId;
 use crate::server::data_dir::DataDirError;
 use crate::server::log_dirs::LogDirs;
 use crate::server::meta::MetaError;
-use crate::server::start::end_on_panic;
+use crate::server::start::{end_on_panic, log_directory};
 
 fn open(dir: &Path, node: i32) -> Result<LogDirs, DataDirError> {
     open_all(&[dir], None, node)
@@ -96,6 +96,20 @@ fn only_a_marked_stop_counts_as_clean_and_only_once() {
     assert!(!dir.path().join(".kafka_cleanshutdown").exists());
     drop(second);
     assert!(!open(dir.path(), 1).unwrap().home().ended_cleanly);
+}
+
+#[test]
+fn a_directory_without_an_identity_that_holds_partitions_was_not_closed() {
+    let all = tempfile::tempdir().unwrap();
+    let paths = ["home", "new", "full", "closed"].map(|name| all.path().join(name));
+    for path in &paths[2..] {
+        std::fs::create_dir_all(path.join("flights-0")).unwrap();
+    }
+    std::fs::create_dir_all(paths[1].join("lost+found")).unwrap();
+    std::fs::write(paths[3].join(".kafka_cleanshutdown"), "").unwrap();
+    let dirs = open_all(&paths.each_ref().map(|path| path.as_path()), None, 1).unwrap();
+    let ended = |dir| log_directory(dir, dirs.home()).unwrap().ended_cleanly;
+    assert_eq!(dirs.all().map(ended).collect::<Vec<_>>(), [false, true, false, true]);
 }
 
 /// The paths of those in use, shortened to their names, the home first.
