@@ -7,7 +7,7 @@
 //! Invariant: nobody is served before every partition is open and recovered.
 //! Start reading at: [`run_first`], [`run_other`].
 use core::net::SocketAddr;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -99,7 +99,8 @@ pub async fn run_first(
     say_what_lies_where(&core, &mut draft, &findings).map_err(|e| text(&e))?;
     // First the journals: once the metadata says where a partition was moved to, the journals of
     // where it was are not believed any more.
-    replay_all_journals(&core, draft.image(), &findings).await?;
+    let kept = replay_all_journals(&core, log.image(), draft.image()).await?;
+    wait_for_journals(&core, &mut draft, &kept).map_err(|e| text(&e))?;
     log.commit(env, draft).await.map_err(|e| text(&e))?;
     let image = log.image().clone();
     let controller = Controller::new(&core, log);
@@ -136,15 +137,22 @@ fn check_storage(core: &Core) -> Result<(), BootError> {
     core.lost_storage().map_or(Ok(()), |sentence| Err(BootError::Storage(sentence)))
 }
 
+/// Partitions that stay offline because a journal still holds their batches, and the log directory
+/// where that journal lies.
+type Kept = BTreeMap<(TopicId, PartitionIndex), DirectoryId>;
+
 /// Replays the journals of every log directory; one where that cannot be done fails.
+///
+/// `known` is what the last process knew, `image` says what lies where now.
 async fn replay_all_journals(
     core: &Rc<Core>,
+    known: &Image,
     image: &Image,
-    findings: &Findings,
-) -> Result<(), BootError> {
+) -> Result<Kept, BootError> {
     let dirs: Vec<_> = core.online_dirs().map(|(dir, id)| (dir.path.clone(), id)).collect();
+    let mut kept = Kept::new();
     for (dir, id) in dirs {
-        let replayed = replay_journals(core, image, findings, &dir, id).await;
+        let replayed = replay_journals(core, known, image, (&dir, id), &mut kept).await;
         let Err(error) = replayed else { continue };
         if core.identity.log_dirs.len() == 1 || dir == core.identity.data_dir {
             return Err(BootError::Journal(error));
@@ -152,24 +160,64 @@ async fn replay_all_journals(
         tracing::error!(%dir, %error, "the journals cannot be replayed");
         let failed = DiskError::new("replay the journals in", &dir, IoError::EIO);
         core.logs.dir(&dir).fail(&failed);
+        let moved = moved_out(core, known, image, id);
+        kept.extend(moved.iter().map(|key| (*key, id)));
+        core.bar_logs(&moved.into_iter().map(|key| (key, failed.clone())).collect()).await;
     }
-    check_storage(core)
+    check_storage(core)?;
+    Ok(kept)
+}
+
+/// Partitions that lay in a log directory when the last process ended and lie elsewhere now.
+fn moved_out(
+    core: &Core,
+    known: &Image,
+    image: &Image,
+    id: DirectoryId,
+) -> Vec<(TopicId, PartitionIndex)> {
+    let node = core.identity.node_id;
+    let mut moved = Vec::new();
+    for topic in known.topics() {
+        for (index, partition) in (0..).zip(topic.partitions.iter()) {
+            let now = image.topic_by_id(topic.id).and_then(|topic| topic.partition(index));
+            let left = now.is_some_and(|now| now.directory_on(node) != id);
+            if left && partition.directory_on(node) == id {
+                moved.push((topic.id, index));
+            }
+        }
+    }
+    moved
+}
+
+/// The metadata goes on to know a partition where the journal with its batches lies: from no other
+/// place would the next start believe that journal.
+fn wait_for_journals(core: &Core, draft: &mut Draft, kept: &Kept) -> Result<(), ApplyError> {
+    let planner = Planner::new(draft.image(), &core.config);
+    if let Some(command) = planner.assign_directories(kept) {
+        draft.push(command, core.env.wall_ms())?;
+    }
+    Ok(())
 }
 
 /// Brings the partitions' files up to what the journals of the last process hold.
+///
+/// A journal is believed where the last process knew the partition: what others hold of it is
+/// older than what was appended since.
 async fn replay_journals(
     core: &Rc<Core>,
+    known: &Image,
     image: &Image,
-    findings: &Findings,
-    dir: &str,
-    id: DirectoryId,
+    (dir, id): (&str, DirectoryId),
+    kept: &mut Kept,
 ) -> Result<(), JournalError> {
     let node = core.identity.node_id;
     let home = |topic_id: TopicId, partition: PartitionIndex| {
         let topic = image.topic_by_id(topic_id)?;
         let lies_in = topic.partition(partition)?.directory_on(node);
-        let origin = findings.origin((topic_id, partition)).unwrap_or(lies_in);
-        let dir = core.dir_path(lies_in).filter(|_| origin == id)?;
+        let before = known.topic_by_id(topic_id).and_then(|topic| topic.partition(partition));
+        // Versions with one log directory did not say which.
+        let origin = before.map(|one| one.directory_on(node)).filter(|origin| !origin.is_zero());
+        let dir = core.dir_path(lies_in).filter(|_| origin.is_none_or(|origin| origin == id))?;
         Some((dir, topic.name.clone()))
     };
     let place_of = |topic_id: TopicId, partition: PartitionIndex| {
@@ -179,6 +227,7 @@ async fn replay_journals(
     };
     let replayed = replay(&core.logs, dir, place_of).await?;
     core.bar_logs(&replayed.failed).await;
+    kept.extend(replayed.failed.keys().map(|key| (*key, id)));
     let ends = replayed.stable.iter().filter_map(|((id, partition), end)| {
         let (dir, topic) = home(*id, *partition)?;
         Some((dir.clone(), TopicPartition { topic, partition: *partition }, *end))

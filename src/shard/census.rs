@@ -51,9 +51,10 @@ pub struct Findings {
     pub untidy: BTreeSet<Arc<str>>,
     /// Where the disks show partitions that the metadata knows elsewhere.
     pub found: BTreeMap<Key, DirectoryId>,
-    /// Those of them that an operator moved, and from where: nothing is known of how they were
-    /// closed.
-    moved: BTreeMap<Key, DirectoryId>,
+    /// Those of them that an operator moved: nothing is known of how they were closed.
+    moved: BTreeSet<Key>,
+    /// Those without a folder: nothing was ever written, or somebody took it away.
+    missing: BTreeSet<Key>,
     /// Those that lie in two log directories.
     doubles: BTreeMap<Key, String>,
 }
@@ -61,7 +62,9 @@ pub struct Findings {
 impl Findings {
     /// How a log is opened; `point` is its recovery point.
     pub fn start(&self, dir: &LogDirectory, key: Key, recovery_point: Option<Offset>) -> Start {
-        match self.ended_cleanly(dir) && !self.moved.contains_key(&key) {
+        // With a point there was a folder: that is for the log to refuse.
+        let lost = self.missing.contains(&key) && recovery_point.is_some_and(|at| Offset(0) < at);
+        match self.ended_cleanly(dir) && !self.moved.contains(&key) && !lost {
             true => Start::Clean,
             false if self.adopts => Start::Foreign { recovery_point },
             false => Start::Unclean { recovery_point },
@@ -73,16 +76,9 @@ impl Findings {
         self.doubles.get(&key)
     }
 
-    /// Where a partition lay when the last process appended to it; `None`: where it lies now.
-    ///
-    /// What journals of other directories hold of it is older than what was appended since.
-    pub fn origin(&self, key: Key) -> Option<DirectoryId> {
-        self.moved.get(&key).copied()
-    }
-
     /// Whether logs in this directory may need their recovery points.
     pub fn needs_points(&self, dir: &LogDirectory) -> bool {
-        !self.ended_cleanly(dir) || !self.moved.is_empty()
+        !self.ended_cleanly(dir) || !self.moved.is_empty() || !self.missing.is_empty()
     }
 
     fn ended_cleanly(&self, dir: &LogDirectory) -> bool {
@@ -135,7 +131,7 @@ impl Core {
                     if elsewhere.known.is_zero() {
                         continue;
                     }
-                    findings.moved.insert(key, elsewhere.known);
+                    findings.moved.insert(key);
                     let from = self.dir_path(elsewhere.known);
                     tracing::warn!("{} was moved to {path}", elsewhere.folder);
                     if let Some(from) = from {
@@ -154,6 +150,7 @@ impl Core {
                 }
             }
         }
+        findings.missing = self.without_folder(census, image, &findings.found);
         for ((from, to), folders) in carried {
             // A point must not be told of a copy that a power cut could still take.
             let carried = match self.logs.dir(&to).sync().await {
@@ -165,6 +162,30 @@ impl Core {
             }
         }
         findings
+    }
+
+    /// Partitions in log directories that work, whose folders are nowhere.
+    fn without_folder(
+        &self,
+        census: &Census,
+        image: &Image,
+        found: &BTreeMap<Key, DirectoryId>,
+    ) -> BTreeSet<Key> {
+        let node = self.identity.node_id;
+        let paths: BTreeMap<_, _> = self.online_dirs().map(|(dir, id)| (id, &dir.path)).collect();
+        let mut missing = BTreeSet::new();
+        for topic in image.topics() {
+            for (index, partition) in (0..).zip(topic.partitions.iter()) {
+                let Some(path) = paths.get(&partition.directory_on(node)) else { continue };
+                let key = (topic.id, index);
+                if !found.contains_key(&key)
+                    && !census.has(path, &format!("{}-{index}", topic.name))
+                {
+                    missing.insert(key);
+                }
+            }
+        }
+        missing
     }
 
     fn elsewhere(&self, census: &Census, image: &Image) -> BTreeMap<Key, Elsewhere> {
@@ -236,14 +257,14 @@ impl Core {
             };
             let mut wanted = read_offsets(&self.env, from, name).await?.unwrap_or_default();
             wanted.retain(is_wanted);
-            if wanted.is_empty() {
-                continue;
-            }
-            let mut lines = read_offsets(&self.env, to, name).await?.unwrap_or_default();
-            lines.retain(|line| !is_wanted(line));
-            lines.append(&mut wanted);
+            let before = read_offsets(&self.env, to, name).await?.unwrap_or_default();
+            // Its own lines are a namesake's, or older.
+            let others = before.iter().filter(|line| !is_wanted(line)).cloned();
+            let mut lines: Vec<CheckpointLine> = others.chain(wanted).collect();
             lines.sort_unstable();
-            write_offsets(&self.env, to, name, &lines).await?;
+            if lines != before {
+                write_offsets(&self.env, to, name, &lines).await?;
+            }
         }
         Ok(())
     }

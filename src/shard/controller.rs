@@ -24,7 +24,8 @@ pub enum CommitError<E: std::fmt::Display> {
     /// The check against the image said no; nothing changed.
     #[error("{0}")]
     Refused(E),
-    #[error("the metadata log failed: {0}")]
+    /// What must be written first was not; nothing changed.
+    #[error("{0}")]
     Storage(String),
 }
 
@@ -79,9 +80,11 @@ impl Controller {
     /// Durable, applied and published.
     async fn carry_out(&self, image: &Image, command: Command) -> Result<Arc<Image>, String> {
         if let Command::CreateTopic(seed) = &command {
-            self.core.free_recovery_points(&seed.name).await;
+            self.core.free_recovery_points(&seed.name).await?;
+            self.core.free_starts(&seed.name).await?;
         }
-        let image = self.write(image, command).await?;
+        let image = self.write(image, command).await;
+        let image = image.map_err(|error| format!("The metadata log failed: {error}"))?;
         self.publish(&image, Opened::New).await;
         self.shorten().await;
         Ok(image)

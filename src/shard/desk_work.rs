@@ -65,9 +65,7 @@ async fn perform(core: &Rc<Core>, request: DeskRequest) -> DeskAnswer {
 /// What a person is told when a command was refused.
 pub fn refused(error: CommitError<Refusal>) -> DeskError {
     match error {
-        CommitError::Storage(text) => {
-            DeskError::internal(format!("The metadata log failed: {text}."))
-        }
+        CommitError::Storage(text) => DeskError::internal(format!("{text}.")),
         CommitError::Refused(refusal) => match refusal.code {
             ErrorCode::UnknownTopicOrPartition | ErrorCode::ResourceNotFound => {
                 DeskError::not_found(refusal.message)

@@ -6,7 +6,7 @@
 //! longer than a letter takes.
 //! Start reading at: [`Core::share_dir_failures`].
 //! Source: KIP-112, KIP-858; Kafka `ReplicaManager#handleLogDirFailure`.
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,6 +16,11 @@ use crate::log::DiskError;
 use crate::model::{DirectoryId, ShardId};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
+use crate::shard::controller::Controller;
+
+/// Between two tries to tell the metadata of a failed directory, at first and at most.
+const TELL_AGAIN_MS: u64 = 100;
+const TELL_AGAIN_MS_MAX: u64 = 10_000;
 
 /// One of `log.dirs`, as the process found it when it began.
 #[derive(Clone, Debug)]
@@ -34,6 +39,8 @@ pub struct LogDirectory {
 pub struct StorageGone {
     sentence: RefCell<Option<String>>,
     notice: Notify,
+    /// Somebody will tell the metadata of failed directories once more.
+    tells: Cell<bool>,
 }
 
 /// Takes all logs of a directory offline, on the shard that is told.
@@ -101,7 +108,8 @@ impl Core {
     }
 
     /// Puts into the metadata which log directories have failed: what lies there has no leader any
-    /// more. Without the one of the metadata log, or without any, the node must end. On shard 0.
+    /// more. What the metadata does not take now it is told again until it does. Without the one of
+    /// the metadata log, or without any, the node must end. On shard 0.
     pub async fn report_failed_dirs(self: &Rc<Self>) {
         let offline = self.identity.log_dirs.iter().filter(|dir| self.dir_fault(dir).is_some());
         self.metrics.log.dirs_offline.set(offline.count() as i64);
@@ -110,13 +118,35 @@ impl Core {
         }
         // Before there is a controller the start goes on and looks again.
         let Some(controller) = self.controller() else { return };
+        if !self.tell_failed_dirs(&controller).await && !self.storage_gone.tells.replace(true) {
+            let core = self.clone();
+            self.env.spawn(async move {
+                let mut pause_ms = TELL_AGAIN_MS;
+                while core.lost_storage().is_none() {
+                    core.env.sleep_ms(pause_ms).await;
+                    // Who fails beside this try may not hear of it, and begins another one.
+                    core.storage_gone.tells.set(false);
+                    let told = core.tell_failed_dirs(&controller).await;
+                    if told || core.storage_gone.tells.replace(true) {
+                        return;
+                    }
+                    pause_ms = (2 * pause_ms).min(TELL_AGAIN_MS_MAX);
+                }
+            });
+        }
+    }
+
+    /// False: the metadata could not be written.
+    async fn tell_failed_dirs(&self, controller: &Rc<Controller>) -> bool {
         let is_failed = |dir: &&LogDirectory| self.dir_fault(dir).is_some();
         let failed = self.identity.log_dirs.iter().filter(is_failed);
         let failed: Vec<DirectoryId> = failed.filter_map(|dir| dir.id.clone().ok()).collect();
         let told = controller.commit(|plan| Ok::<_, Refusal>(plan.fail_log_dirs(&failed)));
-        if let Err(error) = told.await {
+        let told = told.await;
+        if let Err(error) = &told {
             tracing::error!(%error, "the metadata does not know of a failed log directory");
         }
+        told.is_ok()
     }
 
     /// Notes why the node must end; the first reason counts. On shard 0.

@@ -21,6 +21,7 @@ use crate::model::{Offset, TopicPartition};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::partition::{Partition, Turnstile};
+use crate::shard::starts::namesake_in;
 
 /// Growth of an active segment after which its indexes and producers are written down, too: the
 /// most that a start reads of it.
@@ -252,16 +253,29 @@ impl Core {
     }
 
     /// Makes sure that no line is left of a topic that had this name before.
-    pub async fn free_recovery_points(self: &Rc<Self>, topic: &str) {
+    ///
+    /// Errors: a file that still has one.
+    pub async fn free_recovery_points(self: &Rc<Self>, topic: &str) -> Result<(), String> {
         {
             let turn = self.points.line.enter();
             turn.called().await;
-            let written = self.points.written.borrow();
-            let mut all = written.values().flat_map(|one| one.points.iter().chain(&one.marks));
-            if all.all(|line| line.topic != topic) {
-                return;
+            if self.namesakes_points(topic).is_none() {
+                return Ok(());
             }
         }
         self.write_recovery_points().await;
+        self.namesakes_points(topic).map_or(Ok(()), |path| Err(namesake_in(&path, topic)))
+    }
+
+    /// A file in a log directory that works with a line of this topic.
+    fn namesakes_points(&self, topic: &str) -> Option<String> {
+        let written = self.points.written.borrow();
+        let has = |lines: &[CheckpointLine]| lines.iter().any(|line| line.topic == topic);
+        self.online_dirs().find_map(|(dir, _)| {
+            let Written { points, marks } = written.get(&dir.path)?;
+            let files = [(RECOVERY_POINTS, points), (HIGH_WATERMARKS, marks)];
+            let (name, _) = files.into_iter().find(|(_, lines)| has(lines))?;
+            Some(format!("{}/{name}", dir.path))
+        })
     }
 }

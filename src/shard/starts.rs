@@ -223,6 +223,26 @@ impl Core {
         }
     }
 
+    /// Makes sure that no line is left of a topic that had this name before; on shard 0, before a
+    /// topic of this name is there.
+    ///
+    /// Errors: a file that still has one, with the reason why nobody can rule that out.
+    pub(super) async fn free_starts(self: &Rc<Self>, topic: &str) -> Result<(), String> {
+        for keeper in self.starts.all() {
+            let works = self.logs.dir(&keeper.dir).failure().is_none();
+            if !works || !keeper.stale.get() || keep(self, &keeper).await.is_ok() {
+                continue;
+            }
+            let path = format!("{}/{LOG_START_OFFSETS}", keeper.dir);
+            match read_offsets(&self.env, &keeper.dir, LOG_START_OFFSETS).await {
+                Ok(lines) if lines.iter().flatten().all(|line| line.topic != topic) => (),
+                Ok(_) => return Err(namesake_in(&path, topic)),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the lines of topics that were just deleted out of the files; on shard 0.
     pub(super) async fn forget_starts(self: &Rc<Self>, gone: &[Arc<TopicImage>]) {
         for keeper in self.starts.all() {
@@ -236,6 +256,11 @@ impl Core {
         }
         self.tidy_starts().await;
     }
+}
+
+/// Why a topic cannot be created: a line in that file is of a topic that had its name before.
+pub fn namesake_in(path: &str, topic: &str) -> String {
+    format!("{path} cannot be written and still has a line of a deleted topic {topic}")
 }
 
 /// Drops lines whose segments are gone and tries again what failed; on shard 0, for ever.

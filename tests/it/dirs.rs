@@ -6,13 +6,20 @@
 //! (`log_dirs`), random faults (`broker_sim`).
 //! Start reading at: [`Node`].
 use std::future::Future;
+use std::rc::Rc;
 
 use logmill::base::Bytes;
 use logmill::env::{Env, OpenHow};
 use logmill::model::ErrorCode;
 use logmill::record::{Codec, Header, Records as Decoded};
+use logmill::shard::Core;
+use logmill::shard::delete_records::{DeleteBelow, DeleteRecords};
 use logmill::sim::{ClientError, DATA_DIR, Death, Faults, MachineId, SimBroker, World};
 use logmill::wire::Records;
+use logmill::wire::generated::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use logmill::wire::generated::create_topics_response::CreateTopicsResponse;
+use logmill::wire::generated::delete_topics_request::DeleteTopicsRequest;
+use logmill::wire::generated::delete_topics_response::DeleteTopicsResponse;
 use logmill::wire::generated::describe_log_dirs_request::DescribeLogDirsRequest;
 use logmill::wire::generated::describe_log_dirs_response::DescribeLogDirsResponse;
 use logmill::wire::generated::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
@@ -204,6 +211,20 @@ impl Node {
             env.sync_dir(to).await.unwrap();
             env.sync_dir(from).await.unwrap();
         });
+    }
+
+    /// Deletes the records of a partition below an offset.
+    fn delete_below(&mut self, partition: i32, offset: i64) {
+        let cores = self.broker.cores().borrow().clone();
+        let own = |core: &Rc<Core>| core.partitions().into_iter().find(|p| p.index() == partition);
+        let found = cores.into_iter().find_map(|core| Some((own(&core)?.topic_id, core)));
+        let (topic_id, core) = found.expect("it is somewhere");
+        let env = core.env.clone();
+        let told = self.run(&env, async move {
+            let below = DeleteBelow { topic_id, partition, offset };
+            core.ask(core.shard, DeleteRecords(vec![below])).told().await
+        });
+        assert_eq!(told.unwrap(), [Ok(offset)]);
     }
 
     fn end(&mut self, death: Option<Death>) {
@@ -432,21 +453,7 @@ fn deleted_records_do_not_come_back_with_a_partition_that_was_moved() {
     let mut node = Node::new(20, Faults::NONE, &[]);
     node.produce_all(5);
     let moved = node.within(OTHER)[0];
-    let key = {
-        let cores = node.broker.cores().borrow().clone();
-        let all = cores.iter().flat_map(|core| core.partitions());
-        let one = all.into_iter().find(|one| one.index() == moved).expect("it is somewhere");
-        (one.topic_id, one.index())
-    };
-    let cores = node.broker.cores().borrow().clone();
-    let core = cores.into_iter().find(|core| core.partition(key.0, key.1).is_some()).unwrap();
-    let env = core.env.clone();
-    let told = node.run(&env, async move {
-        use logmill::shard::delete_records::{DeleteBelow, DeleteRecords};
-        let below = DeleteBelow { topic_id: key.0, partition: key.1, offset: 3 };
-        core.ask(core.shard, DeleteRecords(vec![below])).told().await
-    });
-    assert_eq!(told.unwrap(), [Ok(3)]);
+    node.delete_below(moved, 3);
     node.end(None);
     node.move_folder(moved, OTHER, DATA_DIR);
     node.boot();
@@ -521,5 +528,216 @@ fn a_directory_that_is_taken_out_takes_its_partitions_and_brings_them_back() {
         let there =
             newer.partitions.iter().filter(|one| one.directory_on(core.identity.node_id) == third);
         assert_eq!(there.count(), 2, "the new one has the fewest");
+    }
+}
+
+/// Moves files out of the way, for directories that nobody can write to.
+async fn block(env: &Env, path: &str) {
+    if env.exists(path).await.unwrap() {
+        env.rename(path, &format!("{path}.aside")).await.unwrap();
+    }
+    env.create_dir_all(path).await.unwrap();
+}
+
+/// Undoes [`block`].
+async fn unblock(env: &Env, path: &str) {
+    env.remove_dir_all(path).await.unwrap();
+    if env.exists(&format!("{path}.aside")).await.unwrap() {
+        env.rename(&format!("{path}.aside"), path).await.unwrap();
+    }
+}
+
+#[test]
+fn a_moved_partition_that_cannot_be_written_keeps_its_journal() {
+    for end in [None, Some(Death::Crash)] {
+        let mut node = Node::new(70, Faults::NONE, &[]);
+        node.produce_all(8);
+        let moved = node.within(OTHER)[0];
+        let others = [0, 1, 2, 3].into_iter().filter(|one| *one != moved);
+        node.end(Some(Death::PowerCut));
+        node.move_folder(moved, OTHER, DATA_DIR);
+        let file = format!("{DATA_DIR}/{TOPIC}-{moved}/00000000000000000000.log");
+        let path = file.clone();
+        node.operate(|env| async move { block(&env, &path).await });
+        // Not for one start only.
+        for _ in 0..2 {
+            node.boot();
+            assert_eq!(node.read(moved), Err(STORAGE));
+            for other in others.clone() {
+                assert_eq!(node.produce(other), 0);
+            }
+            match end {
+                None => drop(node.broker.stop(HANGS_MS)),
+                Some(death) => node.broker.die(death),
+            }
+        }
+        node.operate(|env| async move { unblock(&env, &file).await });
+        node.boot();
+        node.check_all(70);
+        assert!(node.within(DATA_DIR).contains(&moved));
+        node.produce_all(2);
+        node.end(Some(Death::PowerCut));
+        node.boot();
+        node.check_all(70);
+    }
+}
+
+#[test]
+fn a_partition_moved_away_from_journals_that_cannot_be_read_waits_for_them() {
+    let mut node = Node::new(71, Faults::NONE, &[]);
+    node.produce_all(8);
+    let moved = node.within(OTHER)[0];
+    node.end(Some(Death::PowerCut));
+    node.move_folder(moved, OTHER, DATA_DIR);
+    let damaged = node.operate(|env| async move {
+        let names = env.list_dir(OTHER).await.unwrap().into_iter().map(|entry| entry.name);
+        let journals = names.filter(|name| name.ends_with(".journal"));
+        let paths: Vec<String> = journals.map(|name| format!("{OTHER}/{name}")).collect();
+        for path in &paths {
+            env.rename(path, &format!("{path}.aside")).await.unwrap();
+            let file = env.open(path, OpenHow::Create).await.unwrap();
+            env.write_all_at(&file, 0, vec![Bytes::from(vec![7; 10_000])]).await.unwrap();
+        }
+        paths
+    });
+    assert!(!damaged.is_empty());
+    node.boot();
+    assert_eq!(node.read(moved), Err(STORAGE));
+    node.end(Some(Death::Crash));
+    node.operate(|env| async move {
+        for path in damaged {
+            env.rename(&format!("{path}.aside"), &path).await.unwrap();
+        }
+    });
+    node.boot();
+    node.check_all(71);
+}
+
+#[test]
+fn a_log_start_that_lay_where_a_partition_is_moved_to_is_a_namesakes() {
+    let mut node = Node::new(72, Faults::NONE, &[]);
+    node.produce_all(5);
+    let moved = node.within(OTHER)[0];
+    node.end(None);
+    node.move_folder(moved, OTHER, DATA_DIR);
+    let text = format!("0\n1\n{TOPIC} {moved} 1000\n");
+    node.operate(|env| async move {
+        let path = format!("{DATA_DIR}/log-start-offset-checkpoint");
+        let file = env.open(&path, OpenHow::Create).await.unwrap();
+        env.write_all_at(&file, 0, vec![text.into_bytes().into()]).await.unwrap();
+        env.sync_dir(DATA_DIR).await.unwrap();
+    });
+    node.boot();
+    node.check_all(72);
+    node.produce_all(1);
+}
+
+/// The codes of deleting a topic and of making one of that name.
+async fn delete_and_create(env: Env) -> (i16, i16) {
+    let mut client = connect(&env).await;
+    let topic_names = vec![TOPIC.to_owned()];
+    let request = DeleteTopicsRequest { topic_names, timeout_ms: 5_000, ..Default::default() };
+    let deleted: DeleteTopicsResponse = client.ask(&request, 5).await.unwrap();
+    (deleted.responses[0].error_code, create_code(env).await)
+}
+
+async fn create_code(env: Env) -> i16 {
+    let topic = CreatableTopic {
+        name: TOPIC.to_owned(),
+        num_partitions: 4,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    let request =
+        CreateTopicsRequest { topics: vec![topic], timeout_ms: 5_000, ..Default::default() };
+    let told: CreateTopicsResponse = connect(&env).await.ask(&request, 5).await.unwrap();
+    told.topics[0].error_code
+}
+
+#[test]
+fn a_topic_is_not_made_while_a_file_says_how_far_its_namesake_was() {
+    for name in ["log-start-offset-checkpoint", "recovery-point-offset-checkpoint"] {
+        let mut node = Node::new(73, Faults::NONE, &[]);
+        node.produce_all(9);
+        node.delete_below(0, 7);
+        // The points are written from time to time.
+        node.broker.run_for(1_000_000_000);
+        let disk = node.broker.cores().borrow()[0].env.clone();
+        let ways = [DATA_DIR, OTHER].map(|dir| format!("{dir}/{name}.tmp"));
+        let (held, env) = (ways.clone(), disk.clone());
+        node.run(&disk, async move {
+            for way in held {
+                block(&env, &way).await;
+            }
+        });
+        let clients = node.broker.clients();
+        let codes = node.run(&clients, delete_and_create(clients.clone()));
+        assert_eq!(codes, (0, STORAGE), "{name}");
+        let env = disk.clone();
+        node.run(&disk, async move {
+            for way in ways {
+                unblock(&env, &way).await;
+            }
+        });
+        assert_eq!(node.run(&clients, create_code(clients.clone())), 0, "{name}");
+        node.acked = Default::default();
+        node.produce_all(2);
+        node.end(Some(Death::PowerCut));
+        node.boot();
+        node.check_all(73);
+    }
+}
+
+#[test]
+fn a_failed_directory_is_told_until_the_metadata_takes_it() {
+    let mut node = Node::new(74, Faults::NONE, &[]);
+    node.produce_all(2);
+    let lost = node.within(OTHER);
+    let core = node.broker.cores().borrow()[0].clone();
+    let env = core.env.clone();
+    let space = node.run(&env.clone(), async move { env.space(DATA_DIR).await.unwrap() });
+    let world = node.broker.world.clone();
+    world.set_disk_bytes_max(MachineId::FIRST, space.total_bytes - space.usable_bytes);
+    world.set_device_dead(OTHER, true);
+    let env = core.env.clone();
+    assert!(node.run(&env, async move { core.logs.dir(OTHER).sync().await.is_err() }));
+    node.broker.run_for(1_000_000_000);
+    let leaders = |node: &mut Node| -> Vec<i32> {
+        node.metadata().into_iter().map(|one| one.leader_id).collect()
+    };
+    assert_eq!(leaders(&mut node), [1; 4], "the metadata could not be written");
+    world.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+    node.broker.run_for(20_000_000_000);
+    let want = [0, 1, 2, 3].map(|one| if lost.contains(&one) { -1 } else { 1 });
+    assert_eq!(leaders(&mut node), want);
+}
+
+#[test]
+fn a_folder_that_is_missing_after_a_clean_stop_is_not_made_anew() {
+    let mut node = Node::new(75, Faults::NONE, &[]);
+    // One has no folder yet.
+    for partition in 0..3 {
+        assert_eq!(node.produce(partition), 0);
+    }
+    node.end(None);
+    let gone = format!("/{TOPIC}-1");
+    let path = gone.clone();
+    node.operate(|env| async move {
+        for dir in [DATA_DIR, OTHER] {
+            let path = format!("{dir}{path}");
+            if env.exists(&path).await.unwrap() {
+                env.remove_dir_all(&path).await.unwrap();
+            }
+        }
+    });
+    for _ in 0..2 {
+        node.boot();
+        assert_eq!(node.produce(1), STORAGE);
+        assert_eq!([0, 2, 3].map(|partition| node.produce(partition)), [0; 3]);
+        let cores = node.broker.cores().borrow().clone();
+        let all = cores.iter().flat_map(|core| core.partitions());
+        let reasons: Vec<String> = all.filter_map(|one| one.offline_reason()).collect();
+        assert!(reasons.len() == 1 && reasons[0].contains(&gone), "{reasons:?}");
+        assert!(!node.broker.stop(HANGS_MS).unwrap(), "one log is not closed");
     }
 }
