@@ -20,7 +20,7 @@ impl Log {
             return;
         }
         let bytes = config.segment_bytes_max;
-        if !self.home.room.spares(bytes).await {
+        if self.home.room.offers(bytes).await.is_err() {
             tracing::warn!(partition = %self.dir, bytes, "too little room to reserve a segment's");
             return;
         }

@@ -91,8 +91,7 @@ impl Room {
             self.look_soon();
             return Ok(());
         };
-        let since = self.counters.appended_bytes_total.get().saturating_sub(seen.accepted_bytes);
-        let free_bytes = seen.free_bytes.saturating_sub(since);
+        let free_bytes = self.left_bytes(&seen);
         let fits = seen.reserve_bytes(writer).saturating_add(bytes as u64) <= free_bytes;
         let pause_ms = if fits { LOOK_MS } else { SHORT_LOOK_MS };
         if seen.at.plus_ms(pause_ms) <= self.env.now() {
@@ -105,11 +104,6 @@ impl Room {
         self.refused_bytes.set(self.refused_bytes.get().max(bytes as u64));
         self.watch();
         Err(free_bytes)
-    }
-
-    /// Whether `bytes` more could be taken and the reserve be left; for room that nobody must have.
-    pub async fn spares(self: &Rc<Self>, bytes: u64) -> bool {
-        self.offers(bytes).await.is_ok()
     }
 
     /// Puts so much aside for a file that is about to be made; nobody else gets it.
@@ -130,12 +124,17 @@ impl Room {
     pub async fn offers(self: &Rc<Self>, bytes: u64) -> Result<(), u64> {
         self.look().await;
         let Some(seen) = self.seen.get() else { return Ok(()) };
-        let since = self.counters.appended_bytes_total.get().saturating_sub(seen.accepted_bytes);
-        let free_bytes = seen.free_bytes.saturating_sub(since);
+        let free_bytes = self.left_bytes(&seen);
         if free_bytes < seen.reserve_bytes(Appender::Client).saturating_add(bytes) {
             return Err(free_bytes);
         }
         Ok(())
+    }
+
+    /// What is left of what was seen: all shards have accepted more since.
+    fn left_bytes(&self, seen: &Seen) -> u64 {
+        let since = self.counters.appended_bytes_total.get().saturating_sub(seen.accepted_bytes);
+        seen.free_bytes.saturating_sub(since)
     }
 
     /// Notes that the file lacks only so much now: 0 when it is made, or will not be.

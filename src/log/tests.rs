@@ -72,6 +72,13 @@ fn batch(time: i64, values: &[&str]) -> CheckedBatch {
     batch_of(&spec(None), time, values)
 }
 
+/// A host whose log directory is there, durably.
+async fn new_host(env: &Env, journal_bytes: u64) -> LogHost {
+    env.create_dir_all("data").await.unwrap();
+    env.sync_dir("").await.unwrap();
+    LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, journal_bytes)
+}
+
 /// Opens the log of [`place`] with a new host that has no journal.
 async fn open(env: &Env, config: LogConfig, epoch: i32, start: Start) -> Result<Rc<Log>, LogError> {
     open_beside(env, config, epoch, start, 0).await
@@ -85,10 +92,7 @@ async fn open_beside(
     start: Start,
     journal_bytes: u64,
 ) -> Result<Rc<Log>, LogError> {
-    env.create_dir_all("data").await.unwrap();
-    env.sync_dir("").await.unwrap();
-    let host =
-        LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, journal_bytes);
+    let host = new_host(env, journal_bytes).await;
     // So little that most reads go around the page cache, in chunks of a batch or two.
     host.read_cold_within(COLD);
     // So few that files are closed and opened again all the time.

@@ -5,10 +5,7 @@ use crate::sim::each_seed;
 const LOGS: i32 = 12;
 
 async fn load_all(env: &Env, start: Start) -> Vec<Rc<Log>> {
-    env.create_dir_all("data").await.unwrap();
-    env.sync_dir("").await.unwrap();
-    let host =
-        LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, JOURNAL_BYTES);
+    let host = new_host(env, JOURNAL_BYTES).await;
     let mut logs = Vec::new();
     for partition in 0..LOGS {
         let place = LogPlace { partition, ..place() };

@@ -7,10 +7,6 @@ use super::*;
 /// So large that no checkpoint comes by itself.
 const JOURNAL_BYTES: u64 = 1 << 20;
 
-fn host(env: &Env) -> LogHost {
-    LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, JOURNAL_BYTES)
-}
-
 async fn open_at(host: &LogHost, partition: i32, config: LogConfig) -> Rc<Log> {
     let place = LogPlace { partition, ..place() };
     Log::open(host, place, config, LeaderEpoch(0), Start::New).await.unwrap()
@@ -32,9 +28,7 @@ fn is_full<T>(result: Result<T, DiskError>) -> bool {
 /// A log with closed segments, all of it in its files and in the journal, and one beside it whose
 /// file waits for room.
 async fn beside_a_stalled_log(world: &World, env: &Env) -> (Rc<Log>, Rc<Log>) {
-    env.create_dir_all("data").await.unwrap();
-    env.sync_dir("").await.unwrap();
-    let host = host(env);
+    let host = new_host(env, JOURNAL_BYTES).await;
     let (log, stalled) = (open_at(&host, 0, small()).await, open_at(&host, 1, small()).await);
     append(&log, "the journal is made").await;
     env.sleep_ms(1_000).await;
@@ -70,9 +64,7 @@ fn a_log_that_waits_for_room_gives_up_its_oldest_segments() {
     let world = World::new(1, Faults::NONE);
     let held = world.clone();
     run(&world, async move |env| {
-        env.create_dir_all("data").await.unwrap();
-        env.sync_dir("").await.unwrap();
-        let host = LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, 0);
+        let host = new_host(&env, 0).await;
         let log = open_at(&host, 0, small()).await;
         let mut n = 0;
         // The last one is closed in memory, its files have room for nothing more.
@@ -104,9 +96,7 @@ fn files_that_lost_their_name_on_a_full_disk_are_removed_in_their_time() {
     let world = World::new(1, Faults::NONE);
     let held = world.clone();
     run(&world, async move |env| {
-        env.create_dir_all("data").await.unwrap();
-        env.sync_dir("").await.unwrap();
-        let host = LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, 0);
+        let host = new_host(&env, 0).await;
         let log = open_at(&host, 0, small()).await;
         for n in 0..100 {
             append(&log, &format!("value {n}")).await;
@@ -131,9 +121,7 @@ fn files_that_lost_their_name_on_a_full_disk_are_removed_in_their_time() {
 
 /// Segments of which compaction leaves one batch, and a pass over them.
 async fn compactable(env: &Env) -> Rc<Log> {
-    env.create_dir_all("data").await.unwrap();
-    env.sync_dir("").await.unwrap();
-    let host = LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, 0);
+    let host = new_host(env, 0).await;
     let log = open_at(&host, 0, small()).await;
     for n in 0..100 {
         append(&log, &format!("value {n}")).await;
@@ -209,10 +197,7 @@ fn a_compaction_does_not_begin_what_the_disk_has_no_room_for() {
 
 /// A host with a journal of sixteen blocks, and a log that uses it.
 async fn small_journal(env: &Env) -> (LogHost, Rc<Log>) {
-    env.create_dir_all("data").await.unwrap();
-    env.sync_dir("").await.unwrap();
-    let counters = LogMetrics::default();
-    let host = LogHost::new(env.clone(), counters, TAIL_BYTES, QUEUE_BYTES, 64 << 10);
+    let host = new_host(env, 64 << 10).await;
     let log = open_at(&host, 0, LogConfig::default()).await;
     append(&log, "the journal is made").await;
     env.sleep_ms(1_000).await;

@@ -10,9 +10,7 @@ fn place_at(partition: i32) -> LogPlace {
 }
 
 async fn begin(env: &Env) -> LogHost {
-    env.create_dir_all("data").await.unwrap();
-    env.sync_dir("").await.unwrap();
-    LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, JOURNAL_BYTES)
+    new_host(env, JOURNAL_BYTES).await
 }
 
 fn place_of(_: TopicId, partition: i32) -> Option<LogPlace> {

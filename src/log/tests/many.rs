@@ -10,10 +10,7 @@ fn rounds(journal_bytes: u64, acks: Acks) -> usize {
     let world = World::new(5, Faults::LEGAL);
     let mut shards = world.boot(MachineId::FIRST, 1);
     let host = world.block_on(&mut shards, async move |env| {
-        env.create_dir_all("data").await.unwrap();
-        env.sync_dir("").await.unwrap();
-        let metrics = LogMetrics::default();
-        let host = LogHost::new(env.clone(), metrics, TAIL_BYTES, QUEUE_BYTES, journal_bytes);
+        let host = new_host(&env, journal_bytes).await;
         host.keep_open_files(OPEN_MAX);
         host
     });

@@ -10,9 +10,7 @@ pub async fn open_listed(
     epoch: i32,
     start: Start,
 ) -> Result<Rc<Log>, LogError> {
-    env.create_dir_all("data").await.unwrap();
-    env.sync_dir("").await.unwrap();
-    let host = LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, 0);
+    let host = new_host(env, 0).await;
     let lines = read_offsets(env, "data", LOG_START_OFFSETS).await.unwrap();
     host.list_starts("data", lines.unwrap_or_default());
     Log::open(&host, place(), config, LeaderEpoch(epoch), start).await
