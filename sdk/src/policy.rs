@@ -1,33 +1,36 @@
 //! Compaction policies: which records of a compacted topic may go.
 //!
-//! A pass has two rounds. In the first the broker shows the records that the policy asked for
-//! ([`Scope`]) and the policy remembers what it needs; in the second it names those that may go.
-//! Whatever it says, the broker keeps Kafka's own invariants, and any failure keeps everything.
+//! A pass goes over the keys in rounds, as many of them at once as fit into memory, each with an
+//! instance of its own. In the first part of a round the broker shows the records that the policy
+//! asked for ([`Scope`]) and the policy remembers what it needs; in the second it names those that
+//! may go. An instance sees all of a key's records that it asked for, or none. Whatever it says,
+//! the broker keeps Kafka's own invariants, and any failure keeps everything.
 
 use crate::Settings;
 use crate::bindings::policy::logmill::plugin::pass;
 
 pub use crate::bindings::policy::exports::logmill::plugin::compacting::Scope;
 
-/// Serves one pass over one partition; give the same answer for the same input.
+/// Serves one round of a pass over one partition; give the same answer for the same input.
 pub trait Policy: Sized {
-    /// The policy, and what its first round must see.
+    /// The policy, and what the first part of a round must show it.
     ///
     /// Errors: the sentence that the operator reads when these settings cannot work.
     fn new(settings: &Settings) -> Result<(Self, Scope), String>;
 
-    /// Looks at the records of one batch. `false`: memory is full; the round ends before them.
+    /// Looks at records of one batch. `false`: memory is full; another instance is shown half of
+    /// the keys.
     fn observe(&mut self) -> Result<bool, String> {
         Ok(true)
     }
 
-    /// Between the rounds; `end`: first offset that was not observed.
+    /// Between the parts; `end`: end of the pass, below which all was shown.
     fn finish(&mut self, end: i64) -> Result<(), String> {
         let _ = end;
         Ok(())
     }
 
-    /// Rows of this call that may go, ascending. Batches may be cut otherwise than in the first.
+    /// Rows of this call that may go, ascending. Batches may be cut otherwise than in `observe`.
     fn drops(&mut self) -> Result<Vec<u32>, String>;
 }
 

@@ -10,6 +10,7 @@
 //! ranges of key hashes were gone over.
 //! Start reading at: [`Log::compact`]; then `steps`, `walk`, `rewrite`.
 //! Source: Kafka `Cleaner`, `MemoryRecords#filterTo`; KIP-534.
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,22 +20,25 @@ use crate::log::scan::{Check, Scanner, Walked};
 use crate::log::segment::Closed;
 use crate::log::{DiskError, Life, Log};
 use crate::model::Offset;
-use crate::record::{Header, RecordError};
 
 mod abort_rows;
+mod by_policy;
 mod due;
 mod keys;
+mod marks;
 mod policy;
 mod rewrite;
+mod show;
 mod steps;
 mod transactions;
 mod walk;
 
 pub use due::Cleanable;
-pub use policy::{BoxFuture, CompactionPolicy, PassBatch, PolicyError, Scope};
+pub use policy::{CompactionPolicy, PassBatch, PolicyError, PolicySource, Scope};
 
-use keys::{NewestPerKey, SLOT_BYTES};
-use steps::{Mark, Marks, Observe, Survey, is_expired, mark_in, sample};
+use keys::NewestPerKey;
+use marks::{MarkStore, Marks, Span};
+use steps::{Mark, Observe, Survey, mark_in};
 use transactions::Transactions;
 use walk::{Pace, Track};
 
@@ -57,8 +61,9 @@ pub enum PassMode {
 /// What one pass may take of the machine.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PassLimits {
-    /// Keys held in memory at once by Kafka's rule; more take several rounds.
-    pub keys_max: usize,
+    /// Memory for keys and for the marks of records that go. More keys take several rounds; more
+    /// marks lie in a file meanwhile.
+    pub dedupe_bytes: usize,
     /// How full the table of keys may get, from 0 to 1.
     pub keys_load: f64,
     /// Bytes read at once, and gathered before a write; one batch may be larger.
@@ -70,13 +75,12 @@ pub struct PassLimits {
 impl PassLimits {
     /// What fits `dedupe_bytes` and `io_bytes` of memory.
     pub fn new(dedupe_bytes: u64, load: f64, io_bytes: u64, bytes_per_second: f64) -> Self {
-        let slots = dedupe_bytes / SLOT_BYTES as u64;
+        let dedupe_bytes = usize::try_from(dedupe_bytes).unwrap_or(usize::MAX);
         // Half is for reading, half for writing.
         let io_bytes = usize::try_from(io_bytes / 2).unwrap_or(usize::MAX).min(IO_BYTES_MAX);
-        let keys_max = (slots as f64 * load) as usize;
         // A pass that may not read at all would never end.
         let bytes_per_second = bytes_per_second.max(1.0);
-        Self { keys_max, keys_load: load, io_bytes, bytes_per_second }
+        Self { dedupe_bytes, keys_load: load, io_bytes, bytes_per_second }
     }
 }
 
@@ -108,8 +112,10 @@ impl CompactionJob {
 
 /// Largest chunk, whatever the settings say: a worker has it for a few milliseconds.
 const IO_BYTES_MAX: usize = 4 << 20;
-/// Bytes of batches that a policy sees before other tasks of the shard run.
+/// Bytes that a shard looks through before its other tasks run.
 const SLICE_BYTES: usize = 128 << 10;
+/// Of the memory for keys and marks, marks get one part of so many.
+const MARKS_SHARE: usize = 8;
 
 /// What a pass did, or would do.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -131,8 +137,11 @@ pub struct CompactionReport {
     pub kept_tombstones: u64,
     /// Batches that stay without records.
     pub empty_batches: u64,
-    /// Times that the dirty part was read because its keys did not fit into memory at once.
+    /// Ranges of key hashes that were decided one after the other, because not all keys fit into
+    /// memory at once; 0: no key was observed.
     pub rounds: u64,
+    /// Most memory that keys and marks took.
+    pub memory_bytes: u64,
     /// What the next pass gets as `first_dirty`; the shard keeps it in
     /// `cleaner-offset-checkpoint`.
     pub clean_end: Offset,
@@ -158,8 +167,12 @@ pub enum CompactError {
     Overtaken,
     #[error("the policy failed: {0}")]
     Policy(#[from] PolicyError),
-    #[error("the policy's memory was full before its first batch at offset {at}")]
+    #[error("{path} changed at byte {position}, though nobody but this pass writes it")]
+    Marks { path: String, position: u64 },
+    #[error("the policy's memory is full with a single key, that of a record behind offset {at}")]
     MemoryFull { at: Offset },
+    #[error("the policy's memory holds too few keys: {made} instances were not enough for all")]
+    TooManyRounds { made: u32 },
     #[error(
         "{dropped} of {records} records would go, more than max.drop.ratio {max} allows without \
          approval"
@@ -170,18 +183,10 @@ pub enum CompactError {
 /// One source segment.
 struct Source {
     closed: Rc<Closed>,
-    track: Track,
+    path: Arc<str>,
+    /// Its parts, among those of the pass.
+    spans: Range<usize>,
     data_records: u64,
-    /// Which of them go.
-    marks: Marks,
-    /// A mark of a transaction changes.
-    control_changes: bool,
-}
-
-impl Source {
-    fn changes(&self) -> bool {
-        self.marks.changes || self.control_changes
-    }
 }
 
 /// One pass in progress.
@@ -189,21 +194,11 @@ struct Pass<'a> {
     log: &'a Log,
     job: &'a CompactionJob,
     sources: Vec<Source>,
+    spans: Vec<Span>,
+    store: MarkStore,
     transactions: Arc<Transactions>,
-    /// Where the first part of the pass ended; records behind it stay.
-    end: Offset,
     report: CompactionReport,
     pace: Pace,
-    slice_bytes: usize,
-}
-
-/// What a walk over the sources shows to a policy.
-struct Visited {
-    source: usize,
-    header: Header,
-    batch: Arc<PassBatch>,
-    /// Number of the batch's first record among those of its segment.
-    bit: usize,
 }
 
 /// Frees the claim on the log however the pass ends.
@@ -232,7 +227,7 @@ impl Log {
     pub async fn compact(
         &self,
         job: &CompactionJob,
-        policy: Option<&mut dyn CompactionPolicy>,
+        policy: Option<Arc<dyn PolicySource>>,
     ) -> Result<CompactionReport, CompactError> {
         let started = self.host.env.now();
         let claim = self.claim()?;
@@ -244,13 +239,9 @@ impl Log {
         })
         .await?;
         let mut pass = Pass::new(self, job);
-        pass.survey().await?;
-        match policy {
-            None => pass.mark_by_rule().await?,
-            Some(policy) => pass.mark_by_policy(policy).await?,
-        }
-        pass.check_ratio()?;
-        let mut report = pass.rewrite(&claim).await?;
+        let ran = pass.run(policy, &claim).await;
+        let mut report = pass.end().await;
+        ran?;
         report.millis = (self.host.env.now().0 - started.0) / 1_000_000;
         Ok(report)
     }
@@ -291,42 +282,86 @@ impl<'a> Pass<'a> {
             ..CompactionReport::default()
         };
         let source = |closed: Rc<Closed>| {
-            let path = file_path(&log.dir, closed.base, LOG);
-            let track = Track { path, bytes: closed.bytes, base: closed.base };
-            let (data_records, marks, control_changes) = (0, Marks::default(), false);
-            Source { closed, track, data_records, marks, control_changes }
+            let path = file_path(&log.dir, closed.base, LOG).into();
+            Source { closed, path, spans: 0..0, data_records: 0 }
         };
+        let marks_bytes = job.limits.dedupe_bytes / MARKS_SHARE;
         Self {
             log,
             job,
             sources: closed.into_iter().map(source).collect(),
+            spans: Vec::new(),
+            store: MarkStore::new(&log.files, &log.home.room, &log.dir, marks_bytes),
             transactions: Arc::default(),
-            end: job.range.end,
             report,
             pace: Pace::new(job.limits.bytes_per_second, log.host.env.now()),
-            slice_bytes: 0,
         }
+    }
+
+    async fn run(
+        &mut self,
+        policy: Option<Arc<dyn PolicySource>>,
+        claim: &Claim<'_>,
+    ) -> Result<(), CompactError> {
+        self.survey().await?;
+        self.note_memory(0);
+        match policy {
+            None => self.mark_by_rule().await?,
+            Some(policy) => self.mark_by_policy(policy).await?,
+        }
+        self.check_ratio()?;
+        self.rewrite(claim).await
+    }
+
+    /// Gives back what the pass took; what it did.
+    async fn end(self) -> CompactionReport {
+        self.store.end().await;
+        // Freeing thousands of entries takes long: a worker does it.
+        self.log.host.env.discard(self.transactions);
+        self.report
     }
 
     /// Looks through everything once: how many records there are, what became of transactions.
     async fn survey(&mut self) -> Result<(), CompactError> {
-        let mut survey = Survey { now_ms: self.job.now_ms, ..Survey::default() };
+        let mut survey = Survey {
+            now_ms: self.job.now_ms,
+            bytes_max: self.log.config().decompressed_bytes_max,
+            span_records_max: self.store.span_records_max(),
+            transactions: Transactions::default(),
+            spans: Vec::new(),
+            span: Track { path: "".into(), from: 0, to: 0, base: Offset(0) },
+            marks: Marks::default(),
+            next: Offset(0),
+        };
         for at in 0..self.sources.len() {
-            (survey.records, survey.data_records, survey.marks_change) = (0, 0, false);
-            let track = self.sources[at].track.clone();
-            survey = self.walk(&track, survey, async |_, _| Ok(())).await?;
-            self.report.records_before += survey.records;
+            let Source { closed, path, .. } = &self.sources[at];
+            let (base, to) = (closed.base, closed.bytes);
+            let track = Track { path: path.clone(), from: 0, to, base };
+            (survey.span, survey.next) = (Track { to: 0, ..track.clone() }, base);
+            self.sources[at].spans = self.spans.len()..self.spans.len();
+            let keep = async |pass: &mut Self, survey: &mut Survey| pass.keep_spans(survey).await;
+            survey = self.walk(&track, survey, keep).await?;
+            survey.end_span();
+            self.keep_spans(&mut survey).await?;
             let source = &mut self.sources[at];
-            source.data_records = survey.data_records;
-            source.marks = Marks::new(survey.data_records);
-            source.control_changes = survey.marks_change;
+            source.spans.end = self.spans.len();
+            let spans = &self.spans[source.spans.clone()];
+            source.data_records = spans.iter().map(|span| span.tally.data_records).sum();
+            self.report.records_before += spans.iter().map(|span| span.tally.records).sum::<u64>();
         }
-        self.report.dropped += survey.marks_dropped;
         let mut transactions = survey.transactions;
         if transactions.has_open() {
             self.look_ahead(&mut transactions).await?;
         }
         self.transactions = Arc::new(transactions);
+        Ok(())
+    }
+
+    async fn keep_spans(&mut self, survey: &mut Survey) -> Result<(), CompactError> {
+        for (track, marks) in std::mem::take(&mut survey.spans) {
+            let span = self.store.keep(track, marks).await?;
+            self.spans.push(span);
+        }
         Ok(())
     }
 
@@ -344,12 +379,19 @@ impl<'a> Pass<'a> {
             let file = self.log.files.open(&path, OpenHow::Read).await?;
             let files = &self.log.files;
             let mut scan = Scanner::new(files, file, &path, 0..bytes, base, Check::Crc);
+            let mut slice_bytes = 0;
             while transactions.has_open() {
                 self.log.check_open()?;
                 // Behind the last stable offset a file may end anywhere: it is being written.
                 let Walked::Batch { header, bytes, .. } = scan.next().await? else { break };
                 if decided < header.next_offset() {
                     return Ok(());
+                }
+                slice_bytes += bytes.len();
+                if SLICE_BYTES < slice_bytes {
+                    self.report.bytes_read += slice_bytes as u64;
+                    self.pace.take(&self.log.host.env, std::mem::take(&mut slice_bytes)).await;
+                    crate::env::yield_now().await;
                 }
                 if header.is_control() {
                     let mark = mark_in(&header, &bytes).map_err(|why| self.broken(&path, why))?;
@@ -368,18 +410,11 @@ impl<'a> Pass<'a> {
 
     /// Marks by "newest offset per key"; in several rounds when the keys do not fit.
     async fn mark_by_rule(&mut self) -> Result<(), CompactError> {
-        let (limits, first_dirty) = (self.job.limits, self.job.range.first_dirty);
-        let dirty: Vec<usize> = (0..self.sources.len())
-            .filter(|at| first_dirty < self.sources[*at].closed.end)
-            .collect();
-        let records: u64 = dirty.iter().map(|at| self.sources[*at].data_records).sum();
-        let keys_max = limits.keys_max.min(usize::try_from(records).unwrap_or(usize::MAX));
         let env = self.log.host.env.clone();
-        let make = move || NewestPerKey::new(keys_max, limits.keys_load);
-        let mut keys = env.long_work(make).await;
+        let mut keys = self.make_table().await;
         loop {
             self.report.rounds += 1;
-            keys = self.observe(keys, &dirty).await?;
+            keys = self.observe(keys).await?;
             keys = self.mark_with(keys).await?;
             let more;
             (keys, more) = env
@@ -396,17 +431,39 @@ impl<'a> Pass<'a> {
         }
     }
 
-    async fn observe(
-        &mut self,
-        keys: NewestPerKey,
-        dirty: &[usize],
-    ) -> Result<NewestPerKey, CompactError> {
+    /// The table for keys, in what marks have left of the memory for both.
+    async fn make_table(&mut self) -> NewestPerKey {
+        let (limits, first_dirty) = (self.job.limits, self.job.range.first_dirty);
+        let bytes = limits.dedupe_bytes.saturating_sub(self.store.bytes());
+        let mut records = 0;
+        for source in &self.sources {
+            let spans = self.spans[source.spans.clone()].iter();
+            let is_dirty = first_dirty < source.closed.end;
+            let looked_at = spans.filter(|span| is_dirty || span.tally.has_expired);
+            records += looked_at.map(|span| span.tally.data_records).sum::<u64>();
+        }
+        let make = move || NewestPerKey::new(bytes, limits.keys_load, records);
+        let table = self.log.host.env.long_work(make).await;
+        self.note_memory(table.bytes());
+        table
+    }
+
+    fn note_memory(&mut self, table_bytes: usize) {
+        let bytes = (self.store.bytes() + table_bytes) as u64;
+        self.report.memory_bytes = self.report.memory_bytes.max(bytes);
+    }
+
+    async fn observe(&mut self, keys: NewestPerKey) -> Result<NewestPerKey, CompactError> {
         let bytes_max = self.log.config().decompressed_bytes_max;
         let (transactions, first_dirty) = (self.transactions.clone(), self.job.range.first_dirty);
         let mut step = Observe { keys, transactions, first_dirty, bytes_max };
-        for at in dirty {
-            let track = self.sources[*at].track.clone();
-            step = self.walk(&track, step, async |_, _| Ok(())).await?;
+        for at in 0..self.sources.len() {
+            if first_dirty < self.sources[at].closed.end {
+                for n in self.sources[at].spans.clone() {
+                    let track = self.spans[n].track.clone();
+                    step = self.walk(&track, step, async |_, _| Ok(())).await?;
+                }
+            }
         }
         Ok(step.keys)
     }
@@ -421,155 +478,22 @@ impl<'a> Pass<'a> {
             bit: 0,
             samples: std::mem::take(&mut self.report.sample_keys),
         };
-        for at in 0..self.sources.len() {
-            let track = self.sources[at].track.clone();
-            (step.marks, step.bit) = (std::mem::take(&mut self.sources[at].marks), 0);
+        for n in 0..self.spans.len() {
+            (step.marks, step.bit) = (self.store.lend(&mut self.spans[n]).await?, 0);
+            let track = self.spans[n].track.clone();
             step = self.walk(&track, step, async |_, _| Ok(())).await?;
-            self.sources[at].marks = std::mem::take(&mut step.marks);
+            let marks = std::mem::take(&mut step.marks);
+            self.store.give_back(&mut self.spans[n], marks).await?;
         }
         self.report.sample_keys = step.samples;
         Ok(step.keys)
     }
 
-    async fn mark_by_policy(
-        &mut self,
-        policy: &mut dyn CompactionPolicy,
-    ) -> Result<(), CompactError> {
-        let from = match policy.scope() {
-            Scope::Nothing => None,
-            Scope::Dirty => Some(self.job.range.first_dirty),
-            Scope::All => Some(Offset(0)),
-        };
-        if let Some(from) = from {
-            self.report.rounds = 1;
-            self.visit(from, async |pass, visited| {
-                if policy.observe(visited.batch.clone()).await? {
-                    return Ok(true);
-                }
-                pass.end = visited.header.base_offset;
-                Ok(false)
-            })
-            .await?;
-            if self.end <= self.job.range.first_dirty && self.end < self.job.range.end {
-                return Err(CompactError::MemoryFull { at: self.end });
-            }
-        }
-        self.report.clean_end = self.end;
-        policy.finish(self.end).await?;
-        let end = self.end;
-        self.visit(Offset(0), async |pass, visited| {
-            if end <= visited.header.base_offset {
-                return Ok(false);
-            }
-            let drops = policy.drops(visited.batch.clone()).await?;
-            pass.mark_rows(visited, &drops)?;
-            Ok(true)
-        })
-        .await
-    }
-
-    /// Marks what a policy lets go.
-    fn mark_rows(&mut self, visited: &Visited, drops: &[u32]) -> Result<(), CompactError> {
-        let records = &visited.batch.records;
-        let marks = &mut self.sources[visited.source].marks;
-        for row in drops {
-            let index = *row as usize;
-            let Some(row) = records.rows.get(index) else {
-                let message = format!("row {index} of {}", records.rows.len());
-                return Err(PolicyError { message }.into());
-            };
-            // A tombstone goes when its time is over and the policy agrees, not before: a
-            // reader that lags would never learn of the deletion.
-            let is_tombstone = row.value.is_null();
-            if (!is_tombstone || visited.batch.expired_tombstones[index])
-                && marks.set(visited.bit + index, is_tombstone)
-            {
-                sample(&mut self.report.sample_keys, records.key(row));
-            }
-        }
-        let inside = visited.header.next_offset() <= self.end;
-        marks.changes |= inside && marks.needs_horizon(records, visited.bit);
-        Ok(())
-    }
-
-    /// Shows every batch of data that ends behind `from` to `visitor`, until it says false.
-    ///
-    /// Batches of aborted transactions are nobody's business: they are marked here.
-    async fn visit(
-        &mut self,
-        from: Offset,
-        mut visitor: impl AsyncFnMut(&mut Self, &Visited) -> Result<bool, CompactError>,
-    ) -> Result<(), CompactError> {
-        for source in 0..self.sources.len() {
-            if self.sources[source].closed.end <= from {
-                continue;
-            }
-            let Track { path, bytes, base } = self.sources[source].track.clone();
-            let file = self.log.files.open(&path, OpenHow::Read).await?;
-            let files = &self.log.files;
-            let mut scan = Scanner::new(files, file, &path, 0..bytes, base, Check::Shape);
-            let mut next_bit = 0;
-            loop {
-                let (header, bytes) = match scan.next().await? {
-                    Walked::End => break,
-                    Walked::Batch { header, bytes, .. } => (header, bytes),
-                    Walked::Bad { position, why } => {
-                        let why = why.to_owned();
-                        return Err(CompactError::Corrupt { path, position, why });
-                    }
-                };
-                let (bit, count) = (next_bit, steps::data_count(&header));
-                next_bit += count;
-                if count == 0 || header.next_offset() <= from {
-                    continue;
-                }
-                if self.transactions.is_aborted(&header) {
-                    if header.next_offset() <= self.end {
-                        let marks = &mut self.sources[source].marks;
-                        marks.set_all(bit..next_bit);
-                    }
-                    continue;
-                }
-                let batch = self.decode(&path, header, &bytes).await?;
-                let visited = Visited { source, header, batch, bit };
-                if !visitor(self, &visited).await? {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Decodes a batch for a policy; gives other tasks a turn from time to time.
-    async fn decode(
-        &mut self,
-        path: &str,
-        header: Header,
-        bytes: &crate::base::Bytes,
-    ) -> Result<Arc<PassBatch>, CompactError> {
-        self.log.check_open()?;
-        self.pace.take(&self.log.host.env, bytes.len()).await;
-        self.report.bytes_read += bytes.len() as u64;
-        self.slice_bytes += bytes.len();
-        if SLICE_BYTES < self.slice_bytes {
-            self.slice_bytes = 0;
-            crate::env::yield_now().await;
-        }
-        let decoded = self.log.decode(header, bytes.clone()).await;
-        let records = decoded.map_err(|error: RecordError| {
-            self.broken(path, format!("batch at offset {}: {error}", header.base_offset))
-        })?;
-        let now_ms = self.job.now_ms;
-        let expired = records.rows.iter().map(|row| is_expired(&header, row, now_ms));
-        let expired_tombstones = expired.collect();
-        Ok(Arc::new(PassBatch { records: Arc::new(records), expired_tombstones }))
-    }
-
     /// Adds up what goes, and refuses when that is too much.
     fn check_ratio(&mut self) -> Result<(), CompactError> {
-        self.report.dropped += self.sources.iter().map(|s| s.marks.dropped).sum::<u64>();
+        self.report.dropped = self.spans.iter().map(|span| span.tally.dropped).sum();
         self.report.dropped_tombstones =
-            self.sources.iter().map(|source| source.marks.dropped_tombstones).sum();
+            self.spans.iter().map(|span| span.tally.dropped_tombstones).sum();
         let (dropped, records) = (self.report.dropped, self.report.records_before);
         match self.job.drop_ratio_max {
             Some(max)

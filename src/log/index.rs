@@ -35,11 +35,16 @@ impl OffsetIndex {
 
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.entries.len() * OFFSET_ENTRY_BYTES);
-        for entry in &self.entries {
+        Self::encode_into(&self.entries, &mut out);
+        out
+    }
+
+    /// Adds a part of the file, for those that do it bit by bit.
+    pub fn encode_into(entries: &[OffsetEntry], out: &mut Vec<u8>) {
+        for entry in entries {
             out.extend_from_slice(&entry.relative.to_be_bytes());
             out.extend_from_slice(&entry.position.to_be_bytes());
         }
-        out
     }
 
     /// `None` when the file cannot belong to a log of that many bytes.
@@ -116,11 +121,16 @@ impl TimeIndex {
 
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.entries.len() * TIME_ENTRY_BYTES);
-        for entry in &self.entries {
+        Self::encode_into(&self.entries, &mut out);
+        out
+    }
+
+    /// Adds a part of the file, for those that do it bit by bit.
+    pub fn encode_into(entries: &[TimeEntry], out: &mut Vec<u8>) {
+        for entry in entries {
             out.extend_from_slice(&entry.timestamp.to_be_bytes());
             out.extend_from_slice(&entry.relative.to_be_bytes());
         }
-        out
     }
 
     /// `None` when the file is damaged.

@@ -63,8 +63,8 @@ mod writer;
 pub use append::{Ack, Acks, AppendError, Appended};
 pub use cold::ColdLimits;
 pub use compact::{
-    BoxFuture, Cleanable, CompactError, CompactionJob, CompactionPolicy, CompactionReport,
-    PassBatch, PassLimits, PassMode, PassRange, PolicyError, Scope,
+    Cleanable, CompactError, CompactionJob, CompactionPolicy, CompactionReport, PassBatch,
+    PassLimits, PassMode, PassRange, PolicyError, PolicySource, Scope,
 };
 pub use config::LogConfig;
 pub use dir::LogDir;

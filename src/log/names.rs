@@ -14,6 +14,8 @@ pub const SEGMENT_FILES: [&str; 4] = [LOG, INDEX, TIME_INDEX, TXN_INDEX];
 pub const SNAPSHOT: &str = ".snapshot";
 /// Written by a compaction that has not finished: dropped at the next start.
 pub const CLEANED: &str = ".cleaned";
+/// What a compaction pass does not keep in memory; dropped at the next start.
+pub const MARKS: &str = "compaction.marks";
 /// Written by a compaction that has finished: it replaces what it covers.
 pub const SWAP: &str = ".swap";
 /// On its way out.

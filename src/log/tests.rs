@@ -20,6 +20,7 @@ mod full;
 mod journals;
 mod life;
 mod many;
+mod policies;
 mod removal;
 mod retention;
 mod settled;

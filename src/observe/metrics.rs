@@ -241,6 +241,10 @@ pub struct CompactionMetrics {
     /// Tombstones among them.
     pub dropped_records_total: Counter,
     pub dropped_tombstones_total: Counter,
+    /// Ranges of key hashes that passes went over: more than passes when not all keys fit at once.
+    pub rounds_total: Counter,
+    /// Most memory for keys and marks of the last pass.
+    pub memory_bytes: Gauge,
     /// When the last pass ended, in seconds since 1970.
     pub last_pass_seconds: Gauge,
     dirty_ratio: Family<ShardLabels, Gauge<f64, AtomicU64>>,
@@ -345,6 +349,8 @@ impl Metrics {
                 written_bytes_total: Counter::default(),
                 dropped_records_total: Counter::default(),
                 dropped_tombstones_total: Counter::default(),
+                rounds_total: Counter::default(),
+                memory_bytes: Gauge::default(),
                 last_pass_seconds: Gauge::default(),
                 dirty_ratio: Family::default(),
                 set_back: Family::default(),
@@ -440,6 +446,10 @@ impl Metrics {
         r.register("compaction_dropped_tombstones", help, c.dropped_tombstones_total.clone());
         let help = "Bytes that compaction wrote";
         r.register("compaction_written_bytes", help, c.written_bytes_total.clone());
+        let help = "Ranges of key hashes that compaction went over, as many keys as fit at once";
+        r.register("compaction_rounds", help, c.rounds_total.clone());
+        let help = "Bytes that the keys and marks of the last compaction pass took at most";
+        r.register("compaction_memory_bytes", help, c.memory_bytes.clone());
         let help = "Seconds since 1970 at the end of the last compaction pass";
         r.register("compaction_last_pass_timestamp_seconds", help, c.last_pass_seconds.clone());
         let help = "Highest share of dirty bytes among a shard's compacted partitions";

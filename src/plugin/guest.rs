@@ -102,7 +102,7 @@ impl Guest {
         Ok(guest)
     }
 
-    /// The same for a compaction policy: an instance serves one pass.
+    /// The same for a compaction policy: an instance serves one round of a pass.
     pub fn start_policy(
         label: Arc<Label>,
         compiled: Arc<Compiled>,
@@ -276,7 +276,7 @@ impl Guest {
         answer.map_err(|message| refused(&message))
     }
 
-    /// Ends a policy's first round.
+    /// Ends the first part of a policy's round.
     pub fn finish(&mut self, end: i64, budget_ns: u64) -> Result<(), CallError> {
         let Exports::Policy { finish, .. } = self.compiled.exports else {
             return Err(CallError::NotReady("it is no compaction policy".into()));

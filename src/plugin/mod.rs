@@ -45,7 +45,7 @@ pub use guest::{Guest, INIT_BUDGET_NS};
 pub use host::{DRY_RUN_NEEDS, Host, HostError, Installed, LoadError, Look, dry_run};
 pub use inspect::{COMPONENT_BYTES_MAX, Digest, InstallError, PluginInfo, PluginKind, inspect};
 pub use instance::{Batch, Instance};
-pub use pass::PluginPolicy;
+pub use pass::PluginPolicies;
 pub use policy::{NativePolicy, PassInfo, PolicyRun, Scope};
 pub use residents::{BindingKey, CALL_BUDGET_NS, Decision, Limits, ShardPlugins, SlotState};
 pub use store::{Store, StoreError};

@@ -1,114 +1,133 @@
-//! Pass: a compaction policy as the log asks for it; every call is a job of a worker.
+//! Pass: a compaction policy as the log asks for it, an instance for each round of a pass.
 //!
-//! Owns: carrying the run to a worker and back. Leaves to others: the pass itself (`log`).
-//! Invariant: after any failure nothing more is asked; the run is dropped on a worker.
-//! Start reading at: [`PluginPolicy::open`].
+//! Owns: making instances, what they spent and why one failed. Leaves to others: the pass itself
+//! and its workers (`log`).
+//! Invariant: after any failure an instance is asked nothing more.
+//! Start reading at: [`PluginPolicies`].
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::env::Env;
-use crate::log::{BoxFuture, CompactionPolicy, PassBatch, PolicyError, Scope as LogScope};
+use crate::log::{CompactionPolicy, PassBatch, PolicyError, PolicySource, Scope as LogScope};
 use crate::model::Offset;
 use crate::plugin::code::{Label, Live, Settings};
 use crate::plugin::error::CallError;
 use crate::plugin::policy::{PassInfo, PolicyRun, Scope};
 
 /// A plugin that decides one pass over one partition.
-pub struct PluginPolicy {
-    env: Env,
-    label: Arc<Label>,
-    scope: LogScope,
-    /// `None` while a worker has it, and after a failure.
-    run: Option<PolicyRun>,
-    failure: Option<CallError>,
-    spent_ns: u64,
+pub struct PluginPolicies {
+    live: Live,
+    settings: Settings,
+    pass: Arc<PassInfo>,
+    outcome: Arc<Mutex<Outcome>>,
 }
 
-impl PluginPolicy {
-    /// Makes the instance that serves this pass, on a worker.
-    pub async fn open(
-        env: &Env,
-        live: Live,
-        settings: Settings,
-        pass: PassInfo,
-    ) -> Result<Self, CallError> {
-        let label = live.label.clone();
-        let open = move || PolicyRun::open(live, &settings, Arc::new(pass));
-        let run = env.long_work(open).await?;
+/// Of all instances of a pass together.
+#[derive(Default)]
+struct Outcome {
+    spent_ns: u64,
+    failure: Option<CallError>,
+}
+
+/// The instance of one round.
+struct Round {
+    label: Arc<Label>,
+    /// `None` after a failure.
+    run: Option<PolicyRun>,
+    scope: LogScope,
+    spent_ns: u64,
+    outcome: Arc<Mutex<Outcome>>,
+}
+
+fn of(outcome: &Mutex<Outcome>) -> MutexGuard<'_, Outcome> {
+    outcome.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl PluginPolicies {
+    pub fn new(live: Live, settings: Settings, pass: PassInfo) -> Arc<Self> {
+        Arc::new(Self { live, settings, pass: Arc::new(pass), outcome: Arc::default() })
+    }
+
+    /// The version that decides, for the report.
+    pub fn label(&self) -> &Arc<Label> {
+        &self.live.label
+    }
+
+    /// Run time of all calls in the guests so far.
+    pub fn spent_ns(&self) -> u64 {
+        of(&self.outcome).spent_ns
+    }
+
+    /// Why the pass ended early, when the plugin is to blame.
+    pub fn failure(&self) -> Option<CallError> {
+        of(&self.outcome).failure.clone()
+    }
+}
+
+fn told(label: &Label, error: &CallError) -> PolicyError {
+    PolicyError { message: format!("{label}: {error}") }
+}
+
+impl PolicySource for PluginPolicies {
+    fn open(&self) -> Result<Box<dyn CompactionPolicy>, PolicyError> {
+        let opened = PolicyRun::open(self.live.clone(), &self.settings, self.pass.clone());
+        let run = opened.map_err(|error| {
+            let said = told(&self.live.label, &error);
+            of(&self.outcome).failure = Some(error);
+            said
+        })?;
         let scope = match run.scope() {
             Scope::Nothing => LogScope::Nothing,
             Scope::Dirty => LogScope::Dirty,
             Scope::All => LogScope::All,
         };
-        let (env, spent_ns) = (env.clone(), run.spent_ns());
-        Ok(Self { env, label, scope, run: Some(run), failure: None, spent_ns })
+        let (label, outcome) = (self.live.label.clone(), self.outcome.clone());
+        let spent_ns = run.spent_ns();
+        of(&outcome).spent_ns += spent_ns;
+        Ok(Box::new(Round { label, run: Some(run), scope, spent_ns, outcome }))
     }
+}
 
-    /// The version that decides, for the report.
-    pub fn label(&self) -> &Arc<Label> {
-        &self.label
-    }
-
-    /// Run time of all calls in the guest so far.
-    pub fn spent_ns(&self) -> u64 {
-        self.spent_ns
-    }
-
-    /// Why the pass ended early, when the plugin is to blame.
-    pub fn failure(&self) -> Option<&CallError> {
-        self.failure.as_ref()
-    }
-
-    async fn ask<T: Send + 'static>(
+impl Round {
+    fn ask<T>(
         &mut self,
-        call: impl FnOnce(&mut PolicyRun) -> Result<T, CallError> + Send + 'static,
+        call: impl FnOnce(&mut PolicyRun) -> Result<T, CallError>,
     ) -> Result<T, PolicyError> {
-        let label = self.label.clone();
-        let failed = |message: String| PolicyError { message: format!("{label}: {message}") };
-        let Some(mut run) = self.run.take() else {
-            return Err(failed("it failed before".into()));
+        let Some(run) = &mut self.run else {
+            let message = format!("{}: it failed before", self.label);
+            return Err(PolicyError { message });
         };
-        let job = move || {
-            let answer = call(&mut run);
-            let spent_ns = run.spent_ns();
-            // A failed instance is dropped here, on the worker.
-            (answer.is_ok().then_some(run), answer, spent_ns)
-        };
-        let (run, answer, spent_ns) = self.env.long_work(job).await;
-        (self.run, self.spent_ns) = (run, spent_ns);
+        let answer = call(run);
+        let spent_ns = run.spent_ns();
+        let mut outcome = of(&self.outcome);
+        outcome.spent_ns += spent_ns - std::mem::replace(&mut self.spent_ns, spent_ns);
         answer.map_err(|error| {
-            let message = failed(error.to_string());
-            self.failure = Some(error);
-            message
+            self.run = None;
+            let said = told(&self.label, &error);
+            outcome.failure = Some(error);
+            said
         })
     }
 }
 
-impl CompactionPolicy for PluginPolicy {
+impl CompactionPolicy for Round {
     fn scope(&self) -> LogScope {
         self.scope
     }
 
-    fn observe(&mut self, batch: Arc<PassBatch>) -> BoxFuture<'_, Result<bool, PolicyError>> {
-        Box::pin(self.ask(move |run| run.observe(&batch.records)))
+    fn observe(&mut self, batch: &PassBatch) -> Result<bool, PolicyError> {
+        self.ask(|run| run.observe(&batch.records))
     }
 
-    fn finish(&mut self, end: Offset) -> BoxFuture<'_, Result<(), PolicyError>> {
-        Box::pin(self.ask(move |run| run.finish(end)))
+    fn finish(&mut self, end: Offset) -> Result<(), PolicyError> {
+        self.ask(|run| run.finish(end))
     }
 
-    fn drops(&mut self, batch: Arc<PassBatch>) -> BoxFuture<'_, Result<Vec<u32>, PolicyError>> {
-        Box::pin(self.ask(move |run| {
-            let expired = |row: usize| batch.expired_tombstones.get(row).is_some_and(|is| *is);
-            run.drops(&batch.records, expired)
-        }))
+    fn drops(&mut self, batch: &PassBatch) -> Result<Vec<u32>, PolicyError> {
+        let expired = |row: usize| batch.expired_tombstones.get(row).is_some_and(|is| *is);
+        self.ask(|run| run.drops(&batch.records, expired))
     }
-}
 
-impl Drop for PluginPolicy {
-    fn drop(&mut self) {
-        if let Some(run) = self.run.take() {
-            self.env.discard(run);
-        }
+    fn spent_ns(&self) -> u64 {
+        self.spent_ns
     }
 }

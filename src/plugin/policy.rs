@@ -2,7 +2,8 @@
 //!
 //! Owns: what a policy sees, the check of its answers.
 //! Leaves to others: Kafka's own invariants and what happens to the log (`log`).
-//! Invariant: an instance serves one pass; after any error the pass is over and everything is kept.
+//! Invariant: an instance serves one round of a pass; after any error the pass is over and
+//! everything is kept.
 //! Start reading at: [`PolicyRun::open`].
 
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub struct PassInfo {
     pub end_offset: Offset,
 }
 
-/// What the first round of a pass must show.
+/// What the first part of a round must show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Nothing,
@@ -62,7 +63,7 @@ impl Runner {
     }
 }
 
-/// One pass in progress. `Send`: it travels between the jobs of a pass; each call blocks.
+/// One round in progress. `Send`: it travels between the jobs of a pass; each call blocks.
 pub struct PolicyRun {
     live: Live,
     runner: Runner,
@@ -77,7 +78,7 @@ const _: fn() = || {
 };
 
 impl PolicyRun {
-    /// Makes the instance that serves this pass. Blocks: only for workers.
+    /// Makes an instance that serves one round of this pass. Blocks: only for workers.
     pub fn open(live: Live, settings: &Settings, pass: Arc<PassInfo>) -> Result<Self, CallError> {
         let opened = match &live.code {
             PluginCode::Native(Native::Policy(make)) => {
@@ -97,7 +98,7 @@ impl PolicyRun {
         Ok(Self { live, runner, scope, spent_ns })
     }
 
-    /// What the first round must show.
+    /// What the first part of the round must show.
     pub fn scope(&self) -> Scope {
         self.scope
     }
@@ -107,7 +108,7 @@ impl PolicyRun {
         self.spent_ns
     }
 
-    /// Shows one batch. `false`: memory is full, the round ends before this batch.
+    /// Shows one batch. `false`: memory is full, and the instance is fit for nothing but dropping.
     pub fn observe(&mut self, records: &Arc<Records>) -> Result<bool, CallError> {
         let mut goes_on = true;
         for view in self.parts(records) {
@@ -127,7 +128,7 @@ impl PolicyRun {
         Ok(goes_on)
     }
 
-    /// Ends the first round; `end`: first offset that was not shown.
+    /// Ends the first part of the round; `end`: the end of the pass.
     pub fn finish(&mut self, end: Offset) -> Result<(), CallError> {
         let answer = match &mut self.runner {
             Runner::Native(policy) => policy.finish(end).map_err(|message| refused(&message)),

@@ -1,21 +1,22 @@
 //! One compaction pass over one partition, on its shard, with the policy that its topic names.
 //!
-//! Owns: rolling first when somebody asks, opening the policy's instance, where the next pass
-//! begins, metrics.
+//! Owns: rolling first when somebody asks, finding the policy's code, where the next pass begins,
+//! metrics.
 //! Leaves to others: the pass (`log`), deciding (`plugin`), when it runs by itself (`cleaner`).
 //! Invariant: one pass at a time per partition; any failure keeps everything.
 //! Start reading at: [`Compact`], [`run_by_itself`].
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::cluster::PluginKind;
 use crate::config::CompactionBinding;
 use crate::log::{
-    CompactError, CompactionJob, CompactionPolicy, CompactionReport, DiskError, PassLimits,
-    PassMode, PassRange,
+    CompactError, CompactionJob, CompactionReport, DiskError, PassLimits, PassMode, PassRange,
+    PolicySource,
 };
 use crate::model::{ErrorCode, PartitionIndex, ShardId, TopicId};
 use crate::observe::CompactionOutcome;
-use crate::plugin::{PassInfo, PluginPolicy, RunPassage};
+use crate::plugin::{PassInfo, PluginPolicies, RunPassage};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::boundaries::NoteCleaned;
@@ -171,24 +172,25 @@ async fn compact(
         return Ok((log.compact(&job, None).await?, String::new()));
     };
     job.drop_ratio_max = (!order.approve).then_some(binding.drop_ratio_max);
-    let opened = open(core, partition, binding, range, now_ms).await;
-    let (mut policy, passage) = opened.map_err(Failure::Policy)?;
-    let label = policy.label().clone();
-    let decides: &mut dyn CompactionPolicy = &mut policy;
+    let found = policies(core, partition, binding, range, now_ms).await;
+    let (policies, passage) = found.map_err(Failure::Policy)?;
+    let decides: Arc<dyn PolicySource> = policies.clone();
     let done = log.compact(&job, Some(decides)).await;
-    if done.is_ok() || policy.failure().is_some() {
-        passage.end(&label, policy.spent_ns(), policy.failure());
+    let (label, failure) = (policies.label(), policies.failure());
+    if done.is_ok() || failure.is_some() {
+        passage.end(label, policies.spent_ns(), failure.as_ref());
     }
     Ok((done?, label.to_string()))
 }
 
-async fn open(
+/// The code that decides, and its way through the breaker.
+async fn policies(
     core: &Rc<Core>,
     partition: &Partition,
     binding: &CompactionBinding,
     range: PassRange,
     now_ms: i64,
-) -> Result<(PluginPolicy, RunPassage), String> {
+) -> Result<(Arc<PluginPolicies>, RunPassage), String> {
     let plugin = &binding.plugin;
     let failed = |why: String| format!("policy {plugin}: {why}");
     let wanted = wanted(&core.image(), core.config.plugin_enabled, plugin).map_err(failed)?;
@@ -196,7 +198,6 @@ async fn open(
     let topic = &partition.name.topic;
     let entered = core.plugins.enter_run(topic, plugin, &binding.settings, &live);
     let passage = entered.map_err(|error| failed(error.to_string()))?;
-    let label = live.label.clone();
     let pass = PassInfo {
         topic: topic.to_string(),
         partition: partition.index() as u32,
@@ -206,13 +207,7 @@ async fn open(
         end_offset: range.end,
     };
     let settings = plugin_settings(&binding.settings);
-    match PluginPolicy::open(&core.env, live, settings, pass).await {
-        Ok(policy) => Ok((policy, passage)),
-        Err(error) => {
-            passage.end(&label, 0, Some(&error));
-            Err(failed(error.to_string()))
-        }
-    }
+    Ok((PluginPolicies::new(live, settings, pass), passage))
 }
 
 fn count(core: &Core, told: &Result<(CompactionReport, String), Failure>) {
@@ -224,6 +219,8 @@ fn count(core: &Core, told: &Result<(CompactionReport, String), Failure>) {
             metrics.count_pass(CompactionOutcome::Done);
             metrics.seconds.observe_ns(report.millis * 1_000_000);
             metrics.read_bytes_total.inc_by(report.bytes_read);
+            metrics.rounds_total.inc_by(report.rounds);
+            metrics.memory_bytes.set(report.memory_bytes as i64);
             if !report.dry_run {
                 metrics.written_bytes_total.inc_by(report.bytes_written);
                 metrics.dropped_tombstones_total.inc_by(report.dropped_tombstones);

@@ -6,6 +6,10 @@
 //! a release, so its bound is wider; `cargo test --release --test it turns::` holds the real one.
 use std::time::{Duration, Instant};
 
+use logmill::base::Bytes;
+use logmill::model::Offset;
+use logmill::record::{BatchBuilder, BatchSpec, Codec};
+
 use crate::client::{Kafka, batch};
 use crate::plugins_live::Stage;
 
@@ -22,13 +26,19 @@ fn a_shards_turn_stays_short_while_its_storage_engine_is_busy() {
     kafka.create_topic("plain", 8, &[small]);
     let compacted = [small, ("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0.01")];
     kafka.create_topic("keys", 8, &compacted);
+    stage.live("newest-by-header@1", "newest-by-header");
+    let ratio = ("compaction.policy.max.drop.ratio", "1");
+    let policy = ("compaction.policy.plugin", "newest-by-header");
+    let judged = [("internal.segment.bytes", "20000"), compacted[1], compacted[2], policy, ratio];
+    kafka.create_topic("judged", 4, &judged);
     let value = "v".repeat(RECORD_BYTES);
     let keys: Vec<String> = (0..200).map(|key| format!("k{key}")).collect();
     let begin = Instant::now();
     let (mut round, is_busy) = (0, |name: &str, least: f64| least <= stage.metric(name, &[]));
     while !(is_busy("logmill_checkpoints_total", 40.0)
         && is_busy("logmill_segments_rolled_total", 80.0)
-        && is_busy("logmill_compaction_passes_total", 20.0))
+        && is_busy("logmill_compaction_passes_total", 20.0)
+        && 100_000.0 <= stage.metric("logmill_plugin_records_total", &["newest-by-header"]))
     {
         assert!(begin.elapsed() < WITHIN, "{round} rounds were too few");
         for _ in 0..8 {
@@ -54,7 +64,7 @@ fn a_shards_turn_stays_short_while_its_storage_engine_is_busy() {
     assert!(long <= all / 1_000, "{long} of {all} turns took longer than {bound} s");
 }
 
-/// One batch to each partition of both topics, acks=all.
+/// One batch to each partition of each topic, acks=all.
 fn produce(kafka: &mut Kafka, round: usize, keys: &[String], value: &str) {
     let records: Vec<(Option<&str>, &str)> = (0..RECORDS)
         .map(|at| (Some(keys[(round * 7 + at) % keys.len()].as_str()), value))
@@ -65,4 +75,21 @@ fn produce(kafka: &mut Kafka, round: usize, keys: &[String], value: &str) {
             assert_eq!(told.error_code, 0, "{told:?}");
         }
     }
+    let packed = packed(keys, value);
+    let batches = (0..4).map(|partition| (partition, packed.clone())).collect();
+    for told in kafka.produce("judged", -1, batches) {
+        assert_eq!(told.error_code, 0, "{told:?}");
+    }
+}
+
+/// Every key three times, packed: small on the disk, and large when somebody looks into it.
+fn packed(keys: &[String], value: &str) -> Bytes {
+    let spec = BatchSpec { codec: Codec::Zstd, ..BatchSpec::default() };
+    let mut builder = BatchBuilder::new(&spec);
+    for at in 0..3 * keys.len() {
+        let key = Some(keys[at % keys.len()].as_bytes());
+        let pushed = builder.push(Offset(at as i64), 1, key, Some(value.as_bytes()), []);
+        pushed.expect("a small record");
+    }
+    builder.finish().expect("records")
 }

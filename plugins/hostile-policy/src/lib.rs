@@ -1,7 +1,7 @@
 //! hostile-policy, for tests: a compaction policy that does everything it must not.
 //!
 //! Settings: `mode` (those of `modes.rs`; `out-of-range`, `descending`, `twice`: malformed answers;
-//! `full`: observes nothing; `fail`; `everything`: drops all), `at`: `observe`, `finish` or `drops`
+//! `full`: holds no key; `fail`; `everything`: drops all), `at`: `observe`, `finish` or `drops`
 //! (default), where it does it; `spare`: a topic that it leaves alone (`dry-run`: it behaves until
 //! it is bound).
 

@@ -160,8 +160,9 @@ keys! { KEYS:
         .doc("How long compaction rests when nothing is worth a pass.");
     CLEANER_DEDUPE_BYTES = long("log.cleaner.dedupe.buffer.size").default("134217728")
         .cluster_wide().now()
-        .doc("Memory for the keys of compaction passes, shared by `log.cleaner.threads`. A pass \
-              over more keys takes several rounds, each over a range of the keys' hashes.");
+        .doc("Memory for the keys of compaction passes and for marks of what goes, shared by \
+              `log.cleaner.threads`. A pass over more keys takes several rounds, each over a \
+              range of the keys' hashes.");
     CLEANER_ENABLE = boolean("log.cleaner.enable").default("true").now()
         .doc("Whether compaction runs by itself.");
     CLEANER_IO_BYTES = int("log.cleaner.io.buffer.size").default("524288").at_least(0)

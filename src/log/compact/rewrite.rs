@@ -11,18 +11,21 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use crate::base::Bytes;
-use crate::env::{File, IoError, OpenHow};
+use crate::env::{File, IoError, OpenHow, yield_now};
 use crate::log::compact::steps::{Kept, Rebuild};
-use crate::log::compact::{
-    Claim, CompactError, CompactionReport, Pass, PassMode, Source, abort_rows,
-};
+use crate::log::compact::{Claim, CompactError, Marks, Pass, PassMode, Source, abort_rows};
 use crate::log::graveyard::Remains;
-use crate::log::index::{OffsetIndex, TIME_ENTRY_BYTES, TimeIndex};
+use crate::log::index::{OFFSET_ENTRY_BYTES, OffsetIndex, TIME_ENTRY_BYTES, TimeIndex};
 use crate::log::names::{CLEANED, DELETED, INDEX, LOG, SWAP, TIME_INDEX, TXN_INDEX, file_path};
 use crate::log::segment::{Active, Closed, Warm};
 use crate::log::{DiskError, Life, LogConfig};
 use crate::model::Offset;
 use crate::record::{Header, empty_batch};
+
+/// Batches that are noted before other tasks of the shard run.
+const TURN_BATCHES: usize = 512;
+/// Entries of an index that are put into bytes before other tasks of the shard run.
+const TURN_ENTRIES: usize = 16 << 10;
 
 /// One new segment in the making.
 struct Output {
@@ -39,10 +42,7 @@ struct Output {
 
 impl Pass<'_> {
     /// Writes and replaces segment by segment; several small ones become one.
-    pub(super) async fn rewrite(
-        &mut self,
-        claim: &Claim<'_>,
-    ) -> Result<CompactionReport, CompactError> {
+    pub(super) async fn rewrite(&mut self, claim: &Claim<'_>) -> Result<(), CompactError> {
         let config = self.log.config();
         let mut at = 0;
         while at < self.sources.len() {
@@ -64,7 +64,7 @@ impl Pass<'_> {
             }
         }
         self.report.records_after = self.report.records_before - self.report.dropped;
-        Ok(self.report.clone())
+        Ok(())
     }
 
     /// Refuses what would end on a full disk: both forms are there for a while.
@@ -112,7 +112,9 @@ impl Pass<'_> {
         if source.data_records == 0 {
             return source.closed.bytes;
         }
-        let kept = u128::from(source.data_records - source.marks.dropped);
+        let spans = &self.spans[source.spans.clone()];
+        let dropped: u64 = spans.iter().map(|span| span.tally.dropped_data).sum();
+        let kept = u128::from(source.data_records - dropped);
         (u128::from(source.closed.bytes) * kept / u128::from(source.data_records)) as u64
     }
 
@@ -133,7 +135,8 @@ impl Pass<'_> {
         let bytes = self.sources[at].closed.bytes;
         let next_fits = at + 1 < self.sources.len()
             && bytes + self.bytes_left(at + 1) <= config.segment_bytes_max;
-        !self.sources[at].changes() && !next_fits
+        let spans = &self.spans[self.sources[at].spans.clone()];
+        !spans.iter().any(|span| span.tally.changes) && !next_fits
     }
 
     async fn create(&mut self, first: usize) -> Result<Output, CompactError> {
@@ -153,36 +156,47 @@ impl Pass<'_> {
 
     async fn copy(&mut self, at: usize, out: &mut Output) -> Result<(), CompactError> {
         let config = self.log.config();
-        let source = &mut self.sources[at];
-        let track = source.track.clone();
-        let changes = source.changes();
-        let mut marks = std::mem::take(&mut source.marks);
-        marks.changes = changes;
-        let step = Rebuild {
-            transactions: self.transactions.clone(),
-            now_ms: self.job.now_ms,
-            delete_retention_ms: config.delete_retention_ms,
-            bytes_max: config.decompressed_bytes_max,
-            end: self.end,
-            marks,
-            bit: 0,
-            kept: Vec::new(),
-            kept_tombstones: 0,
-        };
-        let step = self
-            .walk(&track, step, async |pass, step| {
-                for kept in std::mem::take(&mut step.kept) {
-                    match kept {
-                        Kept::Batch(header, bytes) => {
-                            pass.emit(&header, bytes, out, &config).await?;
-                        }
-                        Kept::Nothing(header) => pass.keep_empty(&header, out, &config).await?,
-                    }
-                }
-                Ok(())
-            })
-            .await?;
-        self.report.kept_tombstones += step.kept_tombstones;
+        for n in self.sources[at].spans.clone() {
+            let (track, tally) = (self.spans[n].track.clone(), self.spans[n].tally);
+            let marks = match tally.changes {
+                true => self.store.lend(&mut self.spans[n]).await?,
+                false => Marks::default(),
+            };
+            let step = Rebuild {
+                now_ms: self.job.now_ms,
+                delete_retention_ms: config.delete_retention_ms,
+                bytes_max: config.decompressed_bytes_max,
+                marks,
+                bit: 0,
+                kept: Vec::new(),
+                kept_tombstones: 0,
+            };
+            let emit = async |pass: &mut Self, step: &mut Rebuild| {
+                let kept = std::mem::take(&mut step.kept);
+                pass.emit_all(kept, out, &config).await
+            };
+            let step = self.walk(&track, step, emit).await?;
+            self.report.kept_tombstones += step.kept_tombstones;
+        }
+        Ok(())
+    }
+
+    /// Notes and writes what came of one chunk.
+    async fn emit_all(
+        &mut self,
+        kept: Vec<Kept>,
+        out: &mut Output,
+        config: &LogConfig,
+    ) -> Result<(), CompactError> {
+        for (at, kept) in kept.into_iter().enumerate() {
+            if at % TURN_BATCHES == TURN_BATCHES - 1 {
+                yield_now().await;
+            }
+            match kept {
+                Kept::Batch(header, bytes) => self.emit(&header, bytes, out, config).await?,
+                Kept::Nothing(header) => self.keep_empty(&header, out, config).await?,
+            }
+        }
         Ok(())
     }
 
@@ -314,16 +328,27 @@ impl Pass<'_> {
         self.log.check_open()
     }
 
-    /// The indexes can be large: workers put them into bytes.
+    /// The indexes can be large: they become bytes in several turns.
     async fn write_indexes(&self, segment: &Active) -> Result<(), DiskError> {
-        let (log, env) = (self.log, &self.log.host.env);
-        let (index, times) = (OffsetIndex::clone(&segment.index), segment.time_index.clone());
-        let times = TimeIndex::clone(&times);
-        let encode = move || [(INDEX, index.encode()), (TIME_INDEX, times.encode())];
-        for (suffix, content) in env.long_work(encode).await {
-            let path = format!("{}{CLEANED}", file_path(&log.dir, segment.base, suffix));
-            log.files.write_whole(&path, content).await?;
+        let (log, base) = (self.log, segment.base);
+        let write = async |suffix: &str, content: Vec<u8>| {
+            let path = format!("{}{CLEANED}", file_path(&log.dir, base, suffix));
+            log.files.write_whole(&path, content).await
+        };
+        let entries = &segment.index.entries;
+        let mut content = Vec::with_capacity(entries.len() * OFFSET_ENTRY_BYTES);
+        for part in entries.chunks(TURN_ENTRIES) {
+            OffsetIndex::encode_into(part, &mut content);
+            yield_now().await;
         }
+        write(INDEX, content).await?;
+        let entries = &segment.time_index.entries;
+        let mut content = Vec::with_capacity(entries.len() * TIME_ENTRY_BYTES);
+        for part in entries.chunks(TURN_ENTRIES) {
+            TimeIndex::encode_into(part, &mut content);
+            yield_now().await;
+        }
+        write(TIME_INDEX, content).await?;
         Ok(())
     }
 

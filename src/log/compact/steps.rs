@@ -1,16 +1,19 @@
 //! What a pass does with each batch: plain functions over bytes, run on workers.
 //!
-//! Owns: looking through (transactions, counts), noting the newest of each key, marking what goes,
-//! building what stays.
-//! Leaves to others: reading, writing and the order of the steps (`walk`, `rewrite`).
+//! Owns: looking through (transactions, counts, spans), noting the newest of each key, marking
+//! what goes by Kafka's rule, building what stays.
+//! Leaves to others: reading, writing and the order of the steps (`walk`, `rewrite`); policies
+//! (`show`).
 //! Invariant: nothing here waits, and memory is one batch and what comes of one chunk.
 //! Start reading at: [`Survey`], then [`Observe`], [`Mark`], [`Rebuild`].
 //! Source: Kafka `Cleaner#shouldRetainRecord`, `MemoryRecords#filterTo`.
 use std::sync::Arc;
 
 use crate::base::Bytes;
-use crate::log::compact::keys::NewestPerKey;
+use crate::log::compact::keys::{KeyHash, NewestPerKey};
+use crate::log::compact::marks::Marks;
 use crate::log::compact::transactions::{MarkFate, Transactions};
+use crate::log::compact::walk::Track;
 use crate::model::Offset;
 use crate::record::{BatchBuilder, ControlRecord, Header, Records, Row};
 
@@ -25,9 +28,19 @@ const SAMPLE_CHARS_MAX: usize = 64;
 /// Errors: a sentence about the batch.
 pub trait Step: Send + 'static {
     fn batch(&mut self, header: &Header, bytes: &Bytes) -> Result<(), String>;
+
+    /// Nothing more need be shown: the walk ends behind this batch.
+    fn is_over(&self) -> bool {
+        false
+    }
+
+    /// Whether others should have the worker before the next batch.
+    fn rests(&mut self) -> bool {
+        false
+    }
 }
 
-fn decode(bytes: &Bytes, max: usize) -> Result<Records, String> {
+pub fn decode(bytes: &Bytes, max: usize) -> Result<Records, String> {
     Records::decode(bytes, max).map_err(|error| error.to_string())
 }
 
@@ -39,86 +52,69 @@ pub fn mark_in(header: &Header, bytes: &Bytes) -> Result<Option<ControlRecord>, 
     Ok(ControlRecord::of(&decode(bytes, MARK_BYTES_MAX)?))
 }
 
-/// Records of a batch of data.
-pub fn data_count(header: &Header) -> usize {
-    if header.is_control() { 0 } else { header.record_count.max(0) as usize }
+/// Records of a batch.
+pub fn count(header: &Header) -> usize {
+    header.record_count.max(0) as usize
+}
+
+/// Whether a batch has records that are no marks of transactions.
+pub fn has_data(header: &Header) -> bool {
+    !header.is_control() && 0 < header.record_count
 }
 
 /// A tombstone that no reader waits for any more (KIP-534).
 pub fn is_expired(header: &Header, row: &Row, now_ms: i64) -> bool {
-    row.value.is_null() && header.delete_horizon_ms().is_some_and(|horizon| horizon <= now_ms)
+    row.value.is_null() && has_expired(header, now_ms)
 }
 
-/// Which records of one segment go: a bit for each record of data, in order.
-#[derive(Debug, Default)]
-pub struct Marks {
-    bits: Vec<u64>,
-    /// Records that go, aborted ones included.
-    pub dropped: u64,
-    pub dropped_tombstones: u64,
-    /// Something in the segment changes.
-    pub changes: bool,
+/// Whether the delete horizon of a batch is over.
+pub fn has_expired(header: &Header, now_ms: i64) -> bool {
+    header.delete_horizon_ms().is_some_and(|horizon| horizon <= now_ms)
 }
 
-impl Marks {
-    /// For a segment with so many records of data.
-    pub fn new(records: u64) -> Self {
-        Self { bits: vec![0; records.div_ceil(64) as usize], ..Self::default() }
-    }
-
-    /// Marks a record; false when it was marked already.
-    pub fn set(&mut self, bit: usize, is_tombstone: bool) -> bool {
-        let (word, mask) = (bit / 64, 1 << (bit % 64));
-        if self.bits[word] & mask != 0 {
-            return false;
-        }
-        self.bits[word] |= mask;
-        self.changes = true;
-        self.dropped += 1;
-        self.dropped_tombstones += u64::from(is_tombstone);
-        true
-    }
-
-    /// Marks the records of an aborted transaction.
-    pub fn set_all(&mut self, bits: std::ops::Range<usize>) {
-        for bit in bits {
-            self.set(bit, false);
-        }
-    }
-
-    pub fn is_set(&self, bit: usize) -> bool {
-        self.bits[bit / 64] & 1 << (bit % 64) != 0
-    }
-
-    /// Whether a batch, whose first record has this bit, keeps a tombstone without a horizon.
-    pub fn needs_horizon(&self, records: &Records, first: usize) -> bool {
-        let mut rows = records.rows.iter().enumerate();
-        records.header.delete_horizon_ms().is_none()
-            && rows.any(|(index, row)| row.value.is_null() && !self.is_set(first + index))
-    }
-}
-
-/// First step: what there is.
-#[derive(Default)]
+/// First step: what there is, span by span.
 pub struct Survey {
     pub now_ms: i64,
+    pub bytes_max: usize,
+    pub span_records_max: u64,
     pub transactions: Transactions,
-    /// Of the segment that is looked through.
-    pub records: u64,
-    pub data_records: u64,
-    pub marks_change: bool,
-    pub marks_dropped: u64,
+    /// Spans that ended since somebody took them.
+    pub spans: Vec<(Track, Marks)>,
+    /// The span that is looked through; it ends where its marks do.
+    pub span: Track,
+    pub marks: Marks,
+    /// Where its next batch may begin.
+    pub next: Offset,
+}
+
+impl Survey {
+    /// Ends a span, also at the end of a segment.
+    pub fn end_span(&mut self) {
+        if self.span.from < self.span.to {
+            self.spans.push((self.span.clone(), std::mem::take(&mut self.marks)));
+            (self.span.from, self.span.base) = (self.span.to, self.next);
+        }
+    }
 }
 
 impl Step for Survey {
     fn batch(&mut self, header: &Header, bytes: &Bytes) -> Result<(), String> {
-        self.records += header.record_count.max(0) as u64;
-        self.data_records += data_count(header) as u64;
+        let records = count(header);
+        if self.bytes_max < Records::rows_bytes(records) {
+            return Err(format!("{records} records are more than may be in memory at once"));
+        }
+        if self.span_records_max < self.marks.tally.records + records as u64 {
+            self.end_span();
+        }
+        self.span.to += bytes.len() as u64;
+        self.next = header.next_offset();
+        let bit = self.marks.push(header);
+        self.marks.tally.has_expired |= has_expired(header, self.now_ms);
         if header.is_control() {
             let Some(mark) = mark_in(header, bytes)? else { return Ok(()) };
-            let fate = self.transactions.note_mark(header, mark.kind, self.now_ms);
-            self.marks_change |= fate.is_some();
-            self.marks_dropped += u64::from(fate == Some(MarkFate::Drop));
+            if let Some(fate) = self.transactions.note_mark(header, mark.kind, self.now_ms) {
+                self.marks.set_control(bit, fate == MarkFate::Drop);
+            }
         } else if header.is_transactional() {
             self.transactions.note_data(header);
         }
@@ -136,7 +132,7 @@ pub struct Observe {
 
 impl Step for Observe {
     fn batch(&mut self, header: &Header, bytes: &Bytes) -> Result<(), String> {
-        if data_count(header) == 0
+        if !has_data(header)
             || header.next_offset() <= self.first_dirty
             || self.transactions.is_aborted(header)
         {
@@ -145,7 +141,7 @@ impl Step for Observe {
         let records = decode(bytes, self.bytes_max)?;
         for row in &records.rows {
             if let Some(key) = records.key(row) {
-                self.keys.observe(key, row.offset);
+                self.keys.observe(KeyHash::of(Some(key)), row.offset);
             }
         }
         Ok(())
@@ -158,7 +154,7 @@ pub struct Mark {
     pub transactions: Arc<Transactions>,
     pub now_ms: i64,
     pub bytes_max: usize,
-    /// Of the segment that is looked through: its marks, and the bit of the next record.
+    /// Of the span that is looked through: its marks, and the bit of the next record.
     pub marks: Marks,
     pub bit: usize,
     pub samples: Vec<String>,
@@ -167,8 +163,8 @@ pub struct Mark {
 impl Step for Mark {
     fn batch(&mut self, header: &Header, bytes: &Bytes) -> Result<(), String> {
         let first = self.bit;
-        self.bit += data_count(header);
-        if data_count(header) == 0 {
+        self.bit += count(header);
+        if !has_data(header) {
             return Ok(());
         }
         if self.transactions.is_aborted(header) {
@@ -177,16 +173,15 @@ impl Step for Mark {
         }
         let records = decode(bytes, self.bytes_max)?;
         for (index, row) in records.rows.iter().enumerate() {
+            let key = records.key(row);
             let goes = is_expired(header, row, self.now_ms)
-                || match records.key(row) {
-                    None => true,
-                    Some(key) => self.keys.is_newer_known(key, row.offset),
-                };
+                || key.is_none()
+                || self.keys.is_newer_known(KeyHash::of(key), row.offset);
             if goes && self.marks.set(first + index, row.value.is_null()) {
-                sample(&mut self.samples, records.key(row));
+                sample(&mut self.samples, key);
             }
         }
-        self.marks.changes |= self.marks.needs_horizon(&records, first);
+        self.marks.tally.changes |= self.marks.needs_horizon(&records, first);
         Ok(())
     }
 }
@@ -210,13 +205,10 @@ pub enum Kept {
 
 /// Last step: the batches as they will be.
 pub struct Rebuild {
-    pub transactions: Arc<Transactions>,
     pub now_ms: i64,
     pub delete_retention_ms: i64,
     pub bytes_max: usize,
-    /// Batches that end behind it stay as they are.
-    pub end: Offset,
-    /// Of the segment that is rewritten: its marks, and the bit of the next record.
+    /// Of the span that is rewritten: its marks, and the bit of the next record.
     pub marks: Marks,
     pub bit: usize,
     /// What came of the batches since somebody took it.
@@ -229,32 +221,21 @@ impl Rebuild {
         self.now_ms.saturating_add(self.delete_retention_ms)
     }
 
-    fn control(&self, header: &Header, bytes: &Bytes) -> Result<Kept, String> {
-        if header.record_count <= 0 {
-            return Ok(Kept::Nothing(*header));
-        }
-        match self.transactions.fate(header) {
-            None => Ok(Kept::Batch(*header, bytes.clone())),
-            Some(MarkFate::Drop) => Ok(Kept::Nothing(*header)),
-            Some(MarkFate::Stamp) => {
-                let records = decode(bytes, MARK_BYTES_MAX)?;
-                build(&records, records.rows.iter(), Some(self.horizon_ms()))
-            }
-        }
-    }
-
-    fn data(&mut self, header: &Header, bytes: &Bytes) -> Result<Kept, String> {
-        let first = self.bit;
-        let count = data_count(header);
-        self.bit += count;
-        if count == 0 {
-            return Ok(Kept::Nothing(*header));
-        }
-        if !self.marks.changes || self.end < header.next_offset() {
+    fn control(&self, header: &Header, bytes: &Bytes, bit: usize) -> Result<Kept, String> {
+        if !self.marks.is_set(bit) {
             return Ok(Kept::Batch(*header, bytes.clone()));
         }
-        let goes = (first..self.bit).filter(|bit| self.marks.is_set(*bit)).count();
-        if goes == count {
+        if header.delete_horizon_ms().is_some() {
+            return Ok(Kept::Nothing(*header));
+        }
+        let records = decode(bytes, MARK_BYTES_MAX)?;
+        build(&records, records.rows.iter(), Some(self.horizon_ms()))
+    }
+
+    fn data(&mut self, header: &Header, bytes: &Bytes, first: usize) -> Result<Kept, String> {
+        let all = count(header);
+        let goes = (first..first + all).filter(|bit| self.marks.is_set(*bit)).count();
+        if goes == all {
             return Ok(Kept::Nothing(*header));
         }
         let records = decode(bytes, self.bytes_max)?;
@@ -274,9 +255,16 @@ impl Rebuild {
 
 impl Step for Rebuild {
     fn batch(&mut self, header: &Header, bytes: &Bytes) -> Result<(), String> {
-        let kept = match header.is_control() {
-            true => self.control(header, bytes)?,
-            false => self.data(header, bytes)?,
+        let first = self.bit;
+        self.bit += count(header);
+        let kept = if count(header) == 0 {
+            Kept::Nothing(*header)
+        } else if !self.marks.tally.changes {
+            Kept::Batch(*header, bytes.clone())
+        } else if header.is_control() {
+            self.control(header, bytes, first)?
+        } else {
+            self.data(header, bytes, first)?
         };
         self.kept.push(kept);
         Ok(())

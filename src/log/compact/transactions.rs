@@ -27,8 +27,6 @@ pub struct Transactions {
     open: BTreeMap<ProducerId, Offset>,
     /// First batch of each aborted transaction → offset of its mark.
     aborted: BTreeMap<(ProducerId, Offset), Offset>,
-    /// Marks that change in this pass, by offset.
-    fates: BTreeMap<Offset, MarkFate>,
 }
 
 impl Transactions {
@@ -53,13 +51,11 @@ impl Transactions {
             }
             return None;
         }
-        let fate = match header.delete_horizon_ms() {
-            None => MarkFate::Stamp,
-            Some(horizon) if horizon <= now_ms => MarkFate::Drop,
-            Some(_) => return None,
-        };
-        self.fates.insert(header.base_offset, fate);
-        Some(fate)
+        match header.delete_horizon_ms() {
+            None => Some(MarkFate::Stamp),
+            Some(horizon) if horizon <= now_ms => Some(MarkFate::Drop),
+            Some(_) => None,
+        }
     }
 
     /// Notes a mark behind the pass: it may end transactions that began within.
@@ -86,10 +82,6 @@ impl Transactions {
             && self.aborted.range(..=key).next_back().is_some_and(|((producer, _), mark)| {
                 *producer == header.producer_id && header.base_offset < *mark
             })
-    }
-
-    pub fn fate(&self, header: &Header) -> Option<MarkFate> {
-        self.fates.get(&header.base_offset).copied()
     }
 
     /// Whether data was found of the aborted transaction that this mark ends: readers below the

@@ -5,6 +5,8 @@
 //! Invariant: the shard only hands bytes on, so that a pass holds up none of its other tasks; one
 //! chunk, or one batch that is larger, is in memory at a time.
 //! Start reading at: [`Pass::walk`].
+use std::sync::Arc;
+
 use crate::base::Bytes;
 use crate::env::{Env, File, Instant, OpenHow};
 use crate::log::compact::steps::Step;
@@ -15,11 +17,14 @@ use crate::record::{HEADER_BYTES, Header, Scanned, crc_holds, next_batch};
 /// Smallest chunk: a smaller one costs more to hand over than to go through.
 const CHUNK_BYTES_MIN: usize = 16 << 10;
 
-/// One file to walk through.
-#[derive(Clone)]
+/// A part of a file to walk through.
+#[derive(Clone, Debug)]
 pub struct Track {
-    pub path: String,
-    pub bytes: u64,
+    pub path: Arc<str>,
+    /// A batch begins there.
+    pub from: u64,
+    /// And one ends there.
+    pub to: u64,
     /// Its first batch starts at or behind this offset.
     pub base: Offset,
 }
@@ -30,6 +35,8 @@ struct Came {
     floor: Offset,
     /// Bytes that the next batch needs, when it lies in part behind the chunk.
     needs: usize,
+    /// Others should have the worker now.
+    rests: bool,
     wrong: Option<String>,
 }
 
@@ -57,7 +64,8 @@ impl Pace {
 }
 
 impl Pass<'_> {
-    /// Shows every batch of a file to `step`, on a worker; `between` runs here after each chunk.
+    /// Shows every batch of a track to `step`, on a worker, until it is over; `between` runs here
+    /// after each piece of work.
     ///
     /// Errors: also when a batch is damaged, or `step` finds that it is.
     pub(super) async fn walk<S: Step>(
@@ -67,44 +75,47 @@ impl Pass<'_> {
         mut between: impl AsyncFnMut(&mut Self, &mut S) -> Result<(), CompactError>,
     ) -> Result<S, CompactError> {
         let env = self.log.host.env.clone();
-        let opened = self.log.files.open(&track.path, OpenHow::Read).await;
-        let file = match opened {
+        let file = match self.log.files.open(&track.path, OpenHow::Read).await {
             Ok(file) => file,
             Err(error) => {
                 env.discard(step);
                 return Err(error.into());
             }
         };
-        let (mut at, mut needs, mut floor) = (0, 0, track.base);
+        let (mut at, mut needs, mut floor) = (track.from, 0, track.base);
+        let mut chunk = Bytes::new();
         let mut walked = Ok(());
-        while at < track.bytes && walked.is_ok() {
-            let want = self.job.limits.io_bytes.max(CHUNK_BYTES_MIN).max(needs);
-            let want = (want as u64).min(track.bytes - at) as usize;
-            let chunk = self.chunk(track, &file, at, want).await;
-            let chunk = match chunk {
-                Ok(chunk) => chunk,
-                Err(error) => {
-                    walked = Err(error);
-                    break;
+        while at < track.to && walked.is_ok() && !step.is_over() {
+            if chunk.is_empty() {
+                let want = self.job.limits.io_bytes.max(CHUNK_BYTES_MIN).max(needs);
+                let want = (want as u64).min(track.to - at) as usize;
+                match self.chunk(track, &file, at, want).await {
+                    Ok(read) => chunk = read,
+                    Err(error) => {
+                        walked = Err(error);
+                        break;
+                    }
                 }
-            };
-            let is_last = at + chunk.len() as u64 == track.bytes;
+            }
+            let is_last = at + chunk.len() as u64 == track.to;
+            let part = chunk.clone();
             let came;
             (step, came) = env
                 .long_work(move || {
-                    let came = go_through(&chunk, floor, is_last, &mut step);
+                    let came = go_through(&part, floor, is_last, &mut step);
                     (step, came)
                 })
                 .await;
+            (needs, floor) = (came.needs, came.floor);
+            at += came.consumed as u64;
+            chunk = if came.rests { chunk.slice(came.consumed..) } else { Bytes::new() };
             walked = match came.wrong {
                 Some(why) => {
-                    let (path, position) = (track.path.clone(), at + came.consumed as u64);
-                    Err(CompactError::Corrupt { path, position, why })
+                    let path = track.path.to_string();
+                    Err(CompactError::Corrupt { path, position: at, why })
                 }
                 None => between(self, &mut step).await,
             };
-            (needs, floor) = (came.needs, came.floor);
-            at += came.consumed as u64;
         }
         match walked {
             Ok(()) => Ok(step),
@@ -129,7 +140,7 @@ impl Pass<'_> {
         self.report.bytes_read += chunk.len() as u64;
         if chunk.len() < want {
             let why = "the file is shorter than it was".to_owned();
-            return Err(CompactError::Corrupt { path: track.path.clone(), position: at, why });
+            return Err(CompactError::Corrupt { path: track.path.to_string(), position: at, why });
         }
         Ok(chunk)
     }
@@ -137,8 +148,8 @@ impl Pass<'_> {
 
 /// Goes through the whole batches of a chunk.
 fn go_through(chunk: &Bytes, floor: Offset, is_last: bool, step: &mut impl Step) -> Came {
-    let mut came = Came { consumed: 0, floor, needs: 0, wrong: None };
-    while came.consumed < chunk.len() && came.wrong.is_none() {
+    let mut came = Came { consumed: 0, floor, needs: 0, rests: false, wrong: None };
+    while came.consumed < chunk.len() && came.wrong.is_none() && !step.is_over() && !came.rests {
         let rest = chunk.slice(came.consumed..);
         match next_batch(&rest) {
             Scanned::Bad { why } => came.wrong = Some(why.to_owned()),
@@ -158,6 +169,7 @@ fn go_through(chunk: &Bytes, floor: Offset, is_last: bool, step: &mut impl Step)
                 if came.wrong.is_none() {
                     came.floor = header.next_offset();
                     came.consumed += total;
+                    came.rests = step.rests();
                 }
             }
         }

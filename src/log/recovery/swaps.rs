@@ -1,12 +1,15 @@
 //! What an interrupted compaction left: finished replacements are completed, others dropped.
 //!
-//! Owns: `.cleaned` and `.swap` files at a start. Leaves to others: making them (`compact`).
+//! Owns: `.cleaned` and `.swap` files and marks at a start.
+//! Leaves to others: making them (`compact`).
 //! Invariant: a `.log.swap` is whole and durable from the moment it has that name; its batches
 //! cover exactly the segments from its base to its last offset.
 //! Start reading at: [`Recovery::finish_swaps`].
 use crate::env::OpenHow;
 use crate::log::LogError;
-use crate::log::names::{CLEANED, INDEX, LOG, SWAP, TIME_INDEX, TXN_INDEX, file_path, parse};
+use crate::log::names::{
+    CLEANED, INDEX, LOG, MARKS, SWAP, TIME_INDEX, TXN_INDEX, file_path, parse,
+};
 use crate::log::recovery::Recovery;
 use crate::log::scan::{Check, Scanner, Walked};
 use crate::model::Offset;
@@ -15,7 +18,8 @@ impl Recovery<'_> {
     /// Says whether names have changed.
     pub(super) async fn finish_swaps(&mut self, names: &[String]) -> Result<bool, LogError> {
         let mut changed = false;
-        for name in names.iter().filter(|name| name.ends_with(CLEANED)) {
+        let unfinished = |name: &&String| name.ends_with(CLEANED) || *name == MARKS;
+        for name in names.iter().filter(unfinished) {
             self.files.remove(&format!("{}/{name}", self.dir)).await?;
             changed = true;
         }

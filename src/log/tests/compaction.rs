@@ -1,26 +1,24 @@
-//! Compaction against a naive model, with crashes in it, and policies that misbehave.
+//! Compaction against a naive model, with crashes in it.
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::*;
 use crate::base::Rng;
-use crate::record::Row;
 use crate::sim::each_seed;
 
 const CODECS: [Codec; 3] = [Codec::None, Codec::Lz4, Codec::Zstd];
-const HOUR_MS: i64 = 3_600_000;
+pub const HOUR_MS: i64 = 3_600_000;
 
 /// One record as the model knows it: key and value, either may be missing.
-type Entry = (Option<String>, Option<String>);
-type Content = BTreeMap<i64, Entry>;
+pub type Entry = (Option<String>, Option<String>);
+pub type Content = BTreeMap<i64, Entry>;
 
-fn compacted() -> LogConfig {
+pub fn compacted() -> LogConfig {
     LogConfig { delete_retention_ms: HOUR_MS, ..small() }
 }
 
 /// Appends random records to log and model.
-fn fill(log: &Log, dice: &mut Rng, model: &mut Content, batches: u64, next: &mut [i32; 3]) {
+pub fn fill(log: &Log, dice: &mut Rng, model: &mut Content, batches: u64, next: &mut [i32; 3]) {
     for _ in 0..batches {
         let id = dice.below(4) as usize;
         let producer = (id < 3).then(|| (id as i64, 0, next[id]));
@@ -47,7 +45,7 @@ fn fill(log: &Log, dice: &mut Rng, model: &mut Content, batches: u64, next: &mut
     }
 }
 
-async fn content(log: &Log) -> Content {
+pub async fn content(log: &Log) -> Content {
     let mut out = Content::new();
     for (_, bytes) in read_all(log).await {
         let records = Records::decode(&bytes, 1 << 20).unwrap();
@@ -62,7 +60,7 @@ async fn content(log: &Log) -> Content {
 }
 
 /// Kafka's rule in its plainest form: below `end` the newest of each key stays.
-fn naive(before: &Content, end: i64, tombstones_go: bool) -> Content {
+pub fn naive(before: &Content, end: i64, tombstones_go: bool) -> Content {
     let below = before.range(..end);
     let newest: BTreeMap<&String, i64> =
         below.filter_map(|(offset, (key, _))| key.as_ref().map(|key| (key, *offset))).collect();
@@ -76,16 +74,21 @@ fn naive(before: &Content, end: i64, tombstones_go: bool) -> Content {
 
 /// Compares, and shows the first differences only.
 #[track_caller]
-fn same(found: &Content, want: &Content) {
+pub fn same(found: &Content, want: &Content) {
     let missing: Vec<_> = want.iter().filter(|(at, e)| found.get(at) != Some(e)).take(5).collect();
     let extra: Vec<_> = found.iter().filter(|(at, e)| want.get(at) != Some(e)).take(5).collect();
     assert!(missing.is_empty() && extra.is_empty(), "missing {missing:?}, extra {extra:?}");
 }
 
+/// Memory for about so many keys; the fewer, the fewer marks fit beside them.
+fn keys_at_once(keys_max: usize) -> PassLimits {
+    PassLimits { dedupe_bytes: (keys_max + 1) * 30, ..PassLimits::default() }
+}
+
 pub async fn pass(log: &Log, now_ms: i64, first_dirty: i64, keys_max: usize) -> CompactionReport {
     let range = log.compaction_range(Offset(first_dirty), now_ms);
     // Chunks as small as they get, so that batches lie across their borders.
-    let limits = PassLimits { keys_max, io_bytes: 0, ..PassLimits::default() };
+    let limits = PassLimits { io_bytes: 0, ..keys_at_once(keys_max) };
     let job = CompactionJob { limits, ..CompactionJob::new(range, now_ms) };
     log.compact(&job, None).await.unwrap()
 }
@@ -218,8 +221,9 @@ fn a_crash_in_a_compaction_leaves_the_old_or_the_new_form() {
             assert_eq!(log.recovered(), &Recovered::default());
             same(&content(&log).await, &want);
             let names = env.list_dir("data/flights-3").await.unwrap();
-            let left =
-                |name: &str| [".swap", ".cleaned", ".deleted"].iter().any(|s| name.ends_with(s));
+            let left = |name: &str| {
+                [".swap", ".cleaned", ".deleted", ".marks"].iter().any(|s| name.ends_with(s))
+            };
             assert!(!names.iter().any(|entry| left(&entry.name)), "{names:?}");
         });
     });
@@ -264,108 +268,6 @@ fn readers_and_writers_do_not_notice() {
             found.retain(|offset, _| *offset < end.0);
             same(&found, &naive(&model, end.0, false));
         });
-    });
-}
-
-/// A policy made of closures.
-struct Told {
-    scope: Scope,
-    seen: Vec<i64>,
-    memory: usize,
-    ended: Option<Offset>,
-    drops: fn(&Records, &Row) -> bool,
-    fails: bool,
-}
-
-impl Told {
-    fn new(scope: Scope, drops: fn(&Records, &Row) -> bool) -> Self {
-        Self { scope, seen: Vec::new(), memory: usize::MAX, ended: None, drops, fails: false }
-    }
-}
-
-impl CompactionPolicy for Told {
-    fn scope(&self) -> Scope {
-        self.scope
-    }
-
-    fn observe(&mut self, batch: Arc<PassBatch>) -> BoxFuture<'_, Result<bool, PolicyError>> {
-        let fits = self.seen.len() < self.memory;
-        if fits {
-            self.seen.extend(batch.records.rows.iter().map(|row| row.offset.0));
-        }
-        Box::pin(async move { Ok(fits) })
-    }
-
-    fn finish(&mut self, end: Offset) -> BoxFuture<'_, Result<(), PolicyError>> {
-        self.ended = Some(end);
-        Box::pin(async { Ok(()) })
-    }
-
-    fn drops(&mut self, batch: Arc<PassBatch>) -> BoxFuture<'_, Result<Vec<u32>, PolicyError>> {
-        let rows = batch.records.rows.iter().enumerate();
-        let gone = rows.filter(|(_, row)| (self.drops)(&batch.records, row));
-        let gone = gone.map(|(index, _)| index as u32).collect();
-        let fails = self.fails && 200 < batch.records.header.base_offset.0;
-        Box::pin(async move {
-            if fails {
-                return Err(PolicyError { message: "trap".into() });
-            }
-            Ok(gone)
-        })
-    }
-}
-
-#[test]
-fn a_policy_decides_within_the_hosts_rules() {
-    let world = quiet_world();
-    run(&world, async |env| {
-        let (mut dice, mut model, mut next) = (Rng::new(5), Content::new(), [0; 3]);
-        let log = open(&env, compacted(), 0, Start::New).await.unwrap();
-        fill(&log, &mut dice, &mut model, 150, &mut next);
-        let end = log.roll().await.unwrap();
-        let range = log.compaction_range(Offset(100), 0);
-        assert_eq!(range, PassRange { first_offset: Offset(0), first_dirty: Offset(100), end });
-        let mut job = CompactionJob::new(range, 1_000_000);
-        let odd: fn(&Records, &Row) -> bool = |_, row| row.offset.0 % 2 == 1;
-        // A dry run says what would go, and nothing goes.
-        job.mode = PassMode::DryRun;
-        let mut policy = Told::new(Scope::Dirty, odd);
-        let would = log.compact(&job, Some(&mut policy)).await.unwrap();
-        assert!(policy.seen.contains(&100) && !policy.seen.contains(&90));
-        assert_eq!((policy.ended, policy.seen.last()), (Some(end), Some(&(end.0 - 1))));
-        same(&content(&log).await, &model);
-        // Too much without approval, and failures, keep everything.
-        job.mode = PassMode::Run;
-        job.drop_ratio_max = Some(0.5);
-        let mut greedy = Told::new(Scope::Nothing, |_, _| true);
-        let error = log.compact(&job, Some(&mut greedy)).await.unwrap_err();
-        assert!(matches!(error, CompactError::TooMany { .. }), "{error}");
-        let mut failing = Told { fails: true, ..Told::new(Scope::All, odd) };
-        let error = log.compact(&job, Some(&mut failing)).await.unwrap_err();
-        assert_eq!(error.to_string(), "the policy failed: trap");
-        let mut full = Told { memory: 0, ..Told::new(Scope::Dirty, odd) };
-        let error = log.compact(&job, Some(&mut full)).await.unwrap_err();
-        assert!(matches!(error, CompactError::MemoryFull { .. }), "{error}");
-        same(&content(&log).await, &model);
-        // A policy whose memory ends half-way decides over what it saw.
-        let mut half = Told { memory: 60, ..Told::new(Scope::Dirty, odd) };
-        let report = log.compact(&job, Some(&mut half)).await.unwrap();
-        let seen_end = half.ended.unwrap();
-        assert!(Offset(100) < seen_end && seen_end < end && report.clean_end == seen_end);
-        // Unexpired tombstones stay, whatever it says.
-        model.retain(|at, entry| seen_end.0 <= *at || at % 2 == 0 || entry.1.is_none());
-        same(&content(&log).await, &model);
-        job.range.first_dirty = seen_end;
-        let mut rest = Told::new(Scope::All, odd);
-        let report = log.compact(&job, Some(&mut rest)).await.unwrap();
-        model.retain(|at, entry| at % 2 == 0 || entry.1.is_none());
-        same(&content(&log).await, &model);
-        assert!(report.records_after <= would.records_after);
-        // When its time is over, a tombstone goes if the policy drops it, too.
-        job.now_ms += HOUR_MS;
-        log.compact(&job, Some(&mut Told::new(Scope::All, odd))).await.unwrap();
-        model.retain(|at, _| at % 2 == 0);
-        same(&content(&log).await, &model);
     });
 }
 
@@ -429,5 +331,84 @@ fn what_was_replaced_is_removed_after_its_delay() {
         assert_eq!(waiting(&env).await, before - 1);
         env.sleep_ms(200).await;
         assert_eq!(waiting(&env).await, 0);
+    });
+}
+
+/// A log of so many records without a key, which no pass keeps.
+async fn keyless(env: &Env, batches: usize) -> (Rc<Log>, CompactionJob) {
+    let config = LogConfig { segment_bytes_max: 40_000, ..compacted() };
+    let log = open(env, config, 0, Start::New).await.unwrap();
+    let mut builder = BatchBuilder::new(&BatchSpec { codec: Codec::Lz4, ..spec(None) });
+    for n in 0..400 {
+        builder.push(Offset(n), 1, None, Some(b"v"), []).unwrap();
+    }
+    let batch = builder.finish_checked().unwrap();
+    for _ in 0..batches {
+        drop(log.append(&batch, Acks::Leader, 5).unwrap().ack);
+    }
+    log.roll().await.unwrap();
+    let job = CompactionJob::new(log.compaction_range(Offset(0), 0), 1_000);
+    (log, job)
+}
+
+async fn names(env: &Env) -> Vec<String> {
+    let entries = env.list_dir("data/flights-3").await.unwrap();
+    entries.into_iter().map(|entry| entry.name).collect()
+}
+
+#[test]
+fn keys_and_marks_together_keep_to_their_memory() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let (log, mut job) = keyless(&env, 2_000).await;
+        let records = log.ends().log_end.0 as u64;
+        for bytes in [4_000, 20_000, 1 << 20] {
+            (job.limits.dedupe_bytes, job.mode) = (bytes, PassMode::DryRun);
+            let report = log.compact(&job, None).await.unwrap();
+            assert_eq!((report.dropped, report.records_before), (records, records));
+            let (took, marks) = (report.memory_bytes, records / 8);
+            assert!(took <= bytes as u64, "{took} of {bytes} bytes");
+            // There are more marks than that, or all of them are counted.
+            assert!(bytes as u64 <= marks || marks < took, "{took} of {bytes} bytes");
+            assert!(!names(&env).await.contains(&"compaction.marks".to_owned()));
+        }
+        job.mode = PassMode::Run;
+        job.limits.dedupe_bytes = 4_000;
+        assert_eq!(log.compact(&job, None).await.unwrap().records_after, 0);
+        assert!(content(&log).await.is_empty());
+    });
+}
+
+#[test]
+fn marks_that_rot_in_their_file_end_the_pass_and_keep_everything() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let (log, mut job) = keyless(&env, 200).await;
+        let read = read_all(&log).await.len();
+        (job.limits.dedupe_bytes, job.limits.bytes_per_second) = (4_000, 20_000.0);
+        let (other, again) = (log.clone(), job.clone());
+        let error = Rc::new(std::cell::RefCell::new(None));
+        let told = error.clone();
+        env.spawn(async move {
+            *told.borrow_mut() = other.compact(&again, None).await.err();
+        });
+        let path = "data/flights-3/compaction.marks";
+        while !env.exists(path).await.unwrap() {
+            env.sleep_ms(1).await;
+        }
+        env.sleep_ms(500).await;
+        let file = env.open(path, crate::env::OpenHow::Create).await.unwrap();
+        env.write_all_at(&file, 3, vec![Bytes::from(vec![0x55])]).await.unwrap();
+        while error.borrow().is_none() {
+            env.sleep_ms(10).await;
+        }
+        let error = error.take().unwrap();
+        assert!(matches!(error, CompactError::Marks { .. }), "{error}");
+        assert!(!env.exists(path).await.unwrap());
+        assert_eq!(read_all(&log).await.len(), read);
+        // Nobody minds a file that an earlier life left.
+        drop(env.open(path, crate::env::OpenHow::Create).await.unwrap());
+        job.limits.bytes_per_second = f64::MAX;
+        assert_eq!(log.compact(&job, None).await.unwrap().records_after, 0);
     });
 }
