@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::env::{IoError, OpenHow};
+use crate::env::{IoError, OpenHow, yield_now};
 use crate::log::names::{LOG, file_path};
 use crate::log::scan::{Check, Scanner, Walked};
 use crate::log::segment::Closed;
@@ -114,6 +114,8 @@ impl CompactionJob {
 const IO_BYTES_MAX: usize = 4 << 20;
 /// Bytes that a shard looks through before its other tasks run.
 const SLICE_BYTES: usize = 128 << 10;
+/// Batches that a shard looks at before its other tasks run.
+const TURN_BATCHES: usize = 512;
 /// Of the memory for keys and marks, marks get one part of so many.
 const MARKS_SHARE: usize = 8;
 
@@ -187,6 +189,8 @@ struct Source {
     /// Its parts, among those of the pass.
     spans: Range<usize>,
     data_records: u64,
+    /// It has batches without records on which nothing hangs any more.
+    has_litter: bool,
 }
 
 /// One pass in progress.
@@ -283,7 +287,7 @@ impl<'a> Pass<'a> {
         };
         let source = |closed: Rc<Closed>| {
             let path = file_path(&log.dir, closed.base, LOG).into();
-            Source { closed, path, spans: 0..0, data_records: 0 }
+            Source { closed, path, spans: 0..0, data_records: 0, has_litter: false }
         };
         let marks_bytes = job.limits.dedupe_bytes / MARKS_SHARE;
         Self {
@@ -329,6 +333,8 @@ impl<'a> Pass<'a> {
             span_records_max: self.store.span_records_max(),
             transactions: Transactions::default(),
             spans: Vec::new(),
+            empty: Vec::new(),
+            last_empty: None,
             span: Track { path: "".into(), from: 0, to: 0, base: Offset(0) },
             marks: Marks::default(),
             next: Offset(0),
@@ -339,10 +345,10 @@ impl<'a> Pass<'a> {
             let track = Track { path: path.clone(), from: 0, to, base };
             (survey.span, survey.next) = (Track { to: 0, ..track.clone() }, base);
             self.sources[at].spans = self.spans.len()..self.spans.len();
-            let keep = async |pass: &mut Self, survey: &mut Survey| pass.keep_spans(survey).await;
+            let keep = async |pass: &mut Self, survey: &mut Survey| pass.keep(at, survey).await;
             survey = self.walk(&track, survey, keep).await?;
-            survey.end_span();
-            self.keep_spans(&mut survey).await?;
+            survey.end_segment();
+            self.keep(at, &mut survey).await?;
             let source = &mut self.sources[at];
             source.spans.end = self.spans.len();
             let spans = &self.spans[source.spans.clone()];
@@ -357,10 +363,20 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    async fn keep_spans(&mut self, survey: &mut Survey) -> Result<(), CompactError> {
+    /// Takes what the survey found in a part of a source.
+    async fn keep(&mut self, source: usize, survey: &mut Survey) -> Result<(), CompactError> {
         for (track, marks) in std::mem::take(&mut survey.spans) {
             let span = self.store.keep(track, marks).await?;
             self.spans.push(span);
+        }
+        for (n, header) in std::mem::take(&mut survey.empty).iter().enumerate() {
+            if n % TURN_BATCHES == TURN_BATCHES - 1 {
+                yield_now().await;
+            }
+            if self.sources[source].has_litter {
+                break;
+            }
+            self.sources[source].has_litter = !self.is_newest_of_its_producer(header);
         }
         Ok(())
     }
@@ -391,7 +407,7 @@ impl<'a> Pass<'a> {
                 if SLICE_BYTES < slice_bytes {
                     self.report.bytes_read += slice_bytes as u64;
                     self.pace.take(&self.log.host.env, std::mem::take(&mut slice_bytes)).await;
-                    crate::env::yield_now().await;
+                    yield_now().await;
                 }
                 if header.is_control() {
                     let mark = mark_in(&header, &bytes).map_err(|why| self.broken(&path, why))?;

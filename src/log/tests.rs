@@ -18,6 +18,7 @@ mod deceived;
 mod flush;
 mod full;
 mod journals;
+mod known_faults;
 mod life;
 mod many;
 mod policies;

@@ -116,13 +116,20 @@ async fn look(core: &Rc<Core>) -> Option<Rc<Partition>> {
         }
         set_back += i64::from(partition.setback.failure().is_some());
         let first_dirty = partition.cleaned_end.get();
-        if partition.setback.rests(core.env.now())
-            || partition.passes.is_busy()
-            || !log.has_closed_behind(first_dirty)
-        {
+        if partition.setback.rests(core.env.now()) || partition.passes.is_busy() {
             continue;
         }
-        if settings.max_compaction_lag_ms < i64::MAX
+        let lag_ms = settings.max_compaction_lag_ms;
+        if lag_ms < i64::MAX
+            && log.has_overdue_active(lag_ms, now_ms)
+            && let Err(error) = log.roll().await
+        {
+            tracing::warn!(partition = %partition.name, %error, "not rolled for compaction");
+        }
+        if !log.has_closed_behind(first_dirty) {
+            continue;
+        }
+        if lag_ms < i64::MAX
             && let Err(error) = log.learn_first_timestamps(first_dirty).await
         {
             tracing::warn!(partition = %partition.name, %error, "age of dirty segments unknown");

@@ -125,6 +125,7 @@ async fn run(
                 dry_run = report.dry_run,
                 before = report.records_before,
                 after = report.records_after,
+                rounds = report.rounds,
                 "compacted"
             );
             if order.mode == PassMode::Run {

@@ -10,8 +10,9 @@ use logmill::model::Offset;
 use logmill::record::Codec;
 use logmill::shard::partition::Partition;
 use logmill::sim::{DATA_DIR, Death, Faults, SimBroker, World};
+use logmill::wire::generated::produce_response::ProduceResponse;
 
-use crate::harness::sim::{TOPIC, batch, connect, create, produce};
+use crate::harness::sim::{TOPIC, batch, connect, create, create_topic, produce, produce_request};
 
 /// Small segments, so that little data closes some.
 const SEGMENTS: (&str, &str) = ("internal.segment.bytes", "4000");
@@ -56,9 +57,13 @@ impl Node {
     }
 
     fn partition(&self) -> Rc<Partition> {
+        self.partition_of(TOPIC)
+    }
+
+    fn partition_of(&self, topic: &str) -> Rc<Partition> {
         let cores = self.0.cores();
         let all = cores.borrow().iter().flat_map(|core| core.partitions()).collect::<Vec<_>>();
-        all.into_iter().find(|partition| &*partition.name.topic == TOPIC).unwrap()
+        all.into_iter().find(|partition| &*partition.name.topic == topic).unwrap()
     }
 
     /// Where compaction has come to, and how many closed segments there are.
@@ -146,6 +151,49 @@ fn what_is_too_old_is_compacted_whatever_the_ratio() {
     node.0.served(60_000).unwrap();
     node.rest(3);
     assert!(cleaned < node.state().0);
+}
+
+#[test]
+fn records_of_a_segment_that_nobody_writes_to_are_compacted_in_time_too() {
+    let lag = ("max.compaction.lag.ms", "60000");
+    let mut node = Node::new(&[], &[COMPACT, SEGMENTS, lag]);
+    node.produce(5);
+    node.rest(50);
+    assert_eq!(node.state(), (Offset(0), 0));
+    node.rest(15);
+    assert_eq!(node.state().0, Offset(5), "three keys of five records");
+    // Once a lag, not all the time.
+    node.produce(1);
+    node.rest(50);
+    assert_eq!(node.state().0, Offset(5));
+    node.rest(15);
+    assert_eq!(node.state().0, Offset(6));
+}
+
+#[test]
+fn a_damaged_partition_holds_up_no_other() {
+    let mut node = Node::new(&[("log.cleaner.threads", "1")], &[COMPACT, SEGMENTS]);
+    node.produce(100);
+    let (env, core) = (node.0.clients(), node.0.cores().borrow()[0].clone());
+    node.wait(async move {
+        let path = format!("{DATA_DIR}/{TOPIC}-0/{:020}.log", 0);
+        let file = core.env.open(&path, logmill::env::OpenHow::Create).await.unwrap();
+        core.env.write_all_at(&file, 100, vec![vec![0x55_u8; 9].into()]).await.unwrap();
+        create_topic(&env, "other", 1, &[COMPACT, SEGMENTS]).await;
+        let mut client = connect(&env).await;
+        for _ in 0..100 {
+            let records = batch(Codec::None, &[(Some("k"), &[7; 200])]);
+            let mut request = produce_request(records);
+            request.topic_data[0].name = "other".to_owned();
+            let told: ProduceResponse = client.ask(&request, 9).await.unwrap();
+            assert_eq!(told.responses[0].partition_responses[0].error_code, 0);
+        }
+    });
+    node.rest(5);
+    let failure = node.partition().setback.failure();
+    assert!(failure.is_some_and(|failure| failure.is_lasting()), "it is damaged");
+    assert_eq!(node.state().0, Offset(0));
+    assert!(Offset(60) < node.partition_of("other").cleaned_end.get());
 }
 
 #[test]

@@ -83,6 +83,15 @@ impl Log {
         Cleanable { range, clean_bytes, dirty_bytes, oldest_dirty_ms }
     }
 
+    /// Whether records of the segment that grows have waited longer than `lag_ms` for compaction,
+    /// by their time and by that of the segment: it must be closed for that.
+    pub fn has_overdue_active(&self, lag_ms: i64, now_ms: i64) -> bool {
+        let state = self.state.borrow();
+        let active = &state.active;
+        let since_ms = active.first_timestamp.unwrap_or(0).max(active.created_ms);
+        0 < active.bytes && since_ms < now_ms.saturating_sub(lag_ms)
+    }
+
     /// Whether a closed segment lies behind the clean boundary. Costs one look.
     pub fn has_closed_behind(&self, first_dirty: Offset) -> bool {
         let state = self.state.borrow();

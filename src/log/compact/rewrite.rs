@@ -13,7 +13,9 @@ use std::rc::Rc;
 use crate::base::Bytes;
 use crate::env::{File, IoError, OpenHow, yield_now};
 use crate::log::compact::steps::{Kept, Rebuild};
-use crate::log::compact::{Claim, CompactError, Marks, Pass, PassMode, Source, abort_rows};
+use crate::log::compact::{
+    Claim, CompactError, Marks, Pass, PassMode, Source, TURN_BATCHES, abort_rows,
+};
 use crate::log::graveyard::Remains;
 use crate::log::index::{OFFSET_ENTRY_BYTES, OffsetIndex, TIME_ENTRY_BYTES, TimeIndex};
 use crate::log::names::{CLEANED, DELETED, INDEX, LOG, SWAP, TIME_INDEX, TXN_INDEX, file_path};
@@ -22,8 +24,6 @@ use crate::log::{DiskError, Life, LogConfig};
 use crate::model::Offset;
 use crate::record::{Header, empty_batch};
 
-/// Batches that are noted before other tasks of the shard run.
-const TURN_BATCHES: usize = 512;
 /// Entries of an index that are put into bytes before other tasks of the shard run.
 const TURN_ENTRIES: usize = 16 << 10;
 
@@ -136,7 +136,8 @@ impl Pass<'_> {
         let next_fits = at + 1 < self.sources.len()
             && bytes + self.bytes_left(at + 1) <= config.segment_bytes_max;
         let spans = &self.spans[self.sources[at].spans.clone()];
-        !spans.iter().any(|span| span.tally.changes) && !next_fits
+        let changes = spans.iter().any(|span| span.tally.changes);
+        !changes && !self.sources[at].has_litter && !next_fits
     }
 
     async fn create(&mut self, first: usize) -> Result<Output, CompactError> {
@@ -208,21 +209,23 @@ impl Pass<'_> {
         out: &mut Output,
         config: &LogConfig,
     ) -> Result<(), CompactError> {
-        let is_newest = {
-            let state = self.log.state.borrow();
-            let known = state.producers.entries.get(&header.producer_id);
-            header.has_producer()
-                && known.is_some_and(|entry| match entry.window.back() {
-                    Some(newest) => newest.last_offset == header.last_offset(),
-                    // All that is left of the producer is a mark, with its epoch.
-                    None => header.is_control() && header.producer_epoch == entry.epoch,
-                })
-        };
-        if !is_newest {
+        if !self.is_newest_of_its_producer(header) {
             out.gone = Some(*header);
             return Ok(());
         }
         self.emit_empty(header, out, config).await
+    }
+
+    /// Whether the state of a batch's producer hangs on it.
+    pub(super) fn is_newest_of_its_producer(&self, header: &Header) -> bool {
+        let state = self.log.state.borrow();
+        let known = state.producers.entries.get(&header.producer_id);
+        header.has_producer()
+            && known.is_some_and(|entry| match entry.window.back() {
+                Some(newest) => newest.last_offset == header.last_offset(),
+                // All that is left of the producer is a mark, with its epoch.
+                None => header.is_control() && header.producer_epoch == entry.epoch,
+            })
     }
 
     async fn emit_empty(

@@ -80,6 +80,9 @@ pub struct Survey {
     pub transactions: Transactions,
     /// Spans that ended since somebody took them.
     pub spans: Vec<(Track, Marks)>,
+    /// Batches without records since somebody took them, but for one at a segment's end.
+    pub empty: Vec<Header>,
+    pub last_empty: Option<Header>,
     /// The span that is looked through; it ends where its marks do.
     pub span: Track,
     pub marks: Marks,
@@ -88,8 +91,13 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Ends a span, also at the end of a segment.
-    pub fn end_span(&mut self) {
+    pub fn end_segment(&mut self) {
+        self.end_span();
+        // A segment's end stays.
+        self.last_empty = None;
+    }
+
+    fn end_span(&mut self) {
         if self.span.from < self.span.to {
             self.spans.push((self.span.clone(), std::mem::take(&mut self.marks)));
             (self.span.from, self.span.base) = (self.span.to, self.next);
@@ -105,6 +113,10 @@ impl Step for Survey {
         }
         if self.span_records_max < self.marks.tally.records + records as u64 {
             self.end_span();
+        }
+        self.empty.extend(self.last_empty.take());
+        if records == 0 {
+            self.last_empty = Some(*header);
         }
         self.span.to += bytes.len() as u64;
         self.next = header.next_offset();

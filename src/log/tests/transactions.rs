@@ -133,6 +133,35 @@ fn a_producer_of_which_only_a_mark_is_left_keeps_its_epoch() {
 }
 
 #[test]
+fn a_mark_goes_after_its_data_once_its_producer_is_forgotten() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let log = open(&env, config(), 0, Start::New).await.unwrap();
+        let mut next = [0; 10];
+        append(&log, &mut next, &[Data(3, "a", "1"), Commit(3), Plain("a", "2"), Plain("x", "x")]);
+        let log = again(&env, &log, 1).await;
+        pass(&log, 1_000, 0, 100).await;
+        log.set_config(LogConfig { producer_expiration_ms: 1_000, ..config() });
+        for sequence in 0..2 {
+            env.sleep_ms(700_000).await;
+            let other = batch_of(&spec(Some((9, 0, sequence))), 5, &["y"]);
+            drop(log.append(&other, Acks::Leader, 5).unwrap().ack);
+        }
+        assert_eq!(log.producer_count(), 1);
+        // Nothing else changes in that segment, and still: first the empty batch, then the mark.
+        for (now_ms, want) in [
+            (2_000, "1:C 2:2 3:x 4:y 5:y"),
+            (3_000, "1:C! 2:2 3:x 4:y 5:y"),
+            (2_999 + HOUR_MS, "1:C! 2:2 3:x 4:y 5:y"),
+            (3_000 + HOUR_MS, "2:2 3:x 4:y 5:y"),
+        ] {
+            pass(&log, now_ms, 4, 100).await;
+            assert_eq!(shown(&log).await, want, "at {now_ms}");
+        }
+    });
+}
+
+#[test]
 fn a_transaction_that_ends_behind_the_pass_is_known_there() {
     for (end, want) in [(Abort(1), "0:a 3:b"), (Commit(1), "1:t 3:b")] {
         let world = quiet_world();
