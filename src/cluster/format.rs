@@ -15,8 +15,9 @@
 use super::command::{Command, Entry};
 use crate::base::{Bytes, crc32c};
 
-/// Version that is written, and the newest that is read.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version that is written, and the only one that is read: 1 knew no log directories, and no
+/// release wrote it.
+pub const FORMAT_VERSION: u32 = 2;
 /// Largest entry; a command for 10,000 partitions takes less than a tenth.
 pub const ENTRY_BYTES_MAX: usize = 16 << 20;
 /// Size of a log file's header.
@@ -36,10 +37,15 @@ pub enum FormatError {
     #[error("it is no metadata file of Logmill")]
     Foreign,
     #[error(
-        "it has format version {found}, this Logmill reads up to {FORMAT_VERSION}: start the \
+        "it has format version {found}, this Logmill reads {FORMAT_VERSION}: start the \
          newer Logmill that wrote it"
     )]
     Newer { found: u32 },
+    #[error(
+        "it has format version {found}, this Logmill reads {FORMAT_VERSION}: a version before the \
+         first release wrote it; begin with an empty directory"
+    )]
+    Older { found: u32 },
     #[error("it is damaged: {reason}")]
     Damaged { reason: String },
     #[error("a command of {bytes} bytes is larger than {ENTRY_BYTES_MAX}")]
@@ -77,7 +83,7 @@ pub fn file_header() -> Bytes {
 
 /// Checks a log file's first bytes.
 ///
-/// Errors: foreign, newer, or damaged (also: cut short).
+/// Errors: foreign, newer, older, or damaged (also: cut short).
 pub fn check_header(bytes: &[u8]) -> Result<(), FormatError> {
     if bytes.len() < HEADER_BYTES {
         return Err(FormatError::Damaged { reason: "its header is cut short".to_owned() });
@@ -86,13 +92,21 @@ pub fn check_header(bytes: &[u8]) -> Result<(), FormatError> {
         return Err(FormatError::Foreign);
     }
     let version = read_u32(bytes, 8);
-    if FORMAT_VERSION < version {
-        return Err(FormatError::Newer { found: version });
-    }
+    check_not_newer(version)?;
     if crc32c(&bytes[..12]) != read_u32(bytes, 12) {
         return Err(FormatError::Damaged { reason: "its header's checksum differs".to_owned() });
     }
-    Ok(())
+    check_not_older(version)
+}
+
+/// Before anything else of the bytes is believed to be where it is in this version.
+fn check_not_newer(found: u32) -> Result<(), FormatError> {
+    if FORMAT_VERSION < found { Err(FormatError::Newer { found }) } else { Ok(()) }
+}
+
+/// After the checksum: a damaged number is no version.
+fn check_not_older(found: u32) -> Result<(), FormatError> {
+    if found < FORMAT_VERSION { Err(FormatError::Older { found }) } else { Ok(()) }
 }
 
 /// One entry's bytes. `stable` is the index of the last entry that is known to be synced.
@@ -217,7 +231,7 @@ pub(super) fn frame_snapshot(body: &[u8]) -> Bytes {
 
 /// A snapshot's body.
 ///
-/// Errors: foreign, newer, or damaged.
+/// Errors: foreign, newer, older, or damaged.
 pub(super) fn unframe_snapshot(bytes: &[u8]) -> Result<&[u8], FormatError> {
     let damaged = |reason: &str| FormatError::Damaged { reason: reason.to_owned() };
     if bytes.len() < SNAPSHOT_HEADER_BYTES {
@@ -227,9 +241,7 @@ pub(super) fn unframe_snapshot(bytes: &[u8]) -> Result<&[u8], FormatError> {
         return Err(FormatError::Foreign);
     }
     let version = read_u32(bytes, 8);
-    if FORMAT_VERSION < version {
-        return Err(FormatError::Newer { found: version });
-    }
+    check_not_newer(version)?;
     let body = &bytes[SNAPSHOT_HEADER_BYTES..];
     if read_u64(bytes, 12) != body.len() as u64 {
         return Err(damaged("its length differs"));
@@ -237,6 +249,7 @@ pub(super) fn unframe_snapshot(bytes: &[u8]) -> Result<&[u8], FormatError> {
     if crc32c::crc32c_append(crc32c(&bytes[8..20]), body) != read_u32(bytes, 20) {
         return Err(damaged("its checksum differs"));
     }
+    check_not_older(version)?;
     Ok(body)
 }
 

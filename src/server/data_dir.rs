@@ -7,6 +7,7 @@
 //! durably gone before anything is served, so a crash at any moment reads as a crash.
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::io::machine;
@@ -68,6 +69,11 @@ pub enum DataDirError {
          not name; add it.", dir.display()
     )]
     MetadataMissing { dir: PathBuf, id: DirectoryId },
+    #[error(
+        "{} lies on another disk than its log directory: what is made durable here would not be \
+         there; name a directory on that disk in log.dirs and move it into it.", folder.display()
+    )]
+    OtherDisk { folder: PathBuf },
     /// Told elsewhere.
     #[error("The log directory cannot be used.")]
     Taken,
@@ -110,6 +116,26 @@ impl LockedDir {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Refuses a partition that is a link, or a mount, to another file system: a sync of the one
+    /// that the log directory lies in misses it.
+    pub fn check_one_disk(&self) -> Result<(), DataDirError> {
+        let io = |source| DataDirError::Io { what: "look into", path: self.path.clone(), source };
+        let disk = self.path.metadata().map_err(io)?.dev();
+        for entry in std::fs::read_dir(&self.path).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            if entry.file_name().to_str().and_then(parse_folder).is_none() {
+                continue;
+            }
+            let folder = entry.path();
+            // A link to nothing is no partition.
+            let is_elsewhere = |found: std::fs::Metadata| found.is_dir() && found.dev() != disk;
+            if std::fs::metadata(&folder).is_ok_and(is_elsewhere) {
+                return Err(DataDirError::OtherDisk { folder });
+            }
+        }
+        Ok(())
     }
 
     /// Takes the directory into use: from now on an end without a stop reads as a crash.
@@ -159,11 +185,14 @@ pub(super) fn take_lock(dir: &Path) -> Result<File, DataDirError> {
     if !machine::lock(&file).map_err(io("lock"))? {
         return Err(DataDirError::InUse { dir: dir.to_owned(), holder: holder(&file) });
     }
-    // The pid is for the next one's sentence only; the lock itself is the kernel's.
-    let pid = std::process::id();
-    let written = file.set_len(0).and_then(|()| file.rewind());
-    written.and_then(|()| writeln!(file, "{pid}")).map_err(io("write"))?;
-    Ok(file)
+    // The pid is for the next one's sentence only; the lock itself is the kernel's. It is written
+    // over the one before, which takes no room; a disk without any has no place for the first.
+    let line = format!("{}\n", std::process::id());
+    let written = file.rewind().and_then(|()| file.write_all(line.as_bytes()));
+    match written.and_then(|()| file.set_len(line.len() as u64)) {
+        Err(error) if error.kind() == std::io::ErrorKind::StorageFull => Ok(file),
+        done => done.map(|()| file).map_err(io("write")),
+    }
 }
 
 /// `process 4711 (java)`, as far as it can be told.

@@ -132,6 +132,7 @@ fn candidates(names: &[String], metadata: Option<&str>) -> Result<Vec<Candidate>
         }
         let found = path.and_then(LockedDir::lock).and_then(|dir| {
             let meta = meta::read(dir.path())?;
+            dir.check_one_disk()?;
             Ok(Locked { dir, meta })
         });
         // A disk may fail; a second broker, or data of another format, is a mistake.

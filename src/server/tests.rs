@@ -197,6 +197,37 @@ fn one_directory_that_cannot_be_opened_does_not_stop_the_others() {
 }
 
 #[test]
+fn a_partition_on_another_disk_than_its_log_directory_is_refused() {
+    use std::os::unix::fs::MetadataExt as _;
+    let all = tempfile::tempdir().unwrap();
+    let [home, other] = ["home", "other"].map(|name| all.path().join(name));
+    let disk = |path: &Path| path.metadata().map(|found| found.dev()).ok();
+    let memory = Path::new("/dev/shm");
+    if disk(memory).is_none() || disk(memory) == disk(all.path()) {
+        println!("skipped: there is no other file system here");
+        return;
+    }
+    let elsewhere = tempfile::tempdir_in(memory).unwrap();
+    for folder in [home.join("metadata"), other.clone(), all.path().join("beside")] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    // Beside its log directory, but on its disk.
+    std::os::unix::fs::symlink(all.path().join("beside"), other.join("near-0")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), other.join("not a partition")).unwrap();
+    let dirs = open_all(&[&home, &other], None, 1).unwrap();
+    assert_eq!(in_use(&dirs), ["home", "other"]);
+    drop(dirs);
+    std::os::unix::fs::symlink(elsewhere.path(), other.join("flights-0")).unwrap();
+    let dirs = open_all(&[&home, &other], None, 1).unwrap();
+    assert_eq!(in_use(&dirs), ["home"]);
+    let error = dirs.all().find_map(|dir| dir.opened.as_ref().err()).unwrap().to_string();
+    assert!(error.contains("flights-0 lies on another disk than its log directory"), "{error}");
+    drop(dirs);
+    let error = open(&other, 1).unwrap_err().to_string();
+    assert!(error.contains("; name a directory on that disk in log.dirs"), "{error}");
+}
+
+#[test]
 fn a_directory_that_cannot_be_made_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");

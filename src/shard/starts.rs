@@ -18,6 +18,7 @@ use crate::log::checkpoint::{CheckpointLine, LOG_START_OFFSETS, read_offsets, wr
 use crate::model::{DirectoryId, ErrorCode, Offset, PartitionIndex, ShardId, TopicId};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
+use crate::shard::dirs::LogDirectory;
 use crate::shard::partition::Partition;
 
 type Place = (TopicId, PartitionIndex);
@@ -48,6 +49,8 @@ struct StartKeeper {
     listed: RefCell<BTreeMap<Place, Line>>,
     /// The file may say something else than `listed`.
     stale: Cell<bool>,
+    /// Nobody knows what the file says: the disk did not tell.
+    unread: Cell<bool>,
     runs: Cell<bool>,
     /// Numbers of writes: wanted, begun, ended, and the last that went well.
     wanted: Cell<u64>,
@@ -136,7 +139,21 @@ async fn run(core: &Rc<Core>, keeper: &StartKeeper) {
     keeper.runs.set(false);
 }
 
+/// Reads what could not be read when the process began: its lines must not go unseen.
+async fn read_late(core: &Core, keeper: &StartKeeper) -> Result<(), String> {
+    let is_it = |(dir, _): &(&LogDirectory, DirectoryId)| dir.path == keeper.dir;
+    let Some((_, id)) = core.online_dirs().find(is_it) else { return Ok(()) };
+    let lines = read_offsets(&core.env, &keeper.dir, LOG_START_OFFSETS).await;
+    let lines = lines.map_err(|error| error.to_string())?;
+    core.adopt_starts(keeper, id, &core.image(), &lines.unwrap_or_default());
+    keeper.unread.set(false);
+    Ok(())
+}
+
 async fn write(core: &Rc<Core>, keeper: &StartKeeper) -> Result<(), String> {
+    if keeper.unread.get() {
+        read_late(core, keeper).await?;
+    }
     let mut lines = keeper.listed.borrow().clone();
     let listed = Arc::new(lines.keys().copied().collect());
     let ask = ListStarts { dir: keeper.dir.clone(), listed };
@@ -179,6 +196,9 @@ impl Core {
                 Ok(None) => continue,
                 Err(error) => {
                     tracing::error!(%error, "deleted records may come back");
+                    if self.shard == ShardId(0) {
+                        self.starts.of(&dir).unread.set(true);
+                    }
                     continue;
                 }
             };
@@ -230,7 +250,8 @@ impl Core {
     pub(super) async fn free_starts(self: &Rc<Self>, topic: &str) -> Result<(), String> {
         for keeper in self.starts.all() {
             let works = self.logs.dir(&keeper.dir).failure().is_none();
-            if !works || !keeper.stale.get() || keep(self, &keeper).await.is_ok() {
+            let may_differ = keeper.stale.get() || keeper.unread.get();
+            if !works || !may_differ || keep(self, &keeper).await.is_ok() {
                 continue;
             }
             let path = format!("{}/{LOG_START_OFFSETS}", keeper.dir);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::aligned::ALIGN_BYTES;
 use crate::base::{Bytes, Rng};
-use crate::env::{IoError, Space};
+use crate::env::{IoError, OpenHow, Space};
 use crate::sim::faults::{FaultCounts, Faults};
 use crate::sim::names::Names;
 
@@ -78,11 +78,15 @@ pub struct Disk {
     pub bytes_max: u64,
     /// Renames that there is room for.
     pub renames_left: u64,
+    /// Nothing is written in place: what is written over takes room, too.
+    pub copies_on_write: bool,
     bytes: u64,
     /// Whether the file system offers reads that leave nothing in the page cache.
     pub reads_uncached: bool,
     /// File systems whose device takes nothing any more: every sync fails.
     dead: BTreeSet<Ino>,
+    /// Files whose sectors the device does not give back.
+    unreadable: BTreeSet<Ino>,
 }
 
 fn sectors(from: u64, to: u64) -> std::ops::Range<u64> {
@@ -174,7 +178,17 @@ impl Disk {
     pub fn new(reads_uncached: bool) -> Self {
         let (names, files, dead) = (Names::default(), BTreeMap::new(), BTreeSet::new());
         let (bytes_max, renames_left, bytes) = (u64::MAX, u64::MAX, 0);
-        Self { names, files, bytes_max, renames_left, bytes, reads_uncached, dead }
+        Self {
+            names,
+            files,
+            bytes_max,
+            renames_left,
+            copies_on_write: false,
+            bytes,
+            reads_uncached,
+            dead,
+            unreadable: BTreeSet::new(),
+        }
     }
 
     fn file(&mut self, file: Ino) -> &mut FileNode {
@@ -193,6 +207,17 @@ impl Disk {
             self.dead.insert(top)
         } else {
             self.dead.remove(&top)
+        };
+        Ok(())
+    }
+
+    /// Lets every read of a file fail, or none any more.
+    pub fn set_unreadable(&mut self, path: &str, unreadable: bool) -> Result<(), IoError> {
+        let (file, _) = self.names.open(path, OpenHow::Read)?;
+        if unreadable {
+            self.unreadable.insert(file)
+        } else {
+            self.unreadable.remove(&file)
         };
         Ok(())
     }
@@ -259,7 +284,8 @@ impl Disk {
         luck: &mut Luck<'_>,
     ) -> Result<usize, IoError> {
         let room = self.bytes_max.saturating_sub(self.bytes);
-        let end_max = self.file_bytes(file) + room;
+        let in_place = if self.copies_on_write { at } else { self.file_bytes(file) };
+        let end_max = in_place.saturating_add(room);
         if end_max < at + moved as u64 {
             luck.counts.disk_full += 1;
             moved = end_max.saturating_sub(at) as usize;
@@ -340,7 +366,7 @@ impl Disk {
         room: usize,
         luck: &mut Luck<'_>,
     ) -> Result<usize, IoError> {
-        if luck.io_error() {
+        if luck.io_error() || self.unreadable.contains(&file) {
             return Err(IoError::EIO);
         }
         let cached = &self.file(file).cached;

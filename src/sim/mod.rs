@@ -198,9 +198,21 @@ impl World {
         self.0.borrow_mut().skip_ns(ns);
     }
 
+    /// Lets every read of a file of a machine fail with EIO, or none any more. Panics when there is
+    /// no such file.
+    pub fn set_unreadable(&self, machine: MachineId, path: &str, unreadable: bool) {
+        let set = self.0.borrow_mut().disk(machine).set_unreadable(path, unreadable);
+        set.expect("a file");
+    }
+
     /// Bounds the bytes of all files of a machine.
     pub fn set_disk_bytes_max(&self, machine: MachineId, bytes_max: u64) {
         self.0.borrow_mut().disk(machine).bytes_max = bytes_max;
+    }
+
+    /// From now on a machine's disk writes nothing in place, as copy-on-write file systems do.
+    pub fn set_copies_on_write(&self, machine: MachineId) {
+        self.0.borrow_mut().disk(machine).copies_on_write = true;
     }
 
     /// Lets a machine's disk have room for so many names that change, and for none after.

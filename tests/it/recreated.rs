@@ -10,7 +10,9 @@ use logmill::base::Bytes;
 use logmill::env::{Env, OpenHow};
 use logmill::model::ErrorCode;
 use logmill::record::Codec;
-use logmill::sim::{DATA_DIR, Death, Faults, SimBroker, World};
+use logmill::sim::{DATA_DIR, Death, Faults, MachineId, SimBroker, World};
+use logmill::wire::generated::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use logmill::wire::generated::create_topics_response::CreateTopicsResponse;
 use logmill::wire::generated::delete_topics_request::DeleteTopicsRequest;
 use logmill::wire::generated::delete_topics_response::DeleteTopicsResponse;
 
@@ -184,5 +186,42 @@ fn a_log_that_was_cut_below_its_recovery_point_stays_offline_through_starts() {
         life.broker.die(Death::Crash);
         life.boot();
         assert_eq!(life.produce().0, ErrorCode::KafkaStorageError.code());
+    }
+}
+
+#[test]
+fn no_topic_is_created_while_nobody_can_tell_what_its_namesake_left() {
+    let starts = || format!("{DATA_DIR}/log-start-offset-checkpoint");
+    let mut life = Life::start();
+    // As it is after a deletion whose end a crash has cut off.
+    life.disk(|env| async move {
+        let file = env.open(&starts(), OpenHow::Create).await.expect("a file");
+        let line = Bytes::from(format!("0\n1\n{TOPIC} 0 5\n").into_bytes());
+        env.write_all_at(&file, 0, vec![line]).await.expect("a write");
+    });
+    let world = life.broker.world.clone();
+    world.set_unreadable(MachineId::FIRST, &starts(), true);
+    life.broker.die(Death::Crash);
+    life.boot();
+    let env = life.broker.clients();
+    let told: CreateTopicsResponse = life.run(&env.clone(), async move {
+        let topic = CreatableTopic {
+            name: TOPIC.to_owned(),
+            num_partitions: 1,
+            replication_factor: 1,
+            ..Default::default()
+        };
+        let request =
+            CreateTopicsRequest { topics: vec![topic], timeout_ms: 5_000, ..Default::default() };
+        connect(&env).await.ask(&request, 5).await.expect("an answer")
+    });
+    assert_eq!(told.topics[0].error_code, ErrorCode::KafkaStorageError.code(), "{told:?}");
+    world.set_unreadable(MachineId::FIRST, &starts(), false);
+    life.create();
+    assert_eq!(life.produce(), (0, 0));
+    for offset in 1..3 {
+        life.broker.die(Death::Crash);
+        life.boot();
+        assert_eq!(life.produce(), (0, offset), "the namesake's line is gone");
     }
 }

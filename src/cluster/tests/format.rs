@@ -121,16 +121,24 @@ fn no_bytes_make_the_reader_panic_or_believe_what_was_not_written() {
 }
 
 #[test]
-fn newer_and_foreign_files_are_refused_in_one_sentence() {
+fn files_of_other_versions_and_foreign_ones_are_refused_in_one_sentence() {
     let header = file_header();
     assert_eq!((header.len(), check_header(&header)), (HEADER_BYTES, Ok(())));
-    let mut newer = header.to_vec();
-    newer[8..12].copy_from_slice(&2_u32.to_be_bytes());
-    let crc = crc32c(&newer[..12]);
-    newer[12..].copy_from_slice(&crc.to_be_bytes());
+    let of_version = |version: u32| {
+        let mut other = header.to_vec();
+        other[8..12].copy_from_slice(&version.to_be_bytes());
+        let crc = crc32c(&other[..12]);
+        other[12..].copy_from_slice(&crc.to_be_bytes());
+        check_header(&other).unwrap_err().to_string()
+    };
     assert_eq!(
-        check_header(&newer).unwrap_err().to_string(),
-        "it has format version 2, this Logmill reads up to 1: start the newer Logmill that wrote it"
+        of_version(3),
+        "it has format version 3, this Logmill reads 2: start the newer Logmill that wrote it"
+    );
+    assert_eq!(
+        of_version(1),
+        "it has format version 1, this Logmill reads 2: a version before the first release wrote \
+         it; begin with an empty directory"
     );
     assert_eq!(check_header(b"not a metadata file"), Err(FormatError::Foreign));
     assert!(matches!(check_header(&header[..9]), Err(FormatError::Damaged { .. })));
@@ -141,6 +149,9 @@ fn newer_and_foreign_files_are_refused_in_one_sentence() {
     let mut newer = snapshot.to_vec();
     newer[8..12].copy_from_slice(&7_u32.to_be_bytes());
     assert_eq!(Image::from_snapshot(&newer), Err(FormatError::Newer { found: 7 }));
+    let mut damaged = snapshot.to_vec();
+    damaged[11] ^= 2;
+    assert!(matches!(Image::from_snapshot(&damaged), Err(FormatError::Damaged { .. })));
 }
 
 #[test]

@@ -144,7 +144,9 @@ impl Stage {
             PathOp::Reserve { .. } => Ok(0),
             _ if self.run == Run::Real => return plain::perform(op),
             PathOp::ListDir { path } => return self.list(path),
-            PathOp::Space { .. } | PathOp::ChangedMs { .. } => return plain::perform(op),
+            // What is rehearsed takes no room.
+            PathOp::Space { .. } => Err(IoError::UNSUPPORTED),
+            PathOp::ChangedMs { .. } => return plain::perform(op),
             PathOp::Exists { path } => match self.names.get(path) {
                 Some(known) => Ok(usize::from(known.is_some())),
                 None => return plain::perform(op),

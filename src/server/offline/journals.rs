@@ -3,6 +3,8 @@
 //!
 //! Owns: for which partitions, and when a repair may empty a journal.
 //! Leaves to others: journals themselves (`log`).
+use std::collections::BTreeMap;
+
 use super::{OfflineError, Place, Places, rehearse};
 use crate::env::Env;
 use crate::log::checkpoint::{CheckpointLine, RECOVERY_POINTS, read_offsets, write_offsets};
@@ -14,13 +16,25 @@ impl Places {
     /// Notes of each partition what the journals would make stable.
     pub fn look_into_journals(&mut self) -> Result<(), OfflineError> {
         let Some(dir) = self.data_dir.to_str().map(str::to_owned) else { return Ok(()) };
-        let places: Vec<LogPlace> = self.partitions.iter().map(|p| p.log.clone()).collect();
-        let found = rehearse(move |env| async move { replay_all(&env, &dir, &places).await })?;
-        for place in &mut self.partitions {
-            place.journaled = found.stable.get(&key(&place.log)).copied();
-        }
+        let places = std::mem::take(&mut self.partitions);
+        self.partitions = rehearse(move |env| async move { rehearsed(&env, &dir, places).await })?;
         Ok(())
     }
+}
+
+/// Brings the files of these partitions, which lie in one data directory, up to what its journals
+/// hold, with one walk for all; gives them with what is stable then.
+pub async fn rehearsed(
+    env: &Env,
+    dir: &str,
+    mut places: Vec<Place>,
+) -> Result<Vec<Place>, JournalError> {
+    let logs: Vec<LogPlace> = places.iter().map(|place| place.log.clone()).collect();
+    let found = replay_all(env, dir, &logs).await?;
+    for place in &mut places {
+        place.journaled = found.stable.get(&key(&place.log)).copied();
+    }
+    Ok(places)
 }
 
 fn key(place: &LogPlace) -> (TopicId, PartitionIndex) {
@@ -29,10 +43,14 @@ fn key(place: &LogPlace) -> (TopicId, PartitionIndex) {
 
 async fn replay_all(env: &Env, dir: &str, places: &[LogPlace]) -> Result<Replayed, JournalError> {
     let host = LogHost::new(env.clone(), LogMetrics::default(), 0, 0, 0);
-    let place_of = |id, index| places.iter().find(|place| key(place) == (id, index)).cloned();
+    let by_key: BTreeMap<_, _> = places.iter().map(|place| (key(place), place)).collect();
+    let place_of = |id, index| by_key.get(&(id, index)).map(|place| (*place).clone());
     let replayed = replay(&host, dir, place_of).await?;
-    match replayed.failed.values().next() {
-        Some(error) => Err(error.clone().into()),
+    if let Some(error) = replayed.failed.values().next() {
+        return Err(error.clone().into());
+    }
+    match replayed.waiting.values().next() {
+        Some(error) => Err(JournalError::Full { dir: dir.to_owned(), source: error.clone() }),
         None => Ok(replayed),
     }
 }
@@ -48,21 +66,13 @@ impl Place {
             (other, _) => other,
         }
     }
-
-    /// Brings this partition's files up to what the journals hold.
-    pub async fn replay(&self, env: &Env) -> Result<(), JournalError> {
-        if self.journaled.is_some() {
-            replay_all(env, &self.log.dir, std::slice::from_ref(&self.log)).await?;
-        }
-        Ok(())
-    }
 }
 
 /// Brings all partitions of a data directory up to what its journals hold, and empties these when
 /// nothing else is in them.
 pub async fn replay_and_empty(env: &Env, dir: &str, places: &[Place]) -> Result<(), OfflineError> {
     let logs: Vec<LogPlace> = places.iter().map(|place| place.log.clone()).collect();
-    let replayed = replay_all(env, dir, &logs).await?;
+    let mut replayed = replay_all(env, dir, &logs).await?;
     let mut lines = read_offsets(env, dir, RECOVERY_POINTS).await?.unwrap_or_default();
     for log in &logs {
         if let Some(end) = replayed.stable.get(&key(log)) {

@@ -70,7 +70,7 @@ pub fn run(order: LogOrder, json: bool) -> Done {
 struct Place {
     log: LogPlace,
     start: Start,
-    /// Where what journals hold of it ends.
+    /// Where what journals hold of it ends, for who has looked into them.
     journaled: Option<Offset>,
 }
 
@@ -140,9 +140,7 @@ fn places(path: &Path) -> Result<Places, OfflineError> {
         let log = LogPlace { dir: text(&data_dir)?, topic, topic_id, partition };
         partitions.push(Place { log, start, journaled: None });
     }
-    let mut found = Places { data_dir, is_whole, partitions };
-    found.look_into_journals()?;
-    Ok(found)
+    Ok(Places { data_dir, is_whole, partitions })
 }
 
 /// Topic and partition that a directory's name says.

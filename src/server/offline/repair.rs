@@ -13,7 +13,8 @@ use crate::log::{Damage, LogError, Recovered, Start, cut_away};
 use crate::server::{data_dir, words};
 
 pub fn run(path: &Path, save: Option<&Path>) -> Done {
-    let found = places(path)?;
+    let mut found = places(path)?;
+    found.look_into_journals()?;
     let _lock = data_dir::take_lock(&found.data_dir)?;
     let dir = found.data_dir.display().to_string();
     if found.is_whole {

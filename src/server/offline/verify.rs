@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::journals::rehearsed;
 use super::{Done, OfflineError, Place, places, rehearse, summary};
 use crate::env::Env;
 use crate::log::{Damage, LogError, Start, unnoticed_damage};
@@ -29,9 +30,8 @@ pub fn run(paths: &[PathBuf], json: bool) -> Done {
     let count = found.len();
     let mut rows = Vec::new();
     let twice = twice(&found);
-    for place in found {
+    for (place, mut verdict) in judge_all(found)? {
         let (name, start, dir) = (place.name(), place.start_behind_journal(), place.dir());
-        let mut verdict = rehearse(move |env| async move { judge(&env, &place).await })?;
         if twice.contains(&dir) {
             let (what, done) = ("it lies in another log directory, too", "a start serves neither");
             verdict.damage.insert(0, Damage { path: dir.clone(), position: None, what, done });
@@ -71,8 +71,27 @@ fn twice(found: &[Place]) -> BTreeSet<String> {
     twice
 }
 
+/// Judges partitions, those of one data directory behind one walk through its journals.
+fn judge_all(places: Vec<Place>) -> Result<Vec<(Place, Verdict)>, OfflineError> {
+    let mut by_dir = BTreeMap::<String, Vec<Place>>::new();
+    for place in places {
+        by_dir.entry(place.log.dir.clone()).or_default().push(place);
+    }
+    let mut judged = Vec::new();
+    for (dir, places) in by_dir {
+        judged.extend(rehearse(move |env| async move {
+            let mut judged = Vec::with_capacity(places.len());
+            for place in rehearsed(&env, &dir, places).await? {
+                let verdict = judge(&env, &place).await?;
+                judged.push((place, verdict));
+            }
+            Ok::<_, OfflineError>(judged)
+        })?);
+    }
+    Ok(judged)
+}
+
 async fn judge(env: &Env, place: &Place) -> Result<Verdict, OfflineError> {
-    place.replay(env).await?;
     let unknown_owner = place.log.topic_id.is_zero();
     let (mut damage, refused, end, segments) =
         match place.open(env, place.start_behind_journal()).await {
