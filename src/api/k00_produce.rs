@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::api::{Close, Request, Work};
 use crate::cluster::TopicImage;
 use crate::model::{ErrorCode, ShardId};
-use crate::shard::append::{Acks, Append, AppendBatch, AppendTold};
+use crate::shard::append::{Acks, Append, AppendBatch, AppendTold, Wish};
 use crate::shard::ask::Asked;
 use crate::wire::generated::produce_request::{
     PartitionProduceData, ProduceRequest, TopicProduceData,
@@ -24,6 +24,10 @@ pub const KEY: i16 = 0;
 const TOPIC_ID_VERSION: i16 = 13;
 /// Only this client may write to internal topics, as in Kafka.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+/// A client that sends less, such as 0, still gets an answer from Kafka with one replica, where
+/// acks=all waits for nobody. Here it waits for the disk.
+const TIMEOUT_MS_MIN: u64 = 1_000;
 
 /// Of the texts about single records in one response.
 const RECORD_TEXT_BYTES_MAX: usize = 1024 * 1024;
@@ -119,6 +123,8 @@ fn ask(
     response: &mut ProduceResponse,
 ) -> Asks {
     let client_id: Arc<str> = request.client_id.as_deref().unwrap_or("").into();
+    let timeout_ms = u64::try_from(body.timeout_ms).unwrap_or(0).max(TIMEOUT_MS_MIN);
+    let wish = Wish { acks, timeout_ms };
     let image = request.core.image();
     let mut batches: BTreeMap<ShardId, (Vec<Place>, Vec<AppendBatch>)> = BTreeMap::new();
     for (topic_at, data) in body.topic_data.into_iter().enumerate() {
@@ -145,7 +151,7 @@ fn ask(
         }
     }
     let append = |(shard, (places, batches))| {
-        let append = Append { acks, client_id: client_id.clone(), batches };
+        let append = Append { wish, client_id: client_id.clone(), batches };
         (places, request.core.ask(shard, append))
     };
     batches.into_iter().map(append).collect()

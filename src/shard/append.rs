@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::base::Bytes;
 use crate::config::TopicSettings;
 use crate::env::local::oneshot;
+use crate::env::{Env, Instant};
 use crate::log::{AppendError, Appended};
 use crate::model::{ErrorCode, PartitionIndex, TopicId};
 use crate::record::{BatchError, CheckedBatch, Codec, Limits, TimestampRule, Zstd};
@@ -29,9 +30,24 @@ const ZSTD_VERSION: i16 = 7;
 
 /// Batches of one Produce request for partitions of one shard.
 pub struct Append {
-    pub acks: Acks,
+    pub wish: Wish,
     pub client_id: Arc<str>,
     pub batches: Vec<AppendBatch>,
+}
+
+/// What a Produce request asks of the answer to each of its batches.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    pub acks: Acks,
+    /// How long acks=all may take from the append on. As in Kafka nothing else is timed.
+    pub timeout_ms: u64,
+}
+
+impl Wish {
+    /// The end of the wait for a batch that was just appended; `None`: there is none.
+    fn begin(self, env: &Env) -> Option<(Env, Instant)> {
+        (self.acks == Acks::All).then(|| (env.clone(), env.now().plus_ms(self.timeout_ms)))
+    }
 }
 
 #[derive(Clone)]
@@ -77,8 +93,8 @@ impl Ask for Append {
     type Told = Vec<AppendTold>;
 
     fn start(self, core: &Rc<Core>) -> Work<Self::Told> {
-        let Self { acks, client_id, batches } = self;
-        let start = |batch| append(core, acks, &client_id, batch);
+        let Self { wish, client_id, batches } = self;
+        let start = |batch| append(core, wish, &client_id, batch);
         let started: Vec<_> = batches.into_iter().map(start).collect();
         Box::pin(async move {
             let mut told = Vec::with_capacity(started.len());
@@ -96,7 +112,7 @@ fn ready(told: AppendTold) -> Work<AppendTold> {
 
 fn append(
     core: &Rc<Core>,
-    acks: Acks,
+    wish: Wish,
     client_id: &Arc<str>,
     batch: AppendBatch,
 ) -> Work<AppendTold> {
@@ -110,8 +126,8 @@ fn append(
     };
     let waits = looks_inside(&settings, &checked) || packing(&settings, &checked).is_some();
     if !waits && !partition.turnstile.is_busy() {
-        let put = put(core, &partition, checked, acks);
-        return Box::pin(acknowledged(partition, put));
+        let put = put(core, &partition, checked, wish.acks);
+        return Box::pin(acknowledged(partition, put, wish.begin(&core.env)));
     }
     // In the line the batch outlives its request, and perhaps its connection.
     let checked = checked.out_of_frame();
@@ -126,10 +142,10 @@ fn append(
     // this answer yet because another one comes first.
     core.env.spawn(async move {
         turn.called().await;
-        let put = settle(&held, &partition, checked, acks, &client_id).await;
+        let put = settle(&held, &partition, checked, wish.acks, &client_id).await;
         drop(turn);
         drop(lined);
-        sender.send(acknowledged(partition, put).await);
+        sender.send(acknowledged(partition, put, wish.begin(&held.env)).await);
     });
     Box::pin(async move {
         let gone = || AppendTold::failed(ErrorCode::NotLeaderOrFollower, "the shard stops");
@@ -230,8 +246,15 @@ fn put(
     Ok(appended)
 }
 
-/// Waits until the batch is as safe as its `acks` asks for.
-async fn acknowledged(partition: Rc<Partition>, put: Result<Appended, AppendTold>) -> AppendTold {
+/// Waits until the batch is as safe as its `acks` asks for; acks=all for so long at most. What was
+/// not safe by then stays in the log all the same.
+///
+/// Source: ReplicaManager#maybeAddDelayedProduce, DelayedProduce.
+async fn acknowledged(
+    partition: Rc<Partition>,
+    put: Result<Appended, AppendTold>,
+    patience: Option<(Env, Instant)>,
+) -> AppendTold {
     let appended = match put {
         Ok(appended) => appended,
         Err(told) => return told,
@@ -242,9 +265,14 @@ async fn acknowledged(partition: Rc<Partition>, put: Result<Appended, AppendTold
         log_start_offset: appended.log_start.0,
         ..AppendTold::failed(ErrorCode::None, "")
     };
-    match appended.ack.await {
-        Ok(()) => told,
-        Err(error) => {
+    let acked = match patience {
+        Some((env, late)) => env.until(late, appended.ack).await,
+        None => Some(appended.ack.await),
+    };
+    match acked {
+        None => AppendTold { error: ErrorCode::RequestTimedOut, ..told },
+        Some(Ok(())) => told,
+        Some(Err(error)) => {
             let code = ErrorCode::from(&error);
             // The directory says once that it is full.
             if code != ErrorCode::NotLeaderOrFollower && !error.is_full() {

@@ -12,7 +12,7 @@ use logmill::base::Bytes;
 use logmill::env::Env;
 use logmill::model::ErrorCode;
 use logmill::record::{Codec, Header};
-use logmill::shard::append::{Acks, Append, AppendBatch};
+use logmill::shard::append::{Acks, Append, AppendBatch, Wish};
 use logmill::sim::{Faults, KafkaClient, SimBroker, World};
 use logmill::wire::generated::fetch_request::{
     FetchPartition, FetchRequest, FetchTopic, ForgottenTopic,
@@ -193,7 +193,8 @@ fn batches_in_line_are_bounded_and_the_rest_is_asked_to_come_again() {
         core.env.spawn(async move {
             // As many connections would: all are there before the first is unpacked.
             let batches = (0..180).map(|_| append.clone()).collect();
-            let asked = Append { acks: Acks::All, client_id: "it".into(), batches };
+            let wish = Wish { acks: Acks::All, timeout_ms: 30_000 };
+            let asked = Append { wish, client_id: "it".into(), batches };
             let asked = held.ask(held.shard, asked);
             assert!((120 * MIB..=128 * MIB).contains(&look.used_bytes("line")));
             place.replace(Some((asked.told().await.unwrap(), look)));
