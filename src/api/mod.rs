@@ -17,6 +17,7 @@ use crate::wire::{Api, Message, Reader, WireError};
 
 mod connection;
 mod frames;
+mod journals;
 mod k00_produce;
 mod k01_fetch;
 mod k02_list_offsets;

@@ -2,28 +2,30 @@
 //!
 //! Owns: the order of a start (metadata log, placement, epochs, partitions, groups, listener)
 //! and of a stop; which shard serves a new connection.
-//! Leaves to others: threads, signals and files of the process (`server`), the simulator's node
-//! (`sim`) runs the same code.
-//! Invariant: nobody is served before every partition is open and recovered.
+//! Leaves to others: threads, signals and files of the process (`server`), bringing journals into
+//! files (`journals`); the simulator's node (`sim`) runs the same code.
+//! Invariant: nobody is served before every partition is open and recovered, or known to be
+//! offline.
 //! Start reading at: [`run_first`], [`run_other`].
 use core::net::SocketAddr;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::api::journals::{replay_all_journals, wait_for_journals};
 use crate::api::{Client, serve};
 use crate::cluster::{ApplyError, BrokerEndpoint, Command, Draft, Image, Planner, adopt, new_id};
 use crate::env::{Env, IoError, Listener, Socket, SocketHandle};
-use crate::log::{DiskError, JournalError, LogPlace, journals_hold_batches, replay};
-use crate::model::{DirectoryId, PartitionIndex, ShardId, TopicId, TopicPartition};
+use crate::log::{JournalError, journals_hold_batches};
+use crate::model::ShardId;
 use crate::shard::adopt::read_kafka;
 use crate::shard::ask::{Ask, Work, serve_inbox};
 use crate::shard::census::{Census, Findings};
 use crate::shard::cleaner;
 use crate::shard::controller::Controller;
 use crate::shard::images::Opened;
-use crate::shard::metadata_log::MetadataLog;
+use crate::shard::metadata_log::{MetadataLog, MetadataLogError};
 use crate::shard::producer_ids::LargestProducerId;
 use crate::shard::retention::retain_from_time_to_time;
 use crate::shard::starts::keep_from_time_to_time;
@@ -99,9 +101,10 @@ pub async fn run_first(
     say_what_lies_where(&core, &mut draft, &findings).map_err(|e| text(&e))?;
     // First the journals: once the metadata says where a partition was moved to, the journals of
     // where it was are not believed any more.
-    let kept = replay_all_journals(&core, log.image(), draft.image()).await?;
+    let (kept, unfinished) = replay_all_journals(&core, log.image(), draft.image()).await?;
+    check_storage(&core)?;
     wait_for_journals(&core, &mut draft, &kept).map_err(|e| text(&e))?;
-    log.commit(env, draft).await.map_err(|e| text(&e))?;
+    commit_in_time(&core, &mut log, draft).await.map_err(|e| text(&e))?;
     let image = log.image().clone();
     let controller = Controller::new(&core, log);
     core.sweep(&census, &image);
@@ -113,6 +116,9 @@ pub async fn run_first(
     controller.reserve_producer_ids(largest.into_iter().max().unwrap_or(-1));
     core.begin_recovery_points().await;
     core.set_controller(controller);
+    for one in unfinished {
+        env.spawn(one.finish_in_time());
+    }
     core.report_failed_dirs().await;
     check_storage(&core)?;
     core.set_acceptor(env.spawn(accept(core.clone(), listener)));
@@ -132,117 +138,29 @@ async fn untidy_dirs(core: &Core) -> BTreeSet<Arc<str>> {
     untidy
 }
 
+/// Writes what a start has to say as soon as the disk has room for it.
+async fn commit_in_time(
+    core: &Core,
+    log: &mut MetadataLog,
+    draft: Draft,
+) -> Result<(), MetadataLogError> {
+    let home = core.logs.dir(&core.identity.data_dir);
+    loop {
+        let written = log.commit(&core.env, draft.clone()).await;
+        match written {
+            Err(error) if error.is_full() && !log.has_failed() => {
+                tracing::warn!(%error, "the start waits for room on the disk");
+                let before = home.room.free_bytes().await;
+                home.room.roomier(before).await;
+            }
+            other => return other,
+        }
+    }
+}
+
 /// A node without the log directory of its metadata, or without any, cannot begin.
 fn check_storage(core: &Core) -> Result<(), BootError> {
     core.lost_storage().map_or(Ok(()), |sentence| Err(BootError::Storage(sentence)))
-}
-
-/// Partitions that stay offline because a journal still holds their batches, and the log directory
-/// where that journal lies.
-type Kept = BTreeMap<(TopicId, PartitionIndex), DirectoryId>;
-
-/// Replays the journals of every log directory; one where that cannot be done fails.
-///
-/// `known` is what the last process knew, `image` says what lies where now.
-async fn replay_all_journals(
-    core: &Rc<Core>,
-    known: &Image,
-    image: &Image,
-) -> Result<Kept, BootError> {
-    let dirs: Vec<_> = core.online_dirs().map(|(dir, id)| (dir.path.clone(), id)).collect();
-    let mut kept = Kept::new();
-    for (dir, id) in dirs {
-        let replayed = replay_journals(core, known, image, (&dir, id), &mut kept).await;
-        let Err(error) = replayed else { continue };
-        if core.identity.log_dirs.len() == 1 || dir == core.identity.data_dir {
-            return Err(BootError::Journal(error));
-        }
-        tracing::error!(%dir, %error, "the journals cannot be replayed");
-        let failed = DiskError::new("replay the journals in", &dir, IoError::EIO);
-        core.logs.dir(&dir).fail(&failed);
-        let moved = moved_out(core, known, image, id);
-        kept.extend(moved.iter().map(|key| (*key, id)));
-        core.bar_logs(&moved.into_iter().map(|key| (key, failed.clone())).collect()).await;
-    }
-    check_storage(core)?;
-    Ok(kept)
-}
-
-/// Partitions that lay in a log directory when the last process ended and lie elsewhere now.
-fn moved_out(
-    core: &Core,
-    known: &Image,
-    image: &Image,
-    id: DirectoryId,
-) -> Vec<(TopicId, PartitionIndex)> {
-    let node = core.identity.node_id;
-    let mut moved = Vec::new();
-    for topic in known.topics() {
-        for (index, partition) in (0..).zip(topic.partitions.iter()) {
-            let now = image.topic_by_id(topic.id).and_then(|topic| topic.partition(index));
-            let left = now.is_some_and(|now| now.directory_on(node) != id);
-            if left && partition.directory_on(node) == id {
-                moved.push((topic.id, index));
-            }
-        }
-    }
-    moved
-}
-
-/// The metadata goes on to know a partition where the journal with its batches lies: from no other
-/// place would the next start believe that journal.
-fn wait_for_journals(core: &Core, draft: &mut Draft, kept: &Kept) -> Result<(), ApplyError> {
-    let planner = Planner::new(draft.image(), &core.config);
-    if let Some(command) = planner.assign_directories(kept) {
-        draft.push(command, core.env.wall_ms())?;
-    }
-    Ok(())
-}
-
-/// Brings the partitions' files up to what the journals of the last process hold.
-///
-/// A journal is believed where the last process knew the partition: what others hold of it is
-/// older than what was appended since.
-async fn replay_journals(
-    core: &Rc<Core>,
-    known: &Image,
-    image: &Image,
-    (dir, id): (&str, DirectoryId),
-    kept: &mut Kept,
-) -> Result<(), JournalError> {
-    let node = core.identity.node_id;
-    let home = |topic_id: TopicId, partition: PartitionIndex| {
-        let topic = image.topic_by_id(topic_id)?;
-        let lies_in = topic.partition(partition)?.directory_on(node);
-        let before = known.topic_by_id(topic_id).and_then(|topic| topic.partition(partition));
-        // Versions with one log directory did not say which.
-        let origin = before.map(|one| one.directory_on(node)).filter(|origin| !origin.is_zero());
-        let dir = core.dir_path(lies_in).filter(|_| origin.is_none_or(|origin| origin == id))?;
-        Some((dir, topic.name.clone()))
-    };
-    let place_of = |topic_id: TopicId, partition: PartitionIndex| {
-        let (dir, topic) = home(topic_id, partition)?;
-        let (dir, topic) = (dir.to_string(), topic.to_string());
-        Some(LogPlace { dir, topic, topic_id, partition })
-    };
-    let replayed = replay(&core.logs, dir, place_of).await?;
-    core.bar_logs(&replayed.failed).await;
-    kept.extend(replayed.failed.keys().map(|key| (*key, id)));
-    let ends = replayed.stable.iter().filter_map(|((id, partition), end)| {
-        let (dir, topic) = home(*id, *partition)?;
-        Some((dir.clone(), TopicPartition { topic, partition: *partition }, *end))
-    });
-    core.raise_recovery_points(ends).await?;
-    if replayed.batches != 0 || replayed.forgotten != 0 {
-        tracing::info!(
-            batches = replayed.batches,
-            bytes = replayed.bytes,
-            forgotten = replayed.forgotten,
-            "replayed {} journals",
-            replayed.journals.len()
-        );
-    }
-    Ok(replayed.empty(&core.env, core.shards).await?)
 }
 
 /// The cluster's id, and a home for every partition on the shards of this start.

@@ -154,8 +154,8 @@ impl Log {
 
     /// Nothing is taken that the disk may have no room for.
     fn check_room(&self, state: &State, bytes: usize) -> Result<(), AppendError> {
-        if let Some(error) = state.full_disk() {
-            return Err(AppendError::DiskFull(error.clone()));
+        if let Some(error) = state.full_disk().cloned().or_else(|| self.home.held()) {
+            return Err(AppendError::DiskFull(error));
         }
         let appender = if self.place.is_internal() { Appender::Internal } else { Appender::Client };
         let admitted = self.home.room.admit(bytes, appender);

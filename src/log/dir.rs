@@ -23,6 +23,8 @@ pub struct LogDir {
     pub queued: Cell<usize>,
     logs: RefCell<Vec<Weak<Log>>>,
     failed: RefCell<Option<DiskError>>,
+    /// Journals of an earlier process wait for room: see [`LogDir::hold`].
+    held: RefCell<Option<DiskError>>,
     tell: OnFailure,
 }
 
@@ -45,6 +47,7 @@ impl LogDir {
             queued: Cell::default(),
             logs: RefCell::default(),
             failed: RefCell::default(),
+            held: RefCell::default(),
             tell,
         });
         let weak = Rc::downgrade(&dir);
@@ -71,6 +74,28 @@ impl LogDir {
             synced.map_err(failed)
         };
         synced.await.inspect_err(|error| self.fail(error))
+    }
+
+    /// Takes no appends, and removes nothing that journals hold, until [`LogDir::release`]: the
+    /// disk is full, and a start that came now would replay these journals once more.
+    pub fn hold(&self, error: &DiskError) {
+        *self.held.borrow_mut() = Some(error.clone());
+        self.journal.hold(error.clone());
+    }
+
+    /// Why appends are refused here for now.
+    pub fn held(&self) -> Option<DiskError> {
+        self.held.borrow().clone()
+    }
+
+    /// The journals are empty: logs may change again.
+    pub fn release(&self) {
+        *self.held.borrow_mut() = None;
+        for log in self.logs.borrow().iter().filter_map(Weak::upgrade) {
+            log.state.borrow_mut().behind.fence.cleared_all();
+        }
+        self.journal.release();
+        self.room.nudge();
     }
 
     /// Why nothing of this directory is served any more.

@@ -94,6 +94,7 @@ use journal::{Fence, Journal};
 use open_files::OpenFiles;
 use producers::Producers;
 use progress::{Need, Progress};
+use recovery::Loaded;
 use room::Room;
 use segment::{Active, Closed};
 use settle::Settled;
@@ -114,6 +115,18 @@ pub enum Start {
     Unclean { recovery_point: Option<Offset> },
     /// A crash of Apache Kafka, whose producer snapshots may be there before the data below them.
     Foreign { recovery_point: Option<Offset> },
+}
+
+impl Start {
+    /// The same after a crash whose journals have shown everything below `stable` to be stable.
+    fn not_below(self, stable: Option<Offset>) -> Self {
+        match self {
+            Self::Unclean { recovery_point } => {
+                Self::Unclean { recovery_point: recovery_point.max(stable) }
+            }
+            other => other,
+        }
+    }
 }
 
 /// Why a partition's log cannot be opened. The partition is offline then.
@@ -190,17 +203,33 @@ pub struct LogHost {
     journal_bytes: u64,
     dirs: Rc<RefCell<BTreeMap<Box<str>, Rc<LogDir>>>>,
     barred: Barred,
+    in_journals: Rc<RefCell<BTreeMap<(TopicId, PartitionIndex), InJournals>>>,
     on_dir_failure: OnFailure,
     flushes: Rc<FlushTimes>,
 }
 
 type Trace = Rc<dyn Fn(&LogPlace, LogEvent)>;
 
+/// What journals that are not empty yet hold of a log whose files have it, too.
+#[derive(Clone, Copy, Debug)]
+pub struct InJournals {
+    pub from: Offset,
+    /// Below it everything is stable.
+    pub stable_end: Offset,
+}
+
 /// Logs that must not be opened, and why.
 type Barred = Rc<RefCell<BTreeMap<(TopicId, PartitionIndex), DiskError>>>;
 
 fn add(counter: &Counter, count: u64) {
     counter.inc_by(count);
+}
+
+impl LogError {
+    /// Whether it may be opened once the disk has room again.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Disk(error) if error.is_full())
+    }
 }
 
 impl LogHost {
@@ -230,6 +259,7 @@ impl LogHost {
             journal_bytes,
             dirs: Rc::default(),
             barred: Rc::default(),
+            in_journals: Rc::default(),
             on_dir_failure: Rc::default(),
             flushes: Rc::default(),
         }
@@ -262,6 +292,23 @@ impl LogHost {
     /// Keeps logs from being opened: a journal has batches that their files did not take.
     pub fn bar(&self, failed: BTreeMap<(TopicId, PartitionIndex), DiskError>) {
         self.barred.borrow_mut().extend(failed);
+    }
+
+    /// Lets logs be opened that were barred.
+    pub fn unbar(&self, keys: &[(TopicId, PartitionIndex)]) {
+        let mut barred = self.barred.borrow_mut();
+        barred.retain(|key, _| !keys.contains(key));
+    }
+
+    /// Notes what journals that are not empty yet hold of logs that are opened later.
+    pub fn note_in_journals(&self, held: BTreeMap<(TopicId, PartitionIndex), InJournals>) {
+        self.in_journals.borrow_mut().extend(held);
+    }
+
+    /// Forgets that of these: the journals are empty.
+    pub fn forget_in_journals(&self, keys: &[(TopicId, PartitionIndex)]) {
+        let mut held = self.in_journals.borrow_mut();
+        held.retain(|key, _| !keys.contains(key));
     }
 
     /// Every log directory that a log was opened in.
@@ -344,8 +391,8 @@ struct Behind {
 }
 
 impl Behind {
-    fn new(end: Offset) -> Self {
-        Self { mode: Mode::File, wanted: false, to_write: 0, lags: false, fence: Fence::new(end) }
+    fn new(fence: Fence) -> Self {
+        Self { mode: Mode::File, wanted: false, to_write: 0, lags: false, fence }
     }
 }
 
@@ -416,7 +463,8 @@ impl Log {
     /// Nothing is created: directory and files appear with the first append. The log start is what
     /// [`LogHost::list_starts`] was told, unless the partition is new.
     /// Errors: any means that the partition stays offline; files are left as they are, except that
-    /// a torn tail above the recovery point may have been cut already.
+    /// a torn tail above the recovery point may have been cut already. After one that says that the
+    /// disk is full it can be tried again.
     pub async fn load(
         host: &LogHost,
         place: LogPlace,
@@ -425,18 +473,18 @@ impl Log {
         start: Start,
     ) -> Result<Rc<Self>, LogError> {
         let home = host.dir(&place.dir);
-        let barred = host.barred.borrow().get(&(place.topic_id, place.partition)).cloned();
+        let key = (place.topic_id, place.partition);
+        let barred = host.barred.borrow().get(&key).cloned();
         if let Some(error) = home.failure().or(barred) {
             return Err(error.into());
         }
+        let held = host.in_journals.borrow().get(&key).copied();
+        let start = start.not_below(held.map(|held| held.stable_end));
         home.room.begin().await;
         let files = Files(host.env.clone());
         let dir: Arc<str> = place.path().into();
-        let listed = host.listed_starts.take(&place).filter(|_| start != Start::New);
-        let least_start = listed.unwrap_or(Offset(0));
-        let mut loaded = recovery::load(&files, &place, &dir, &config, start, least_start).await?;
+        let (mut loaded, log_start) = recover(host, &place, &dir, &config, start).await?;
         let end = loaded.end;
-        let log_start = loaded.first().max(least_start);
         let mut epochs = std::mem::take(&mut loaded.epochs);
         let mut epochs_changed = epochs.assign(leader_epoch, end);
         epochs_changed |= epochs.truncate_below(log_start);
@@ -454,7 +502,7 @@ impl Log {
             closed: loaded.closed,
             warm: VecDeque::new(),
             active,
-            behind: Behind::new(end),
+            behind: Behind::new(Fence::opened(held.map(|held| held.from), end)),
             queue: VecDeque::new(),
             queue_bytes: 0,
             stall: None,
@@ -635,6 +683,27 @@ impl Log {
             Acks::None | Acks::Leader | Acks::All => Need::Safe,
         }
     }
+}
+
+/// What the directory of a log comes to, and where the log starts.
+async fn recover(
+    host: &LogHost,
+    place: &LogPlace,
+    dir: &str,
+    config: &LogConfig,
+    start: Start,
+) -> Result<(Loaded, Offset), LogError> {
+    let files = Files(host.env.clone());
+    let listed = host.listed_starts.take(place);
+    let least = listed.filter(|_| start != Start::New).unwrap_or(Offset(0));
+    let loaded = recovery::load(&files, place, dir, config, start, least).await;
+    if let (Err(_), Some(line)) = (&loaded, listed) {
+        // For the next try.
+        host.listed_starts.put(place, line);
+    }
+    let loaded = loaded?;
+    let log_start = loaded.first().max(least);
+    Ok((loaded, log_start))
 }
 
 /// Time between two looks for producers to forget.

@@ -7,13 +7,32 @@
 //! memory of them; a crash at any point leaves a log without a hole.
 //! Start reading at: [`Log::remove_segments`].
 //! Source: Kafka `UnifiedLog#deleteSegments`, `LocalLog#removeAndDeleteSegments`.
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::log::graveyard::Remains;
-use crate::log::names::{DELETED, SEGMENT_FILES, SNAPSHOT, file_path};
+use crate::log::names::{DELETED, LOG, SEGMENT_FILES, SNAPSHOT, file_path};
 use crate::log::segment::Closed;
 use crate::log::{DiskError, Life, Log};
 use crate::model::Offset;
+
+/// A file of a log by its base offset and ending.
+type Name = (Offset, &'static str);
+
+/// What to do about a disk that has no room for another name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WhenFull {
+    GiveUp,
+    Wait,
+}
+
+/// How far giving last names came.
+#[derive(Default)]
+struct Renamed {
+    remains: Vec<Remains>,
+    /// Files that have their names still, because the disk had no room for others.
+    left: Vec<Name>,
+}
 
 /// The right to replace or remove segments; a compaction has it, or a removal.
 pub(super) struct Hold<'a>(&'a Log);
@@ -48,26 +67,42 @@ impl Log {
         self.released(end).await?;
         self.raise_start(end);
         let (gone, snapshots) = self.going(end);
+        let litter = std::mem::take(&mut self.state.borrow_mut().on_disk.litter);
+        let files = |closed: &Rc<Closed>| SEGMENT_FILES.map(|suffix| (closed.base, suffix));
+        // Snapshots before: one below the first segment would miss producers of those between.
+        let mut names: Vec<Name> = litter;
+        names.extend(snapshots.iter().map(|offset| (*offset, SNAPSHOT)));
+        names.extend(gone.iter().flat_map(files));
+        let (Renamed { remains, left }, renamed) = self.rename_all(names).await;
         let delay_ms = self.config().file_delete_delay_ms;
-        let (remains, renamed) = self.rename_all(&gone, &snapshots).await;
         self.host.graveyard.bury(&self.host.env, delay_ms, remains);
-        if let Err(error) = renamed {
+        match renamed {
             // Readers have lost them all the same; after a full disk the next look goes on.
-            if !error.is_full() {
+            Err(error) if !error.is_full() => {
                 self.fail(error.clone());
+                return Err(error);
             }
-            return Err(error);
+            _ => self.forget(&gone, &snapshots, left),
         }
+        renamed
+    }
+
+    /// Forgets what has its last name; what is `left` of a segment without its first file is litter
+    /// for the next removal.
+    fn forget(&self, gone: &[Rc<Closed>], snapshots: &[Offset], mut left: Vec<Name>) {
+        let logs = left.iter().filter(|(_, suffix)| *suffix == LOG);
+        let stay: BTreeSet<Offset> = logs.map(|(base, _)| *base).collect();
         let mut state = self.state.borrow_mut();
-        let kept = state.closed.split_off(&end);
-        state.closed = kept;
-        state.warm.retain(|warm| end <= warm.base);
-        state.on_disk.snapshots.retain(|offset| !snapshots.contains(offset));
-        drop(state);
-        for closed in gone {
+        for closed in gone.iter().filter(|closed| !stay.contains(&closed.base)) {
+            state.closed.remove(&closed.base);
+            state.warm.retain(|warm| warm.base != closed.base);
             closed.warm.borrow_mut().take();
         }
-        Ok(())
+        let has_name = |offset: &Offset| left.contains(&(*offset, SNAPSHOT));
+        let is_gone = |offset: &Offset| snapshots.contains(offset) && !has_name(offset);
+        state.on_disk.snapshots.retain(|offset| !is_gone(offset));
+        left.retain(|(base, suffix)| *suffix != SNAPSHOT && !stay.contains(base));
+        state.on_disk.litter = left;
     }
 
     /// Whoever still needs the files below `end`, or would bring their batches back after a crash,
@@ -111,36 +146,41 @@ impl Log {
         (gone, state.on_disk.snapshots.iter().filter(below).copied().collect())
     }
 
-    /// Gives their last names to files; tells which have one, durably, also when it broke off.
-    async fn rename_all(
-        &self,
-        gone: &[Rc<Closed>],
-        snapshots: &[Offset],
-    ) -> (Vec<Remains>, Result<(), DiskError>) {
-        let mut remains = Vec::with_capacity(gone.len() * SEGMENT_FILES.len() + snapshots.len());
-        let renamed = self.rename_each(gone, snapshots, &mut remains).await;
+    /// Gives files their last names, in this order; tells which have one, durably, also when it
+    /// broke off.
+    async fn rename_all(&self, names: Vec<Name>) -> (Renamed, Result<(), DiskError>) {
+        let mut renamed = Renamed::default();
+        let mut result = Ok(());
+        let mut names = names.into_iter();
+        for name in names.by_ref() {
+            match self.give_last_name(name, WhenFull::GiveUp).await {
+                Ok(remains) => renamed.remains.extend(remains),
+                Err(error) => {
+                    result = Err(error);
+                    renamed.left.push(name);
+                    break;
+                }
+            }
+        }
+        renamed.left.extend(names);
         match self.files.sync_dir(&self.dir).await {
-            Ok(()) => (remains, renamed),
-            Err(error) => (Vec::new(), Err(error)),
+            Ok(()) => (renamed, result),
+            Err(error) => (Renamed::default(), Err(error)),
         }
     }
 
-    /// Snapshots first: one below the first segment would miss producers of the segments between.
-    async fn rename_each(
+    /// Renames a file for the last time; gives what is to be removed then, if it is there.
+    pub(super) async fn give_last_name(
         &self,
-        gone: &[Rc<Closed>],
-        snapshots: &[Offset],
-        remains: &mut Vec<Remains>,
-    ) -> Result<(), DiskError> {
-        let snapshots = snapshots.iter().map(|offset| (*offset, SNAPSHOT));
-        let files = |closed: &Rc<Closed>| SEGMENT_FILES.map(|suffix| (closed.base, suffix));
-        for (base, suffix) in snapshots.chain(gone.iter().flat_map(files)) {
-            let path = file_path(&self.dir, base, suffix);
-            let last_name = format!("{path}{DELETED}");
-            if self.files.rename_if_there(&path, &last_name).await? {
-                remains.push(Remains::File(last_name));
-            }
-        }
-        Ok(())
+        (base, suffix): Name,
+        when_full: WhenFull,
+    ) -> Result<Option<Remains>, DiskError> {
+        let path = file_path(&self.dir, base, suffix);
+        let last_name = format!("{path}{DELETED}");
+        let is_there = match when_full {
+            WhenFull::GiveUp => self.files.rename_if_there(&path, &last_name).await?,
+            WhenFull::Wait => self.rename_in_time(&path, &last_name).await?,
+        };
+        Ok(is_there.then_some(Remains::File(last_name)))
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Owns: how much is left, the reserve, the one task that waits until there is room again.
 //! Leaves to others: what a log does whose file the disk did not take (`stall`).
-//! Invariant: what all shards have accepted and not yet written fits on the disk, as far as
-//! anybody can know; a broker that nobody writes to asks nothing and has no timer.
+//! Invariant: what all shards have accepted and not yet written, and what was promised on any of
+//! them, fits on the disk, as far as anybody can know; a broker that nobody writes to asks nothing
+//! and has no timer.
 //! Start reading at: [`Room::admit`], then [`Room::look`].
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -18,6 +19,8 @@ use crate::observe::LogMetrics;
 const LOOK_MS: u64 = 1_000;
 /// The same while it seems that there is too little.
 const SHORT_LOOK_MS: u64 = 100;
+/// Looks after which a try is made even if there seems to be no more room than before.
+const LOOKS_PER_TRY: u32 = 10;
 /// Kept free for indexes, snapshots, checkpoints and metadata, and so that nobody meets the end:
 /// so much, and on a small disk this share of it.
 const RESERVE_BYTES_MAX: u64 = 64 << 20;
@@ -25,15 +28,20 @@ const RESERVE_SHARE: u64 = 32;
 /// Internal topics may use all but this share of it: commits go on for longer.
 const INTERNAL_SHARE: u64 = 4;
 
+/// Of the reserve, what a start leaves alone for the metadata at most.
+const METADATA_BYTES_MAX: u64 = 1 << 20;
+
 /// What the file system said last.
 #[derive(Clone, Copy)]
 struct Seen {
     at: Instant,
-    /// Free for what is yet to be accepted: what was accepted and not written is taken off.
+    /// What was accepted and not written is taken off.
     free_bytes: u64,
     total_bytes: u64,
     /// What all shards had ever accepted by then.
     accepted_bytes: u64,
+    /// What was promised on all shards by then.
+    promised_bytes: u64,
 }
 
 /// See the module. One per shard and log directory; share it by `Rc`.
@@ -44,7 +52,7 @@ pub struct Room {
     counters: LogMetrics,
     seen: Cell<Option<Seen>>,
     looks: Cell<bool>,
-    /// For a file of ours that is being made: what it does not have yet.
+    /// This shard's share of what is promised on all: what its file in the making lacks.
     promised_bytes: Cell<u64>,
     /// There was too little when last looked.
     is_short: Cell<bool>,
@@ -55,6 +63,10 @@ pub struct Room {
     /// How many wait for the next look.
     curious: Cell<usize>,
     looked: Notify,
+    /// A look has ended.
+    told: Notify,
+    /// Reasons to try at once that no look tells.
+    nudges: Cell<u64>,
 }
 
 /// Who wants to append.
@@ -80,6 +92,8 @@ impl Room {
             stalled: RefCell::default(),
             curious: Cell::default(),
             looked: Notify::default(),
+            told: Notify::default(),
+            nudges: Cell::default(),
         })
     }
 
@@ -106,40 +120,58 @@ impl Room {
         Err(free_bytes)
     }
 
-    /// Puts so much aside for a file that is about to be made; nobody else gets it.
+    /// Puts so much aside for a file that is about to be made; no other shard gets it.
     ///
-    /// Errors: how many bytes are free.
+    /// Errors: how many bytes are free beside what was promised before.
     pub async fn promise(self: &Rc<Self>, bytes: u64) -> Result<(), u64> {
-        self.offers(bytes).await?;
-        let Some(seen) = self.seen.get() else { return Ok(()) };
+        assert_eq!(self.promised_bytes.get(), 0, "one file at a time");
+        // Before the question: of two shards that ask at one moment the first gets it.
+        let before = self.counters.promised_bytes.inc_by(as_i64(bytes));
         self.promised_bytes.set(bytes);
-        let free_bytes = seen.free_bytes.saturating_sub(bytes);
-        self.seen.set(Some(Seen { free_bytes, ..seen }));
-        Ok(())
+        let offered = self.offers_beside(bytes, u64::try_from(before).unwrap_or(0)).await;
+        offered.inspect_err(|_| self.keep_promise(0))
     }
 
     /// Whether a file of so many bytes leaves the reserve alone.
     ///
     /// Errors: how many bytes are free.
     pub async fn offers(self: &Rc<Self>, bytes: u64) -> Result<(), u64> {
-        self.look().await;
+        let promised = self.promised();
+        self.offers_beside(bytes, promised).await
+    }
+
+    async fn offers_beside(self: &Rc<Self>, bytes: u64, promised: u64) -> Result<(), u64> {
+        self.look_now().await;
         let Some(seen) = self.seen.get() else { return Ok(()) };
-        let free_bytes = self.left_bytes(&seen);
+        let free_bytes = self.unclaimed_bytes(&seen).saturating_sub(promised);
         if free_bytes < seen.reserve_bytes(Appender::Client).saturating_add(bytes) {
             return Err(free_bytes);
         }
         Ok(())
     }
 
-    /// What is left of what was seen: all shards have accepted more since.
+    /// What is left of what was seen: all shards have accepted and promised more since.
     fn left_bytes(&self, seen: &Seen) -> u64 {
+        // What was kept of it since is not free, either.
+        let promised = self.promised().max(seen.promised_bytes);
+        self.unclaimed_bytes(seen).saturating_sub(promised)
+    }
+
+    fn unclaimed_bytes(&self, seen: &Seen) -> u64 {
         let since = self.counters.appended_bytes_total.get().saturating_sub(seen.accepted_bytes);
         seen.free_bytes.saturating_sub(since)
     }
 
+    /// What is promised on all shards. Like what is accepted it counts in every log directory:
+    /// they may share a disk.
+    fn promised(&self) -> u64 {
+        u64::try_from(self.counters.promised_bytes.get()).unwrap_or(0)
+    }
+
     /// Notes that the file lacks only so much now: 0 when it is made, or will not be.
     pub fn keep_promise(&self, left_bytes: u64) {
-        self.promised_bytes.set(left_bytes);
+        let kept = self.promised_bytes.replace(left_bytes).saturating_sub(left_bytes);
+        self.counters.promised_bytes.dec_by(as_i64(kept));
     }
 
     /// Asks the file system, unless it was asked before; for the first log of a directory.
@@ -147,6 +179,14 @@ impl Room {
         if self.seen.get().is_none() {
             self.look().await;
         }
+    }
+
+    /// Asks the file system, from now on.
+    async fn look_now(self: &Rc<Self>) {
+        while self.looks.get() {
+            self.told.changed().await;
+        }
+        self.look().await;
     }
 
     fn look_soon(self: &Rc<Self>) {
@@ -163,9 +203,10 @@ impl Room {
         // Before the question: what is written meanwhile counts twice rather than not at all.
         let accepted_bytes = self.counters.appended_bytes_total.get();
         let unwritten = u64::try_from(self.counters.unwritten_bytes.get()).unwrap_or(0);
-        let promised = self.promised_bytes.get();
+        let promised_bytes = self.promised();
         let space = self.env.space(&self.path).await;
         self.looks.set(false);
+        self.told.notify_all();
         let (usable, total_bytes) = match space {
             Ok(space) => (space.usable_bytes, space.total_bytes),
             Err(error) => {
@@ -174,9 +215,10 @@ impl Room {
             }
         };
         let at = self.env.now();
-        let free_bytes = usable.saturating_sub(unwritten + promised);
-        let seen = Seen { at, free_bytes, total_bytes, accepted_bytes };
+        let free_bytes = usable.saturating_sub(unwritten);
+        let seen = Seen { at, free_bytes, total_bytes, accepted_bytes, promised_bytes };
         self.seen.set(Some(seen));
+        let free_bytes = free_bytes.saturating_sub(promised_bytes);
         let reserve_bytes = seen.reserve_bytes(Appender::Client);
         let is_short = free_bytes < reserve_bytes.saturating_add(self.refused_bytes.get());
         if !is_short {
@@ -212,6 +254,41 @@ impl Room {
         let looked = self.looked.changed();
         self.watch();
         looked.await;
+    }
+
+    /// Bytes that are free now, as far as anybody can know.
+    pub async fn free_bytes(self: &Rc<Self>) -> u64 {
+        self.look_now().await;
+        self.seen.get().map_or(0, |seen| self.left_bytes(&seen))
+    }
+
+    /// Bytes that a start may write for logs: some are kept for the metadata.
+    pub async fn spare_bytes(self: &Rc<Self>) -> u64 {
+        self.look_now().await;
+        let spare = |seen: Seen| {
+            let reserve_bytes = seen.reserve_bytes(Appender::Internal).min(METADATA_BYTES_MAX);
+            self.left_bytes(&seen).saturating_sub(reserve_bytes)
+        };
+        self.seen.get().map_or(0, spare)
+    }
+
+    /// Waits until more is free than `before`, or so long that a try may show it: room can be
+    /// lacking in ways that no count of bytes tells.
+    pub async fn roomier(self: &Rc<Self>, before: u64) {
+        let nudges = self.nudges.get();
+        for _ in 0..LOOKS_PER_TRY {
+            self.next_look().await;
+            let free_bytes = self.seen.get().map_or(0, |seen| self.left_bytes(&seen));
+            if before < free_bytes || nudges != self.nudges.get() {
+                return;
+            }
+        }
+    }
+
+    /// Lets those try who wait for more room.
+    pub fn nudge(&self) {
+        self.nudges.set(self.nudges.get() + 1);
+        self.looked.notify_all();
     }
 
     /// Looks every second until there is room for everybody.
@@ -255,6 +332,10 @@ impl Room {
             tracing::info!(dir = %self.path, "no file waits for room any more");
         }
     }
+}
+
+fn as_i64(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 impl Seen {

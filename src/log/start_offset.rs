@@ -45,6 +45,12 @@ impl ListedStarts {
         let key = (place.dir.clone(), place.topic.clone(), place.partition);
         self.0.borrow_mut().remove(&key)
     }
+
+    /// Gives a line back: the log was not opened.
+    pub fn put(&self, place: &LogPlace, start: Offset) {
+        let key = (place.dir.clone(), place.topic.clone(), place.partition);
+        self.0.borrow_mut().insert(key, start);
+    }
 }
 
 impl LogHost {

@@ -65,6 +65,8 @@ pub struct OnDisk {
     dir_is_new: bool,
     /// Producer snapshots written or found, ascending.
     pub snapshots: Vec<Offset>,
+    /// Files of segments that are gone but for these: a full disk had no room for their last names.
+    pub litter: Vec<(Offset, &'static str)>,
     /// Every segment below has its final files, durably.
     pub finished_end: Offset,
     /// Where indexes and snapshot on disk were last complete.
@@ -89,6 +91,7 @@ impl OnDisk {
             names_changed: false,
             dir_is_new: false,
             snapshots: loaded.snapshots.clone(),
+            litter: Vec::new(),
             finished_end: loaded.active.base,
             // An incomplete log is completed when it closes, whether or not something was appended.
             complete_at: if loaded.complete { loaded.end } else { Offset(-1) },

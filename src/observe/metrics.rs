@@ -150,6 +150,8 @@ pub struct LogMetrics {
     pub checkpoint_seconds: SecondsHistogram,
     /// Bytes that logs accepted and that their files do not have.
     pub unwritten_bytes: Gauge,
+    /// Bytes that files in the making will have and do not have yet.
+    pub promised_bytes: Gauge,
     /// Appends refused because the disk is nearly full.
     pub space_refusals_total: Counter,
     /// Logs whose files wait for room on the disk.
@@ -425,6 +427,8 @@ impl Metrics {
         }
         let help = "Bytes accepted that the partitions' files do not have yet";
         r.register("log_unwritten_bytes", help, l.unwritten_bytes.clone());
+        let help = "Bytes that journals in the making do not have on the disk yet";
+        r.register("log_promised_bytes", help, l.promised_bytes.clone());
         let help = "Partitions whose files wait for room on a full disk";
         r.register("stalled_partitions", help, l.stalled_partitions.clone());
         r.register("offline_log_dirs", "Log directories out of use", l.dirs_offline.clone());

@@ -58,6 +58,7 @@ logmill_log_appends_total
 logmill_log_cached_read_bytes_total
 logmill_log_duplicates_total
 logmill_log_file_reads_total
+logmill_log_promised_bytes
 logmill_log_start_moves_total
 logmill_log_tail_read_bytes_total
 logmill_log_tail_reads_total

@@ -15,7 +15,7 @@ use crate::model::{ErrorCode, ProducerId, TopicId};
 use crate::shard::Core;
 use crate::shard::images::{Apply, Opened};
 use crate::shard::metadata_log::MetadataLog;
-use crate::shard::partition::Turnstile;
+use crate::shard::partition::{Turn, Turnstile};
 use crate::shard::trial::try_bindings;
 
 /// Why a command was not carried out.
@@ -52,6 +52,13 @@ impl Controller {
         self.producer_ids_from.set(largest.saturating_add(1).max(0));
     }
 
+    /// Waits for the change that is under way; none begins while this is held.
+    pub async fn still(&self) -> Turn {
+        let turn = self.line.enter();
+        turn.called().await;
+        turn
+    }
+
     /// Makes a command out of the newest image and carries it out; gives the new image.
     /// `None` is no change.
     ///
@@ -60,8 +67,7 @@ impl Controller {
         self: &Rc<Self>,
         make: impl FnOnce(&Planner<'_>) -> Result<Option<Command>, E>,
     ) -> Result<Arc<Image>, CommitError<E>> {
-        let turn = self.line.enter();
-        turn.called().await;
+        let turn = self.still().await;
         let image = self.core.image();
         let command = make(&Planner::new(&image, &self.core.config));
         let Some(command) = command.map_err(CommitError::Refused)? else { return Ok(image) };

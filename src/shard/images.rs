@@ -1,7 +1,8 @@
 //! Applying an image: a shard opens, changes and drops partitions until it holds what is named.
 //!
 //! Owns: the difference between two images as this shard sees it.
-//! Leaves to others: making images (`cluster`, `controller`), files (`log`).
+//! Leaves to others: making images (`cluster`, `controller`), files (`log`), opening again what a
+//! full disk kept closed (`late`).
 //! Invariant: an image is visible on a shard only after every partition of it is open there (or
 //! known to be offline), so nobody finds a topic without its partitions.
 use std::cell::RefCell;
@@ -39,11 +40,25 @@ pub struct Apply {
 }
 
 /// A partition that an image names and the shard does not have yet.
-struct Missing {
-    topic: Arc<TopicImage>,
-    index: PartitionIndex,
-    settings: Arc<TopicSettings>,
+pub(super) struct Missing {
+    pub topic: Arc<TopicImage>,
+    pub index: PartitionIndex,
+    pub settings: Arc<TopicSettings>,
 }
+
+/// Why a log is not open.
+pub(super) struct NotOpen {
+    pub text: String,
+    /// It may be when the disk has room.
+    pub is_full: bool,
+}
+
+/// Whether a log may be opened when the disk has room.
+#[derive(Clone, Copy)]
+struct IsLate(bool);
+
+/// A log and its directory, which may be known also when the log is not open.
+type OpenedLog = (Option<Arc<str>>, Result<Rc<Log>, NotOpen>);
 
 impl Ask for Apply {
     type Told = ();
@@ -105,27 +120,30 @@ impl Core {
                 (Rc::new(points), Rc::new(self.read_boundaries(image).await))
             }
         };
-        let (core, image) = (self.clone(), image.clone());
-        let found = Rc::<RefCell<Vec<Rc<Partition>>>>::default();
+        let (core, image, how) = (self.clone(), image.clone(), opened.clone());
+        let found = Rc::<RefCell<Vec<(Rc<Partition>, IsLate)>>>::default();
         let into = found.clone();
         together(&self.env, missing, LOGS_AT_ONCE, move |missing| {
             let (core, image, into) = (core.clone(), image.clone(), into.clone());
-            let (points, cleaned, opened) = (points.clone(), cleaned.clone(), opened.clone());
+            let (points, cleaned, opened) = (points.clone(), cleaned.clone(), how.clone());
             async move {
-                let partition = Rc::new(core.load(&image, &missing, &opened, &points).await);
+                let (partition, is_late) = core.load(&image, &missing, &opened, &points).await;
                 if let Some(dir) = &partition.dir
                     && let Some(end) = boundary_of(&cleaned, dir, &partition.name)
                 {
                     partition.cleaned_end.set(end);
                 }
-                into.borrow_mut().push(partition);
+                into.borrow_mut().push((partition, is_late));
             }
         })
         .await;
         let found = found.take();
-        let logs: Vec<Rc<Log>> = found.iter().filter_map(|one| one.log().ok()).collect();
+        let logs: Vec<Rc<Log>> = found.iter().filter_map(|(one, _)| one.log().ok()).collect();
         self.logs.confirm(&logs).await;
-        for partition in found {
+        for (partition, IsLate(is_late)) in found {
+            if is_late {
+                self.open_later(&partition, &opened);
+            }
             let key = (partition.topic_id, partition.index());
             self.partitions.borrow_mut().insert(key, partition.clone());
             if *partition.name.topic == *OFFSETS_TOPIC {
@@ -195,17 +213,38 @@ impl Core {
         missing: &Missing,
         opened: &Opened,
         points: &Points,
-    ) -> Partition {
+    ) -> (Rc<Partition>, IsLate) {
         let Missing { topic, index, settings } = missing;
         let name = TopicPartition { topic: topic.name.clone(), partition: *index };
         let epoch = topic.partitions[*index as usize].leader_epoch;
         let configs = (topic.configs.clone(), settings.clone());
+        let (dir, log) = self.open_log(image, missing, opened, points).await;
+        let is_late = log.as_ref().is_err_and(|error| error.is_full);
+        let log = log.map_err(|NotOpen { text: why, is_full }| {
+            match is_full {
+                true => tracing::warn!(partition = %name, why, "the log waits for room"),
+                false => tracing::error!(partition = %name, why, "partition is offline"),
+            }
+            why
+        });
+        let partition = Partition::new(topic.id, name, dir, epoch, configs, log);
+        (Rc::new(partition), IsLate(is_late))
+    }
+
+    /// The log of a partition where it lies, to be confirmed.
+    pub(super) async fn open_log(
+        &self,
+        image: &Image,
+        missing: &Missing,
+        opened: &Opened,
+        points: &Points,
+    ) -> OpenedLog {
+        let Missing { topic, index, settings } = missing;
+        let name = TopicPartition { topic: topic.name.clone(), partition: *index };
+        let epoch = topic.partitions[*index as usize].leader_epoch;
         let (dir, start) = match self.home_of(topic, *index, opened, points, &name) {
             Ok(home) => home,
-            Err((dir, why)) => {
-                tracing::error!(partition = %name, why, "partition is offline");
-                return Partition::new(topic.id, name, dir, epoch, configs, Err(why));
-            }
+            Err((dir, text)) => return (dir, Err(NotOpen { text, is_full: false })),
         };
         let place = self.place_in(&dir, topic.id, &name);
         let config = log_config(settings, &self.config);
@@ -218,11 +257,11 @@ impl Core {
             tracing::warn!(partition = %name, topic_id = %found, "a deleted topic's directory");
             log = Log::load(&self.logs, place, config, epoch, Start::New).await;
         }
-        let log = log.map_err(|error| {
-            tracing::error!(partition = %name, %error, "partition is offline");
-            error.to_string()
-        });
-        Partition::new(topic.id, name, Some(dir), epoch, configs, log)
+        let failed = |error: LogError| {
+            let (text, is_full) = (error.to_string(), error.is_full());
+            NotOpen { text, is_full }
+        };
+        (Some(dir), log.map_err(failed))
     }
 
     /// The log directory of a partition and how its log is opened there, or why it is not.

@@ -43,6 +43,13 @@ pub enum MetadataLogError {
     Stale { base: u64, current: u64 },
 }
 
+impl MetadataLogError {
+    /// Whether the disk had no room, so that it can be tried again when it has.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Disk { what: "write to", source: IoError::NoSpace, .. })
+    }
+}
+
 /// What a start found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {

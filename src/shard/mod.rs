@@ -41,6 +41,7 @@ pub mod fetch;
 pub mod group_asks;
 pub mod groups;
 pub mod images;
+pub mod late;
 pub mod metadata_log;
 pub mod offsets;
 pub mod partition;
@@ -60,6 +61,7 @@ use budget::Budget;
 use controller::Controller;
 use dirs::{LogDirectory, StorageGone};
 use groups::Groups;
+use late::LateLogs;
 use partition::Partition;
 use partitioners::Verdicts;
 use plugins::Plugins;
@@ -140,6 +142,7 @@ pub struct Core {
     acceptor: Cell<Option<TaskId>>,
     image: RefCell<Arc<Image>>,
     partitions: RefCell<BTreeMap<(TopicId, PartitionIndex), Rc<Partition>>>,
+    late: LateLogs,
     pub logs: LogHost,
     pub groups: Groups,
     pub plugins: Plugins,
@@ -199,6 +202,7 @@ impl Core {
             acceptor: Cell::new(None),
             image: RefCell::new(Arc::new(Image::default())),
             partitions: RefCell::default(),
+            late: LateLogs::default(),
             logs,
             groups: Groups::default(),
             plugins,

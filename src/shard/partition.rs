@@ -27,7 +27,7 @@ pub struct Partition {
     pub passes: Turnstile,
     /// What compaction could not do here.
     pub setback: Setback,
-    log: Result<Rc<Log>, String>,
+    log: RefCell<Result<Rc<Log>, String>>,
 }
 
 impl Partition {
@@ -50,7 +50,7 @@ impl Partition {
             cleaned_end: Cell::new(Offset(0)),
             passes: Turnstile::default(),
             setback: Setback::default(),
-            log,
+            log: RefCell::new(log),
         }
     }
 
@@ -60,12 +60,17 @@ impl Partition {
 
     /// Errors: `KafkaStorageError` while the partition is offline.
     pub fn log(&self) -> Result<Rc<Log>, ErrorCode> {
-        self.log.clone().map_err(|_| ErrorCode::KafkaStorageError)
+        self.log.borrow().clone().map_err(|_| ErrorCode::KafkaStorageError)
+    }
+
+    /// Opens a log that could not be opened before, or says why it still cannot.
+    pub fn set_log(&self, log: Result<Rc<Log>, String>) {
+        *self.log.borrow_mut() = log;
     }
 
     /// Why the log could not be opened.
     pub fn offline_reason(&self) -> Option<String> {
-        self.log.as_ref().err().cloned()
+        self.log.borrow().as_ref().err().cloned()
     }
 
     pub fn settings(&self) -> Arc<TopicSettings> {

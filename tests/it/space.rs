@@ -11,23 +11,37 @@ use std::time::{Duration, Instant};
 use logmill::env::Env;
 use logmill::model::ErrorCode;
 use logmill::record::Codec;
-use logmill::sim::{Death, Faults, LastEnd, MachineId, SimBroker, World};
+use logmill::sim::{
+    ADDRESS, DATA_DIR, Death, Faults, KafkaClient, LastEnd, MachineId, SimBroker, World,
+};
 use logmill::wire::generated::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use logmill::wire::generated::fetch_response::{FetchResponse, PartitionData};
+use logmill::wire::generated::produce_response::ProduceResponse;
 
 use crate::crash::{Topic, WAYS};
 use crate::harness::broker::Broker;
 use crate::harness::client::python;
 use crate::harness::script::Script;
-use crate::harness::sim::{HANGS_MS, TOPIC, batch, connect, create, produce, run};
+use crate::harness::sim::{
+    HANGS_MS, TOPIC, batch, connect, create, create_topic, produce, produce_request, run,
+};
 use crate::harness::{self, Tier, skipped_below};
 
 /// A Fetch that would wait for 20 s for so many bytes; tells how long it took, too.
 fn fetch(broker: &mut SimBroker, from: i64, min_bytes: i32) -> (PartitionData, u64) {
+    fetch_of(broker, 0, from, min_bytes)
+}
+
+fn fetch_of(
+    broker: &mut SimBroker,
+    partition: i32,
+    from: i64,
+    min_bytes: i32,
+) -> (PartitionData, u64) {
     let env = broker.clients();
     run(broker, &env.clone(), async move {
         let partition = FetchPartition {
-            partition: 0,
+            partition,
             current_leader_epoch: -1,
             fetch_offset: from,
             last_fetched_epoch: -1,
@@ -56,6 +70,47 @@ fn fetch(broker: &mut SimBroker, from: i64, min_bytes: i32) -> (PartitionData, u
 async fn produce_one(env: &Env, bytes: usize) -> i16 {
     let records = batch(Codec::None, &[(None, &vec![b'x'; bytes])]);
     produce(&mut connect(env).await, records).await.error_code
+}
+
+/// The code that an acks=all batch for that partition is answered with.
+fn produce_to(broker: &mut SimBroker, partition: i32, bytes: usize) -> i16 {
+    let env = broker.clients();
+    run(broker, &env.clone(), async move {
+        let mut request = produce_request(batch(Codec::None, &[(None, &vec![b'x'; bytes])]));
+        request.topic_data[0].partition_data[0].index = partition;
+        let told: ProduceResponse = connect(&env).await.ask(&request, 9).await.unwrap();
+        told.responses[0].partition_responses[0].error_code
+    })
+}
+
+fn wait(broker: &mut SimBroker, ms: u64) {
+    broker.run_for(ms * 1_000_000);
+}
+
+/// Two partitions: two batches of the first, the larger in the journal alone, and three of the
+/// second in its files. Then the node is killed. Tells how many bytes the disk holds.
+fn killed_with_a_full_journal(world: &World) -> (SimBroker, u64) {
+    let mut broker = SimBroker::new(world.clone(), &[]);
+    broker.start(1);
+    broker.served(HANGS_MS).expect("it serves");
+    let env = broker.clients();
+    run(&mut broker, &env.clone(), async move { create_topic(&env, TOPIC, 2, &[]).await });
+    for partition in [1, 1, 1, 0] {
+        assert_eq!(produce_to(&mut broker, partition, 100), 0);
+        wait(&mut broker, 1_000);
+    }
+    assert_eq!(produce_to(&mut broker, 0, 10_000), 0);
+    let used = used_bytes(&mut broker);
+    broker.die(Death::Crash);
+    (broker, used)
+}
+
+/// Bytes on the node's disk.
+fn used_bytes(broker: &mut SimBroker) -> u64 {
+    let node = broker.cores().borrow()[0].env.clone();
+    let held = node.clone();
+    let space = run(broker, &node, async move { held.space(DATA_DIR).await.unwrap() });
+    space.total_bytes - space.usable_bytes
 }
 
 fn serving(world: &World) -> SimBroker {
@@ -149,6 +204,126 @@ fn a_stop_that_left_something_in_a_journal_counts_as_a_crash() {
     assert_eq!(epochs, [1], "clients notice");
     let (told, _) = fetch(&mut broker, 2, 1);
     assert_eq!((told.error_code, told.high_watermark), (0, 3));
+}
+
+#[test]
+fn a_start_on_a_full_disk_serves_what_is_whole_and_goes_on_when_there_is_room() {
+    for dies_again in [None, Some(Death::Crash), Some(Death::PowerCut)] {
+        let world = World::new(1, Faults::NONE);
+        let (mut broker, used) = killed_with_a_full_journal(&world);
+        // For what the metadata must say, not for the batch.
+        world.set_disk_bytes_max(MachineId::FIRST, used + 6_000);
+        broker.start(1);
+        broker.served(HANGS_MS).expect("it serves");
+        let (told, _) = fetch_of(&mut broker, 1, 0, 1);
+        assert_eq!((told.error_code, told.high_watermark), (0, 3), "readers go on");
+        let full = ErrorCode::NotEnoughReplicas.code();
+        assert_eq!(produce_to(&mut broker, 1, 10), full);
+        let offline = ErrorCode::KafkaStorageError.code();
+        assert_eq!(fetch(&mut broker, 0, 1).0.error_code, offline);
+        assert_eq!(produce_to(&mut broker, 0, 10), offline);
+        wait(&mut broker, 30_000);
+        assert_eq!(fetch(&mut broker, 0, 1).0.error_code, offline);
+        if let Some(death) = dies_again {
+            broker.die(death);
+        }
+        world.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+        if dies_again.is_some() {
+            broker.start(1);
+            broker.served(HANGS_MS).expect("it serves");
+        } else {
+            wait(&mut broker, 12_000);
+        }
+        for (partition, count) in [(0, 2), (1, 3)] {
+            let (told, _) = fetch_of(&mut broker, partition, count - 1, 1);
+            assert_eq!((told.error_code, told.high_watermark), (0, count), "{dies_again:?}");
+            assert_eq!(produce_to(&mut broker, partition, 10_000), 0);
+        }
+        wait(&mut broker, 1_000);
+        assert_eq!(broker.stop(HANGS_MS), Ok(true));
+    }
+}
+
+#[test]
+fn a_start_that_cannot_say_anything_waits_for_room() {
+    let world = World::new(1, Faults::NONE);
+    let (mut broker, used) = killed_with_a_full_journal(&world);
+    world.set_disk_bytes_max(MachineId::FIRST, used);
+    broker.start(1);
+    broker.served(30_000).expect_err("there is no room for one word in the metadata");
+    world.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+    broker.served(12_000).expect("it serves");
+    wait(&mut broker, 12_000);
+    for (partition, count) in [(0, 2), (1, 3)] {
+        let (told, _) = fetch_of(&mut broker, partition, 0, 1);
+        assert_eq!((told.error_code, told.high_watermark), (0, count));
+    }
+}
+
+#[test]
+fn a_log_whose_indexes_have_no_room_is_opened_when_there_is() {
+    let world = World::new(1, Faults::NONE);
+    let mut broker = SimBroker::new(world.clone(), &[("journal.bytes", "0")]);
+    broker.start(1);
+    broker.served(HANGS_MS).expect("it serves");
+    let env = broker.clients();
+    run(&mut broker, &env.clone(), async move { create(&env, &[]).await });
+    for _ in 0..400 {
+        assert_eq!(produce_to(&mut broker, 0, 5_000), 0);
+    }
+    let used = used_bytes(&mut broker);
+    broker.die(Death::Crash);
+    world.set_disk_bytes_max(MachineId::FIRST, used);
+    broker.start(1);
+    broker.served(5_000).expect_err("the metadata has no room");
+    // For what the metadata must say, not for an index.
+    world.set_disk_bytes_max(MachineId::FIRST, used + 2_000);
+    broker.served(12_000).expect("it serves");
+    let (told, _) = fetch(&mut broker, 0, 1);
+    assert_eq!(told.error_code, ErrorCode::KafkaStorageError.code());
+    world.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+    wait(&mut broker, 12_000);
+    let (told, _) = fetch(&mut broker, 0, 1);
+    assert_eq!((told.error_code, told.high_watermark), (0, 400));
+    assert_eq!(produce_to(&mut broker, 0, 10), 0);
+}
+
+#[test]
+fn acks_all_that_waits_too_long_is_told_so_with_its_offset() {
+    const INTERNAL: &str = "__consumer_offsets";
+    let world = World::new(1, Faults::NONE);
+    let mut broker = SimBroker::new(world.clone(), &[("journal.bytes", "0")]);
+    broker.start(1);
+    broker.served(HANGS_MS).expect("it serves");
+    let env = broker.clients();
+    let held = env.clone();
+    run(&mut broker, &env, async move { create_topic(&held, INTERNAL, 1, &[]).await });
+    // What the broker's own topics take waits for room: to its coordinators an error would mean
+    // that it is not there.
+    let produce = |broker: &mut SimBroker, acks: i16, timeout_ms: i32| {
+        let env = broker.clients();
+        run(broker, &env.clone(), async move {
+            let mut request = produce_request(batch(Codec::None, &[(None, &[b'x'; 1_000])]));
+            (request.acks, request.timeout_ms) = (acks, timeout_ms);
+            request.topic_data[0].name = INTERNAL.to_owned();
+            let client = KafkaClient::connect(&env, ADDRESS, "__admin_client").await;
+            let begun = env.now();
+            let mut told: ProduceResponse = client.unwrap().ask(&request, 9).await.unwrap();
+            let told = told.responses.remove(0).partition_responses.remove(0);
+            (told.error_code, told.base_offset, (env.now().0 - begun.0) / 1_000_000)
+        })
+    };
+    let (code, offset, _) = produce(&mut broker, -1, 30_000);
+    assert_eq!((code, offset), (0, 0));
+    let used = used_bytes(&mut broker);
+    world.set_disk_bytes_max(MachineId::FIRST, used + 100);
+    let (code, offset, took_ms) = produce(&mut broker, -1, 3_000);
+    assert_eq!((code, offset), (ErrorCode::RequestTimedOut.code(), 1));
+    assert!((3_000..3_500).contains(&took_ms), "{took_ms}");
+    world.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+    wait(&mut broker, 3_000);
+    let (code, offset, _) = produce(&mut broker, -1, 30_000);
+    assert_eq!((code, offset), (0, 2), "what was told to be late is there");
 }
 
 /// A small ext4 in a file, mounted where a broker's data is.
@@ -255,8 +430,11 @@ fn a_full_disk_costs_no_acknowledged_record() {
     // Full at once, and killed while it is.
     until_said(&broker, &mut topics, FULL, || disk.fill(0));
     broker.kill();
+    // It starts with room for a few words, and for nobody's batches.
     disk.free();
+    disk.fill(64 << 10);
     broker.start();
+    disk.free();
     topics.iter_mut().for_each(|topic| topic.await_acknowledgements(500));
     topics.iter_mut().for_each(|topic| topic.check(&mut reader, 1, i64::MAX));
 

@@ -18,7 +18,8 @@ use crate::log::compact::{
 };
 use crate::log::graveyard::Remains;
 use crate::log::index::{OFFSET_ENTRY_BYTES, OffsetIndex, TIME_ENTRY_BYTES, TimeIndex};
-use crate::log::names::{CLEANED, DELETED, INDEX, LOG, SWAP, TIME_INDEX, TXN_INDEX, file_path};
+use crate::log::names::{CLEANED, INDEX, LOG, SWAP, TIME_INDEX, TXN_INDEX, file_path};
+use crate::log::removal::WhenFull;
 use crate::log::segment::{Active, Closed, Warm};
 use crate::log::{DiskError, Life, LogConfig};
 use crate::model::Offset;
@@ -461,16 +462,13 @@ impl Pass<'_> {
     async fn put_aside(
         &self,
         sources: Range<usize>,
-        suffixes: &[&str],
+        suffixes: &[&'static str],
     ) -> Result<Vec<Remains>, DiskError> {
         let mut remains = Vec::new();
         for source in &self.sources[sources] {
             for suffix in suffixes {
-                let path = file_path(&self.log.dir, source.closed.base, suffix);
-                let last_name = format!("{path}{DELETED}");
-                if self.log.rename_in_time(&path, &last_name).await? {
-                    remains.push(Remains::File(last_name));
-                }
+                let name = (source.closed.base, *suffix);
+                remains.extend(self.log.give_last_name(name, WhenFull::Wait).await?);
             }
         }
         Ok(remains)

@@ -7,7 +7,8 @@
 //! Start reading at: [`Journal::checkpoint_once`].
 use std::rc::{Rc, Weak};
 
-use crate::log::journal::format::Slot;
+use crate::env::File;
+use crate::log::journal::format::{Point, Slot};
 use crate::log::journal::make::write_slot;
 use crate::log::journal::{CHECKPOINT_MS, Journal, Key, Phase, write_side_by_side};
 use crate::log::{DiskError, Log, add};
@@ -66,7 +67,7 @@ impl Journal {
             let changed = self.changed.changed();
             let (durable, runs) = {
                 let state = self.state.borrow();
-                if let Some(error) = &state.held {
+                if let Some(error) = state.held.as_ref().or(state.stuck.as_ref()) {
                     return Err(error.clone());
                 }
                 (pushed <= state.written, state.checkpoints)
@@ -85,11 +86,16 @@ impl Journal {
 
     /// Moves the tail behind everything, without a sync: the caller knows that all of it lies
     /// durably in files.
+    ///
+    /// Errors: also a full disk that holds the journal up.
     pub async fn retire(&self) -> Result<(), DiskError> {
         loop {
             let changed = self.changed.changed();
             let quiet = {
                 let state = self.state.borrow();
+                if let Some(error) = state.held.as_ref().or(state.stuck.as_ref()) {
+                    return Err(error.clone());
+                }
                 !state.writes && !state.checkpoints
             };
             if quiet {
@@ -127,10 +133,32 @@ impl Journal {
         }
     }
 
-    /// Notes, for those who would wait for the checkpoint, what it waits for.
-    fn hold(&self, error: DiskError) {
+    /// Notes, for those who would wait for a checkpoint, what it waits for.
+    pub(in crate::log) fn hold(&self, error: DiskError) {
         self.state.borrow_mut().held = Some(error);
         self.changed.notify_all();
+    }
+
+    /// Nobody need wait for room any more.
+    pub(in crate::log) fn release(&self) {
+        self.state.borrow_mut().held = None;
+        self.changed.notify_all();
+    }
+
+    /// Writes the slot with the new tail, whenever the disk has room for that.
+    async fn move_tail(&self, file: &File, tail: Point) -> Result<(), DiskError> {
+        let slot = self.state.borrow().slot;
+        let slot = Slot { generation: slot.generation + 1, tail, ..slot };
+        loop {
+            match write_slot(&self.files, file, &self.path, slot).await {
+                Err(error) if error.is_full() => self.hold(error),
+                Err(error) => return Err(error),
+                Ok(()) => break,
+            }
+            self.room.next_look().await;
+        }
+        self.state.borrow_mut().slot = slot;
+        Ok(())
     }
 
     async fn checkpoint_once(&self) -> Result<(), DiskError> {
@@ -156,10 +184,7 @@ impl Journal {
         for ((log, _), end) in logs.iter().zip(marks) {
             log.end_checkpoint(end);
         }
-        let slot = self.state.borrow().slot;
-        let slot = Slot { generation: slot.generation + 1, tail: point, ..slot };
-        write_slot(&self.files, &file, &self.path, slot).await?;
-        self.state.borrow_mut().slot = slot;
+        self.move_tail(&file, point).await?;
         for (log, end) in &logs {
             log.state.borrow_mut().behind.fence.cleared(*end);
         }

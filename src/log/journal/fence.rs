@@ -14,9 +14,9 @@ pub struct Fence {
 }
 
 impl Fence {
-    /// A log that was opened behind an empty journal.
-    pub fn new(end: Offset) -> Self {
-        Self { clear: end, pushed: end }
+    /// A log that was just opened; journals of an earlier process still hold it from `held` on.
+    pub fn opened(held: Option<Offset>, end: Offset) -> Self {
+        Self { clear: held.map_or(end, |from| from.min(end)), pushed: end }
     }
 
     /// Notes that a batch at `base` that ends at `end` goes to the journal.
@@ -35,6 +35,11 @@ impl Fence {
     /// Notes that recovery reads no block with batches below `end`.
     pub fn cleared(&mut self, end: Offset) {
         self.clear = self.clear.max(end);
+    }
+
+    /// Notes that recovery reads no block with batches of the log.
+    pub fn cleared_all(&mut self) {
+        self.cleared(self.pushed);
     }
 
     /// Whether recovery may read a block with a batch below `end`.
@@ -61,7 +66,7 @@ mod tests {
 
     #[test]
     fn only_what_a_checkpoint_has_not_passed_is_held() {
-        let mut fence = Fence::new(Offset(5));
+        let mut fence = Fence::opened(None, Offset(5));
         assert!(!fence.holds_below(Offset(9)));
         fence.push(Offset(7), Offset(9));
         fence.push(Offset(9), Offset(12));

@@ -2,8 +2,9 @@
 //!
 //! Owns: encoding, decoding, what makes a block believable.
 //! Leaves to others: where blocks go (`writer`), what a whole journal says (`replay`).
-//! Invariant: a block names its journal, its start's salt, its number and the block before it, so
-//! neither a block of an earlier lap or start nor bytes that a client chose pass for one.
+//! Invariant: a block says by its checksum of which journal it is, and names its start's salt, its
+//! number and the block before it; so neither a block of another journal, of an earlier lap or
+//! start, nor bytes that a client chose pass for one.
 //! Start reading at: [`Slot`], [`BlockHead`], [`EntryHead`]. All numbers are little-endian.
 use crate::base::aligned::ALIGN_BYTES;
 use crate::base::{crc32c, crc32c_append};
@@ -14,8 +15,9 @@ use crate::record::HEADER_BYTES;
 pub const UNIT_BYTES: u64 = ALIGN_BYTES as u64;
 /// Both slots; blocks come behind.
 pub const FRONT_BYTES: u64 = 2 * UNIT_BYTES;
-/// Raised by every change that an older broker could not read.
-pub const VERSION: u16 = 1;
+/// Raised by every change that an older broker could not read. Only this one is read: a stop in
+/// order leaves nothing in a journal.
+pub const VERSION: u16 = 2;
 
 /// Largest journal; what a file says beyond it is damage.
 pub const FILE_BYTES_MAX: u64 = 4 << 30;
@@ -25,7 +27,7 @@ const COUNT_MAX: u64 = u64::MAX / 2;
 const SLOT_MAGIC: u64 = u64::from_le_bytes(*b"LogmillJ");
 const BLOCK_MAGIC: u32 = u32::from_le_bytes(*b"LMJb");
 
-pub const SLOT_BYTES: usize = 64;
+pub const SLOT_BYTES: usize = 72;
 pub const BLOCK_HEAD_BYTES: usize = 40;
 pub const ENTRY_HEAD_BYTES: usize = 64;
 
@@ -43,6 +45,8 @@ pub struct Point {
 /// What the front of the file says: the oldest block that recovery needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
+    /// Of the journal, from its making on: no other one has it.
+    pub journal: u64,
     /// The slot with the larger one counts.
     pub generation: u64,
     /// Of this start: no block of another start carries it.
@@ -58,8 +62,8 @@ pub enum SlotFound {
     Valid(Slot),
     /// Never written, or torn.
     Nothing,
-    /// Written by a newer broker.
-    Newer(u16),
+    /// Written by a broker that knows another version.
+    Other(u16),
 }
 
 impl Slot {
@@ -73,8 +77,9 @@ impl Slot {
         out[40..48].copy_from_slice(&self.tail.at.to_le_bytes());
         out[48..56].copy_from_slice(&self.tail.sequence.to_le_bytes());
         out[56..60].copy_from_slice(&self.tail.before.to_le_bytes());
-        let crc = crc32c(&out[..60]);
-        out[60..].copy_from_slice(&crc.to_le_bytes());
+        out[60..68].copy_from_slice(&self.journal.to_le_bytes());
+        let crc = crc32c(&out[..68]);
+        out[68..].copy_from_slice(&crc.to_le_bytes());
         out
     }
 
@@ -84,13 +89,16 @@ impl Slot {
             return SlotFound::Nothing;
         }
         let version = u16::from_le_bytes([bytes[8], bytes[9]]);
-        if VERSION < version {
-            return SlotFound::Newer(version);
+        // Of an older one the bytes are known: what differs is damage.
+        let is_older = version == 1 && crc32c(&bytes[..60]) == u32_at(bytes, 60);
+        if VERSION < version || is_older {
+            return SlotFound::Other(version);
         }
-        if crc32c(&bytes[..60]) != u32_at(bytes, 60) {
+        if version != VERSION || crc32c(&bytes[..68]) != u32_at(bytes, 68) {
             return SlotFound::Nothing;
         }
         let slot = Self {
+            journal: u64_at(bytes, 60),
             generation: u64_at(bytes, 16),
             salt: u64_at(bytes, 24),
             file_bytes: u64_at(bytes, 32),
@@ -133,8 +141,8 @@ pub struct BlockHead {
     pub entries: u32,
     /// Bytes of the block without its padding.
     pub bytes: u32,
-    /// Over the rest of this, every entry's head and every batch's header; the batches' own
-    /// checksums cover their records.
+    /// Over the journal's number, the rest of this, every entry's head and every batch's header;
+    /// the batches' own checksums cover their records.
     pub crc: u32,
 }
 
@@ -167,12 +175,13 @@ impl BlockHead {
         })
     }
 
-    /// The checksum of a block whose content (all behind this head, unpadded) is `content`.
+    /// The checksum of a block of a journal whose content (all behind this head, unpadded) is
+    /// `content`.
     ///
     /// `None`: the entries do not tile the content.
-    pub fn checksum(&self, content: &[u8]) -> Option<u32> {
+    pub fn checksum(&self, journal: u64, content: &[u8]) -> Option<u32> {
         let head = Self { crc: 0, ..*self }.encode();
-        let mut crc = crc32c(&head);
+        let mut crc = crc32c_append(crc32c(&journal.to_le_bytes()), &head);
         let mut at = 0;
         for _ in 0..self.entries {
             let entry = EntryHead::decode(content.get(at..)?)?;
@@ -248,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_slot_says_what_a_journal_can_say_or_counts_for_nothing() {
-        let right = Slot::begin(1, 7, FRONT_BYTES + 8 * UNIT_BYTES);
+        let right = Slot::begin(9, 1, 7, FRONT_BYTES + 8 * UNIT_BYTES);
         assert_eq!(Slot::decode(&right.encode()), SlotFound::Valid(right));
         let tail = |at, sequence| Slot { tail: Point { at, sequence, before: 0 }, ..right };
         for wrong in [
@@ -263,5 +272,16 @@ mod tests {
         ] {
             assert_eq!(Slot::decode(&wrong.encode()), SlotFound::Nothing, "{wrong:?}");
         }
+        let of_version = |version: u16| {
+            let mut other = right.encode();
+            other[8..10].copy_from_slice(&version.to_le_bytes());
+            other
+        };
+        assert_eq!(Slot::decode(&of_version(VERSION + 1)), SlotFound::Other(VERSION + 1));
+        let mut older = of_version(1);
+        assert_eq!(Slot::decode(&older), SlotFound::Nothing, "a bit of the version is wrong");
+        let crc = crc32c(&older[..60]);
+        older[60..64].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(Slot::decode(&older), SlotFound::Other(1));
     }
 }

@@ -46,9 +46,10 @@ impl Journal {
     async fn try_make(&self) -> Result<(File, Slot), DiskError> {
         let old = self.old_slot().await?;
         let generation = old.map_or(0, |slot| slot.generation);
+        let journal = old.map_or_else(|| self.env.random(), |slot| slot.journal);
         // Zero is what the zeroes say: no block must look like theirs.
         let salt = self.env.random() | 1;
-        let slot = Slot::begin(generation + 1, salt, self.file_bytes);
+        let slot = Slot::begin(journal, generation + 1, salt, self.file_bytes);
         let file = match old {
             Some(_) => {
                 let file = self.files.open(&self.path, OpenHow::Direct).await?;
@@ -114,7 +115,7 @@ pub fn newest_slot(front: &[u8]) -> Option<Slot> {
     let slots = [0, UNIT_BYTES as usize].map(|at| front.get(at..at + SLOT_BYTES));
     let found = slots.into_iter().flatten().filter_map(|bytes| match Slot::decode(bytes) {
         SlotFound::Valid(slot) => Some(slot),
-        SlotFound::Nothing | SlotFound::Newer(_) => None,
+        SlotFound::Nothing | SlotFound::Other(_) => None,
     });
     found.max_by_key(|slot| slot.generation)
 }

@@ -116,6 +116,8 @@ struct State {
     checkpoints: bool,
     /// Why the checkpoint that runs cannot end yet: a file waits for room.
     held: Option<DiskError>,
+    /// Why the block that is to be written next is not: the disk has no room for it.
+    stuck: Option<DiskError>,
     /// It is full for as long as that lasts: what it was given already, its logs write themselves.
     blocked: bool,
     /// A timer for the next checkpoint runs.
@@ -174,12 +176,13 @@ impl Journal {
             pushed: 0,
             written: 0,
             writes: false,
-            slot: Slot::begin(0, 0, file_bytes),
+            slot: Slot::begin(0, 0, 0, file_bytes),
             ring: Ring::begin(file_bytes),
             live: BTreeMap::new(),
             buf: None,
             checkpoints: false,
             held: None,
+            stuck: None,
             blocked: false,
             timed: false,
             behind: Vec::new(),

@@ -57,6 +57,11 @@ impl Plan {
         run.anchored |= run.first.base_offset <= head.stable_end;
     }
 
+    /// The first offset of any batch.
+    pub fn first(&self) -> Option<Offset> {
+        self.runs.iter().map(|run| run.first.base_offset).min()
+    }
+
     /// Where what is surely stable ends.
     pub fn stable_end(&self) -> Offset {
         let anchored = self.runs.iter().filter(|run| run.anchored).map(|run| run.end);

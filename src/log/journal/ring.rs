@@ -14,8 +14,8 @@ pub struct Ring {
 
 impl Slot {
     /// The front of a journal without blocks.
-    pub fn begin(generation: u64, salt: u64, file_bytes: u64) -> Self {
-        Self { generation, salt, file_bytes, tail: Ring::begin(file_bytes).head }
+    pub fn begin(journal: u64, generation: u64, salt: u64, file_bytes: u64) -> Self {
+        Self { journal, generation, salt, file_bytes, tail: Ring::begin(file_bytes).head }
     }
 }
 

@@ -56,9 +56,12 @@ impl<'a> Walk<'a> {
         let front = files.read(&file, path, 0, FRONT_BYTES.min(file_bytes) as usize).await?;
         for at in [0, UNIT_BYTES as usize] {
             let bytes = front.get(at..at + SLOT_BYTES).unwrap_or_default();
-            if let SlotFound::Newer(version) = Slot::decode(bytes) {
+            if let SlotFound::Other(version) = Slot::decode(bytes) {
                 let (path, known) = (path.to_owned(), VERSION);
-                return Err(JournalError::Newer { path, version, known });
+                return Err(match version < known {
+                    true => JournalError::Older { path, version, known },
+                    false => JournalError::Newer { path, version, known },
+                });
             }
         }
         match newest_slot(&front) {
@@ -114,7 +117,8 @@ impl<'a> Walk<'a> {
             return Ok(None);
         }
         let content = block.slice(BLOCK_HEAD_BYTES..);
-        let whole = head.checksum(&content) == Some(head.crc) && batches_hold(&head, &content);
+        let whole = head.checksum(self.slot.journal, &content) == Some(head.crc)
+            && batches_hold(&head, &content);
         Ok(whole.then_some((head, at, content)))
     }
 
@@ -173,9 +177,10 @@ mod tests {
     use super::*;
     use crate::model::{LeaderEpoch, Offset, TopicId};
     use crate::record::{BatchBuilder, BatchSpec};
+    use crate::sim::{Faults, block_on};
 
-    #[test]
-    fn a_batch_that_is_not_the_one_of_its_entry_makes_a_block_unbelievable() {
+    /// An entry and its batch.
+    fn entry() -> (EntryHead, Vec<u8>) {
         let mut builder = BatchBuilder::new(&BatchSpec::default());
         builder.push(Offset(0), 1, None, Some(b"value"), []).unwrap();
         let batch = builder.finish().unwrap();
@@ -191,6 +196,36 @@ mod tests {
             end: header.next_offset(),
             stable_end: Offset(0),
         };
+        (right, batch.to_vec())
+    }
+
+    #[test]
+    fn a_block_of_another_journal_is_not_believed() {
+        let (entry, batch) = entry();
+        let content = [&entry.encode()[..], &batch].concat();
+        let slot = Slot::begin(7, 1, 9, FRONT_BYTES + 4 * UNIT_BYTES);
+        let bytes = (BLOCK_HEAD_BYTES + content.len()) as u32;
+        let mut head = BlockHead { salt: 9, sequence: 1, before: 0, entries: 1, bytes, crc: 0 };
+        head.crc = head.checksum(slot.journal, &content).unwrap();
+        let block = [&head.encode()[..], &content].concat();
+        for (journal, found) in [(7, 1), (8, 0)] {
+            let mut file = vec![0; slot.file_bytes as usize];
+            file[..SLOT_BYTES].copy_from_slice(&Slot { journal, ..slot }.encode());
+            let at = FRONT_BYTES as usize;
+            file[at..at + block.len()].copy_from_slice(&block);
+            block_on(1, Faults::NONE, move |env| async move {
+                let files = Files(env);
+                files.write_whole("a journal", file).await.unwrap();
+                let mut walk = Walk::open(&files, "a journal").await.unwrap().unwrap();
+                let block = walk.next().await.unwrap();
+                assert_eq!(block.map_or(0, |block| block.entries().count()), found);
+            });
+        }
+    }
+
+    #[test]
+    fn a_batch_that_is_not_the_one_of_its_entry_makes_a_block_unbelievable() {
+        let (right, batch) = entry();
         let holds = |entry: EntryHead| {
             let head = BlockHead { salt: 1, sequence: 1, before: 0, entries: 1, bytes: 0, crc: 0 };
             let content = [&entry.encode()[..], &batch].concat();

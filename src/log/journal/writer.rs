@@ -1,6 +1,7 @@
 //! Writing blocks: what came while the last one was under way goes in the next.
 //!
-//! Owns: the one write in flight. Leaves to others: space (`checkpoint`), answers (`Log`).
+//! Owns: the one write in flight, doing it again where a full disk did not take it.
+//! Leaves to others: space in the journal (`checkpoint`), answers (`Log`).
 //! Invariant: one block is in flight at a time; logs hear of their entries in the order given.
 //! Start reading at: [`Journal::run`].
 use std::collections::BTreeMap;
@@ -8,7 +9,9 @@ use std::rc::Rc;
 
 use crate::base::aligned::AlignedBuf;
 use crate::env::File;
-use crate::log::journal::format::{BLOCK_HEAD_BYTES, BlockHead, ENTRY_HEAD_BYTES, UNIT_BYTES};
+use crate::log::journal::format::{
+    BLOCK_HEAD_BYTES, BlockHead, ENTRY_HEAD_BYTES, Slot, UNIT_BYTES,
+};
 use crate::log::journal::{Entry, Journal, Live, Phase};
 use crate::log::{DiskError, add};
 
@@ -56,15 +59,22 @@ impl Journal {
 
     async fn write(self: &Rc<Self>, turn: Turn) -> Result<(), DiskError> {
         let bytes = (turn.bytes as u64).next_multiple_of(UNIT_BYTES);
-        let (file, at) = self.place(bytes, &turn.entries).await?;
-        let (buf, crc) = self.build(&turn);
-        let written = self.env.write_durably(&file, at, buf).await;
-        let buf = written.map_err(|source| DiskError::new("write", &self.path, source))?;
+        let (buf, at, crc) = loop {
+            let (file, at) = self.place(bytes, &turn.entries).await?;
+            let (buf, crc) = self.build(&turn);
+            let written = self.env.write_durably(&file, at, buf).await;
+            match written.map_err(|source| DiskError::new("write", &self.path, source)) {
+                Ok(buf) => break (buf, at, crc),
+                Err(error) if error.is_full() => self.await_room(error, &turn.entries).await,
+                Err(error) => return Err(error),
+            }
+        };
         add(&self.counters.journal_writes_total, 1);
         add(&self.counters.journal_bytes_total, bytes);
         let half_full = {
             let mut state = self.state.borrow_mut();
             state.buf = Some(buf);
+            (state.blocked, state.stuck) = (false, None);
             state.ring.advance(at, bytes, crc);
             state.written += turn.entries.len() as u64;
             for entry in &turn.entries {
@@ -112,7 +122,6 @@ impl Journal {
                 state.ring.place(bytes, state.slot.tail.at).map(|at| (file.clone(), at))
             };
             if let Some(placed) = placed {
-                self.state.borrow_mut().blocked = false;
                 return Ok(placed);
             }
             add(&self.counters.journal_full_total, 1);
@@ -123,6 +132,15 @@ impl Journal {
             }
             changed.await;
         }
+    }
+
+    /// Waits until the disk may take a block: where nothing is written in place (copy on write),
+    /// a full one has no room for what it overwrites, either.
+    async fn await_room(&self, error: DiskError, entries: &[Entry]) {
+        self.state.borrow_mut().stuck = Some(error);
+        self.block(entries);
+        self.changed.notify_all();
+        self.room.next_look().await;
     }
 
     /// Lets the logs of all that waits go by their files: a full disk holds the journal up, and
@@ -142,11 +160,11 @@ impl Journal {
 
     /// One block with all entries of a turn, and its checksum.
     fn build(&self, turn: &Turn) -> (AlignedBuf, u32) {
-        let (mut buf, salt, point) = {
+        let (mut buf, Slot { journal, salt, .. }, point) = {
             let mut state = self.state.borrow_mut();
             let buf = state.buf.take().filter(|buf| turn.bytes <= buf.capacity());
             let fresh = || AlignedBuf::with_capacity(turn.bytes.max(BUF_BYTES));
-            (buf.unwrap_or_else(fresh), state.slot.salt, state.ring.head)
+            (buf.unwrap_or_else(fresh), state.slot, state.ring.head)
         };
         let mut head = BlockHead {
             salt,
@@ -163,7 +181,7 @@ impl Journal {
             entry.slices.iter().for_each(|slice| buf.extend(slice));
         }
         let content = &buf.as_slice()[BLOCK_HEAD_BYTES..];
-        head.crc = head.checksum(content).expect("made of whole entries");
+        head.crc = head.checksum(journal, content).expect("made of whole entries");
         buf.as_mut_slice()[..BLOCK_HEAD_BYTES].copy_from_slice(&head.encode());
         (buf, head.crc)
     }

@@ -119,6 +119,65 @@ fn files_that_lost_their_name_on_a_full_disk_are_removed_in_their_time() {
     });
 }
 
+#[test]
+fn a_removal_that_breaks_off_forgets_what_has_no_name_any_more() {
+    for renames in 0..12 {
+        let world = World::new(renames, Faults::NONE);
+        let held = world.clone();
+        run(&world, async move |env| {
+            let log = compactable(&env).await;
+            log.set_config(LogConfig { retention_bytes: 0, retention_ms: -1, ..small() });
+            held.set_renames_left(MachineId::FIRST, renames);
+            assert!(is_full(log.retain(5).await.map(drop)));
+            let bases = async |ending: &str| {
+                let names = env.list_dir("data/flights-0").await.unwrap().into_iter();
+                let bases = names.filter_map(|entry| entry.name.strip_suffix(ending)?.parse().ok());
+                bases.collect::<Vec<i64>>()
+            };
+            let known = || {
+                let state = log.state.borrow();
+                let active = state.active.base;
+                state.closed.keys().copied().chain([active]).map(|base| base.0).collect::<Vec<_>>()
+            };
+            assert_eq!(known(), bases(".log").await, "after {renames} names");
+            held.set_renames_left(MachineId::FIRST, u64::MAX);
+            log.retain(5).await.unwrap();
+            assert_eq!(known(), bases(".log").await);
+        });
+    }
+}
+
+#[test]
+fn a_journal_block_that_a_full_disk_does_not_take_is_written_when_it_does() {
+    let world = World::new(1, Faults::NONE);
+    world.set_copies_on_write(MachineId::FIRST);
+    let held = world.clone();
+    run(&world, async move |env| {
+        let (host, log) = small_journal(&env).await;
+        let journal = log.home.journal.clone();
+        leave(&held, &env, 0).await;
+        let appended = log.append(&batch(1, &["waits"]), Acks::All, 5).unwrap();
+        assert!(is_full(soon(&env, appended.ack).await));
+        assert!(is_full(soon(&env, journal.checkpoint()).await));
+        assert!(is_full(soon(&env, journal.retire()).await));
+        assert!(host.dir("data").failure().is_none());
+        held.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+        env.sleep_ms(3_000).await;
+        soon(&env, append(&log, "goes on")).await;
+        // Now the slot alone has no room.
+        env.sleep_ms(1_000).await;
+        leave(&held, &env, 0).await;
+        assert!(is_full(soon(&env, journal.checkpoint()).await));
+        assert!(host.dir("data").failure().is_none());
+        held.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+        env.sleep_ms(3_000).await;
+        soon(&env, journal.checkpoint()).await.unwrap();
+        let found: Vec<String> = values(&log).await.into_iter().map(|(_, value)| value).collect();
+        assert_eq!(found, ["the journal is made", "and used", "waits", "goes on"]);
+        soon(&env, log.close()).await.unwrap();
+    });
+}
+
 /// Segments of which compaction leaves one batch, and a pass over them.
 async fn compactable(env: &Env) -> Rc<Log> {
     let host = new_host(env, 0).await;
@@ -273,7 +332,7 @@ fn a_power_cut_while_a_journal_waits_for_room_takes_nothing_stable() {
         let counters = LogMetrics::default();
         let host = LogHost::new(env.clone(), counters, TAIL_BYTES, QUEUE_BYTES, 64 << 10);
         let of = |partition| LogPlace { partition, ..place() };
-        let replayed = replay(&host, "data", |_, partition| Some(of(partition))).await.unwrap();
+        let mut replayed = replay(&host, "data", |_, partition| Some(of(partition))).await.unwrap();
         replayed.empty(&env, 1).await.unwrap();
         let start = Start::Unclean { recovery_point: None };
         let open = async |at| {
@@ -325,5 +384,51 @@ fn what_waits_for_room_in_one_directory_refuses_nobody_in_another() {
         beside.append(&two, Acks::Leader, 5).unwrap().ack.await.unwrap();
         assert_eq!((host.queued_bytes(), log.home.queued.get()), (0, 0));
         assert_eq!(values(&log).await.len(), 3);
+    });
+}
+
+#[test]
+fn a_held_directory_takes_nothing_and_keeps_what_its_journals_hold() {
+    let world = World::new(1, Faults::NONE);
+    run(&world, async move |env| {
+        let log = compactable(&env).await;
+        log.close().await.unwrap();
+        drop(log);
+        let host = new_host(&env, JOURNAL_BYTES).await;
+        let place = LogPlace { partition: 0, ..place() };
+        let (from, stable_end) = (Offset(50), Offset(100));
+        let key = (place.topic_id, place.partition);
+        host.note_in_journals([(key, InJournals { from, stable_end })].into());
+        let home = host.dir("data");
+        home.hold(&DiskError::new("write", "a file", IoError::NoSpace));
+        let config = LogConfig { retention_bytes: 0, retention_ms: -1, ..small() };
+        let start = Start::Unclean { recovery_point: None };
+        let log = Log::open(&host, place, config, LeaderEpoch(1), start).await.unwrap();
+        let refused = log.append(&batch(1, &["more"]), Acks::All, 5).unwrap_err();
+        assert!(matches!(refused, AppendError::DiskFull(_)), "{refused}");
+        soon(&env, log.retain(5)).await.unwrap();
+        let kept = log.ends().log_start;
+        assert!(Offset(0) < kept && kept <= from, "{kept}");
+        assert!(is_full(soon(&env, log.retain(5)).await.map(drop)), "a replay would miss the rest");
+        host.forget_in_journals(&[key]);
+        home.release();
+        soon(&env, log.retain(5)).await.unwrap();
+        assert_eq!(log.ends().log_start, Offset(100));
+        append(&log, "goes on").await;
+    });
+}
+
+#[test]
+fn a_log_below_whose_stable_end_something_is_missing_is_refused_while_journals_wait() {
+    let world = World::new(1, Faults::NONE);
+    run(&world, async move |env| {
+        drop(compactable(&env).await);
+        let host = new_host(&env, 0).await;
+        let place = LogPlace { partition: 0, ..place() };
+        let held = InJournals { from: Offset(50), stable_end: Offset(101) };
+        host.note_in_journals([((place.topic_id, place.partition), held)].into());
+        let start = Start::Unclean { recovery_point: None };
+        let opened = Log::open(&host, place, small(), LeaderEpoch(1), start).await;
+        assert!(matches!(opened, Err(LogError::Short { .. })), "{:?}", opened.err());
     });
 }

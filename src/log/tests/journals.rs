@@ -1,6 +1,6 @@
 //! Starts that meet a journal they cannot simply replay: a full disk, one broken partition.
+use super::space::leave;
 use super::*;
-use crate::log::journal::JournalError;
 
 /// So large that no checkpoint comes while it is written.
 const JOURNAL_BYTES: u64 = 1 << 20;
@@ -61,23 +61,37 @@ fn crashed() -> World {
 }
 
 #[test]
-fn a_start_on_a_full_disk_says_so_and_loses_nothing() {
+fn on_a_full_disk_a_replay_writes_what_fits_and_the_rest_when_there_is_room() {
     let world = crashed();
     let held = world.clone();
     run(&world, async move |env| {
         let host = begin(&env).await;
-        let space = env.space("data").await.unwrap();
-        held.set_disk_bytes_max(MachineId::FIRST, space.total_bytes - space.usable_bytes + 100);
         let before = names(&env).await;
+        leave(&held, &env, 100).await;
         for _ in 0..2 {
-            let error = replay(&host, "data", place_of).await.unwrap_err();
-            assert!(matches!(error, JournalError::Full { .. }), "{error}");
-            assert!(error.to_string().starts_with("the disk is full"), "{error}");
+            let replayed = replay(&host, "data", place_of).await.unwrap();
+            let waiting: Vec<_> = replayed.waiting.keys().map(|(_, index)| *index).collect();
+            assert_eq!((waiting, replayed.failed.len()), (vec![0, 1], 0));
         }
         assert_eq!(names(&env).await, before);
+        // Now for the first partition alone, which comes first, beside what is kept for the
+        // metadata: a 128th of so small a disk.
+        leave(&held, &env, JOURNAL_BYTES / 128 + 2_200).await;
+        let mut replayed = replay(&host, "data", place_of).await.unwrap();
+        let waiting: Vec<_> = replayed.waiting.keys().map(|(_, index)| *index).collect();
+        assert_eq!(waiting, [1]);
+        let start = Start::Unclean { recovery_point: None };
+        let first = open_at(&host, 0, start).await.unwrap();
+        assert_eq!(all_values(&first).await, numbers(0..20), "readable before the other has room");
+        assert!(journals_hold_batches(&env, "data").await.unwrap());
+        replayed.again(&host, place_of).await.unwrap();
+        assert_eq!(replayed.waiting.len(), 1);
         held.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
-        let replayed = replay(&host, "data", place_of).await.unwrap();
+        replayed.again(&host, place_of).await.unwrap();
+        assert!(replayed.waiting.is_empty());
         replayed.empty(&env, 1).await.unwrap();
+        assert!(!journals_hold_batches(&env, "data").await.unwrap());
+        drop(first);
         let start = Start::Unclean { recovery_point: None };
         let first = open_at(&host, 0, start).await.unwrap();
         assert_eq!(all_values(&first).await, numbers(0..20));
@@ -95,7 +109,7 @@ fn a_partition_that_cannot_be_written_waits_in_a_kept_journal_and_the_others_ser
     let first = world.block_on(&mut shards, async move |env| {
         let host = begin(&env).await;
         env.create_dir_all(IN_THE_WAY).await.unwrap();
-        let replayed = replay(&host, "data", place_of).await.unwrap();
+        let mut replayed = replay(&host, "data", place_of).await.unwrap();
         let failed: Vec<_> = replayed.failed.keys().map(|(_, partition)| *partition).collect();
         assert_eq!(failed, [1]);
         host.bar(replayed.failed.clone());
@@ -121,7 +135,7 @@ fn a_partition_that_cannot_be_written_waits_in_a_kept_journal_and_the_others_ser
     run(&world, async move |env| {
         let host = begin(&env).await;
         env.remove_dir_all(IN_THE_WAY).await.unwrap();
-        let replayed = replay(&host, "data", place_of).await.unwrap();
+        let mut replayed = replay(&host, "data", place_of).await.unwrap();
         assert!(replayed.failed.is_empty());
         replayed.empty(&env, 1).await.unwrap();
         assert_eq!(names(&env).await, ["shard-0.journal"]);

@@ -1,8 +1,9 @@
 //! A disk that fills up: refused in time, put off when it comes too late, and gone on with after.
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use super::*;
 use crate::env::Space;
+use crate::log::room::Appender;
 use crate::model::ErrorCode;
 use crate::sim::each_seed;
 
@@ -87,6 +88,41 @@ fn what_is_accepted_and_not_yet_written_counts_as_taken() {
         }
         assert_eq!(held.counts().disk_full, 0);
     });
+}
+
+#[test]
+fn what_one_shard_is_promised_no_other_is() {
+    const FILE_BYTES: u64 = 10_000;
+    let world = World::new(1, Faults::NONE);
+    let mut shards = world.boot(MachineId::FIRST, 2);
+    world.block_on(&mut shards, async |env| env.create_dir_all("data").await.unwrap());
+    // The reserve, and a file and a half.
+    world.set_disk_bytes_max(MachineId::FIRST, FILE_BYTES * 3 / 2);
+    let counters = LogMetrics::default();
+    let rooms: Vec<Rc<Room>> =
+        shards.iter().map(|shard| Room::new(&shard.env(), "data", counters.clone())).collect();
+    let told = Rc::new(RefCell::new(Vec::new()));
+    for (shard, room) in shards.iter().zip(&rooms) {
+        let (env, room, told) = (shard.env(), room.clone(), told.clone());
+        shard.env().spawn(async move {
+            let promised = room.promise(FILE_BYTES).await;
+            told.borrow_mut().push((env, room, promised));
+        });
+    }
+    assert!(world.run(&mut shards, || told.borrow().len() == 2));
+    let mut told = told.take();
+    told.sort_by_key(|(_, _, promised)| promised.is_err());
+    let [(_, lucky, Ok(())), (env, other, Err(free_bytes))] = &told[..] else {
+        panic!("both have it, or none")
+    };
+    assert!(*free_bytes < FILE_BYTES);
+    assert!(other.admit(FILE_BYTES as usize, Appender::Client).is_err());
+    lucky.keep_promise(0);
+    let (other, told) = (other.clone(), Rc::new(Cell::new(None)));
+    let place = told.clone();
+    env.spawn(async move { place.set(Some(other.promise(FILE_BYTES).await)) });
+    assert!(world.run(&mut shards, || told.get().is_some()));
+    assert_eq!(told.get(), Some(Ok(())), "it is there for whoever comes next");
 }
 
 /// What the client of one log was told, over all lives of the broker.
