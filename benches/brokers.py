@@ -31,6 +31,8 @@ STOP_WITHIN_S = 90
 # Exit codes after SIGTERM; a JVM ends with 128 + the signal.
 CLEAN_ENDS = [0, 128 + signal.SIGTERM]
 GONE_WITHIN_S = 60
+# Deleted topics leave the disk before the next load.
+DELETES_SOON = "log.segment.delete.delay.ms=500"
 TOOL_WITHIN_S = 240
 COMMAND_WITHIN_S = 60
 PORT_TRIES_MAX = 100
@@ -258,6 +260,7 @@ class Logmill(Broker):
             f"listeners=PLAINTEXT://127.0.0.1:{self.port}",
             f"admin.listener=127.0.0.1:{self.admin_port}",
             f"log.dirs={self.data}",
+            DELETES_SOON,
         ]
         return [self.program, "serve", *(word for line in settings for word in ("--set", line))]
 
@@ -313,8 +316,7 @@ class Kafka(Broker):
             f"log.dirs={self.data}\n"
             "offsets.topic.replication.factor=1\n"
             "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n"
-            # Deleted topics leave the disk before the next load.
-            "log.segment.delete.delay.ms=500\nlog.initial.task.delay.ms=500\n"
+            f"{DELETES_SOON}\nlog.initial.task.delay.ms=500\n"
         )
         words = ["format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", self.properties]
         self.driver.run(STORAGE, *words)

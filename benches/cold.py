@@ -44,7 +44,7 @@ class Size:
 
 def size(quick):
     """Kafka's heap alone may take 1 GiB."""
-    return Size(1536, 2048, 3) if quick else Size(2048, 8192, 30)
+    return Size(1536, 2048, 3) if quick else Size(2048, 6144, 15)
 
 
 class Cold:

@@ -55,9 +55,9 @@ class Sample:
 class Durable:
     def __init__(self, context):
         self.context = context
-        self.records = dict.fromkeys(SIDES, 4_000 if context.quick else 500_000)
+        self.records = dict.fromkeys(SIDES, 4_000 if context.quick else 300_000)
         if not context.quick:
-            self.records[SYNCED] = 100_000  # A fifth lasts long enough.
+            self.records[SYNCED] = 20_000  # Each of them waits for the disk: that lasts long enough.
         self.seconds = 1 if context.quick else 10
         self.driver = brokers.Driver(context.folder)
         self.kafka = brokers.Kafka(context.folder / "kafka", self.driver)

@@ -65,8 +65,8 @@ class Sweep:
     def __init__(self, context):
         self.context = context
         self.partitions = [16, 64] if context.quick else [16, 1_000, 10_000]
-        self.seconds = 2 if context.quick else 60
-        self.warm_s = 1 if context.quick else 15
+        self.seconds = 2 if context.quick else 20
+        self.warm_s = 1 if context.quick else 8
         self.driver = brokers.Driver(context.folder)
         self.sides = {
             kind.name: kind(context.folder / kind.name, self.driver)

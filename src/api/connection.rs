@@ -29,10 +29,16 @@ const PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long answers go on after the peer's end of stream.
 const HALF_CLOSED_MS_MAX: u64 = 10_000;
 
+/// Slices of answers that go out together: small ones, so that this bounds the bytes too.
+const TOGETHER_SLICES_MAX: usize = 32;
+
 struct Pending {
     answer: Answer,
     bytes: usize,
 }
+
+/// What an answer comes to.
+type Told = Result<Option<Vec<Bytes>>, Close>;
 
 /// Ends a task when dropped; one that has ended already is left alone.
 struct Ending(Spawner, TaskId);
@@ -160,32 +166,75 @@ async fn next_frame(
 async fn write_answers(core: Rc<Core>, socket: Socket, queue: Rc<Queue>) {
     loop {
         let head = queue.pending.borrow_mut().pop_front();
-        let Some(Pending { mut answer, bytes }) = head else {
+        let Some(mut head) = head else {
             if queue.ended.get() {
                 return;
             }
             queue.filled.changed().await;
             continue;
         };
-        let started = answer.is_started();
-        let sent = match answer.finish().await {
-            Ok(Some(slices)) => send(&core, &socket, slices).await,
-            Ok(None) => true,
-            Err(close) => {
-                info!(reason = %close, "connection closed");
-                false
-            }
-        };
-        if !sent {
+        let first = head.answer.finish().await;
+        let Ready { slices, answered, close } = ready_together(&queue, head, first).await;
+        let mut goes_on = send(&core, &socket, slices).await;
+        if let Some(close) = close.filter(|_| goes_on) {
+            info!(reason = %close, "connection closed");
+            goes_on = false;
+        }
+        if !goes_on {
             queue.ended.set(true);
             queue.filled.notify_all();
             queue.pending.borrow_mut().clear();
-            queue.count.set(1);
+            queue.count.set(answered.len());
             let _ = core.env.shutdown_send(&socket).await;
         }
-        queue.answered(bytes, started);
-        if !sent {
+        for Pending { answer, bytes } in answered {
+            queue.answered(bytes, answer.is_started());
+        }
+        if !goes_on {
             return;
+        }
+    }
+}
+
+/// Answers that go out in one send.
+#[derive(Default)]
+struct Ready {
+    slices: Vec<Bytes>,
+    answered: Vec<Pending>,
+    /// Why the last of them is not answered.
+    close: Option<Close>,
+}
+
+/// The first answer, and those right behind it that are ready too.
+async fn ready_together(queue: &Queue, first: Pending, told: Told) -> Ready {
+    let mut ready = Ready::default();
+    let mut next = Some((first, told));
+    while let Some((pending, told)) = next.take() {
+        match told {
+            Ok(slices) => ready.slices.extend(slices.unwrap_or_default()),
+            Err(close) => ready.close = Some(close),
+        }
+        ready.answered.push(pending);
+        let is_full = TOGETHER_SLICES_MAX <= ready.slices.len();
+        if ready.close.is_none() && !is_full {
+            next = next_ready(queue).await;
+        }
+    }
+    ready
+}
+
+/// The next answer, when it needs no further wait and does not wait for its turn.
+async fn next_ready(queue: &Queue) -> Option<(Pending, Told)> {
+    let mut pending = queue.pending.borrow_mut().pop_front_if(|next| next.answer.is_started())?;
+    let told = {
+        let mut finish = std::pin::pin!(pending.answer.finish());
+        std::future::poll_fn(|cx| Poll::Ready(finish.as_mut().poll(cx))).await
+    };
+    match told {
+        Poll::Ready(told) => Some((pending, told)),
+        Poll::Pending => {
+            queue.pending.borrow_mut().push_front(pending);
+            None
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Frames out of a socket: small ones from the buffer ring, large ones into their own buffer.
+//! Frames out of a socket: those that fit a receive chunk as slices of a copy of it, so that one
+//! turn takes all that a client has in flight; larger ones into their own buffer.
 //!
 //! Owns: the length prefix and its bound, the choice between multishot and exact receives. A
 //! connection starts with multishot; a large frame ends that, for canceling costs more than asking
@@ -7,17 +8,20 @@
 //! Source: Kafka protocol guide, "Request and response format".
 use std::rc::Rc;
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf as _;
 
 use crate::api::{PACE_BYTES, PACE_MS};
 use crate::base::Bytes;
 use crate::env::net::{Receiving, Socket};
+use crate::env::pool::Chunk;
 use crate::env::{Env, IoError};
 use crate::shard::budget::{Budget, Permit};
 
 const HEADER_BYTES: usize = 4;
-/// Frames above this get a buffer of their own.
-const EXACT_ABOVE_BYTES: usize = 16 * 1024;
+/// Frames above this get a buffer of their own; as much as a receive chunk holds.
+const EXACT_ABOVE_BYTES: usize = 64 * 1024;
+/// Frames above this are charged to the budget.
+const FREE_BYTES_MAX: usize = 16 * 1024;
 /// Chunks without a large frame after which multishot is worth its cancel again.
 const SMALL_CHUNKS_MIN: u32 = 16;
 
@@ -44,7 +48,7 @@ pub struct FrameReader {
     env: Env,
     socket: Socket,
     stream: Option<Receiving>,
-    carry: BytesMut,
+    carry: Bytes,
     frame_bytes_max: usize,
     small_chunks: u32,
     budget: Rc<Budget>,
@@ -59,7 +63,7 @@ pub struct Frame {
 impl FrameReader {
     pub fn new(env: Env, socket: Socket, frame_bytes_max: usize, budget: Rc<Budget>) -> Self {
         let stream = Some(env.receive_many(&socket));
-        let carry = BytesMut::new();
+        let carry = Bytes::new();
         Self { env, socket, stream, carry, frame_bytes_max, small_chunks: 0, budget }
     }
 
@@ -70,28 +74,82 @@ impl FrameReader {
         loop {
             if let Some(frame_bytes) = self.frame_bytes()? {
                 if HEADER_BYTES + frame_bytes <= self.carry.len() {
-                    self.carry.advance(HEADER_BYTES);
-                    let bytes = self.carry.split_to(frame_bytes).freeze();
-                    return Ok(Some(Frame { bytes, permit: None }));
+                    return Ok(Some(self.whole(frame_bytes).await));
                 }
-                if EXACT_ABOVE_BYTES < frame_bytes {
-                    return self.large(frame_bytes).await.map(Some);
-                }
+                let frame = match frame_bytes <= EXACT_ABOVE_BYTES {
+                    true => self.middle(frame_bytes).await,
+                    false => self.large(frame_bytes).await,
+                };
+                return frame.map(Some);
             }
-            let chunk = match &mut self.stream {
-                Some(stream) => stream.next().await.transpose()?,
-                None => self.env.receive_chunk(&self.socket).await?,
-            };
-            let Some(chunk) = chunk else {
+            let Some(chunk) = self.chunk().await? else {
                 return if self.carry.is_empty() { Ok(None) } else { Err(FrameError::Truncated) };
             };
-            self.small_chunks = self.small_chunks.saturating_add(1);
-            if self.stream.is_none() && SMALL_CHUNKS_MIN < self.small_chunks {
-                self.stream = Some(self.env.receive_many(&self.socket));
-            }
-            // Copied, so that a frame that is kept does not keep a chunk of the ring.
-            self.carry.extend_from_slice(&chunk);
+            self.take_in(&chunk);
         }
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Chunk>, FrameError> {
+        let chunk = match &mut self.stream {
+            Some(stream) => stream.next().await.transpose()?,
+            None => self.env.receive_chunk(&self.socket).await?,
+        };
+        self.small_chunks = self.small_chunks.saturating_add(1);
+        if self.stream.is_none() && SMALL_CHUNKS_MIN < self.small_chunks {
+            self.stream = Some(self.env.receive_many(&self.socket));
+        }
+        Ok(chunk)
+    }
+
+    /// A frame that is there already.
+    async fn whole(&mut self, frame_bytes: usize) -> Frame {
+        self.carry.advance(HEADER_BYTES);
+        let bytes = self.carry.split_to(frame_bytes);
+        Frame { bytes, permit: self.admit(frame_bytes).await }
+    }
+
+    /// Until a frame is admitted, this socket is not read.
+    async fn admit(&self, frame_bytes: usize) -> Option<Permit> {
+        match FREE_BYTES_MAX < frame_bytes {
+            true => Some(self.budget.take(frame_bytes).await),
+            false => None,
+        }
+    }
+
+    /// A frame of which a part is there.
+    async fn middle(&mut self, frame_bytes: usize) -> Result<Frame, FrameError> {
+        let permit = self.admit(frame_bytes).await;
+        self.carry.advance(HEADER_BYTES);
+        let env = self.env.clone();
+        let buf = match &permit {
+            Some(_) => {
+                let at = env.now().plus_ms(PACE_MS);
+                let slow = FrameError::Slow { bytes: frame_bytes, ms: PACE_MS };
+                env.until(at, self.fill(frame_bytes)).await.ok_or(slow)??
+            }
+            None => self.fill(frame_bytes).await?,
+        };
+        Ok(Frame { bytes: env.freeze(buf), permit })
+    }
+
+    async fn fill(&mut self, frame_bytes: usize) -> Result<Vec<u8>, FrameError> {
+        let mut buf = self.env.frame_buf(frame_bytes);
+        buf.extend_from_slice(&std::mem::take(&mut self.carry));
+        while buf.len() < frame_bytes {
+            let chunk = self.chunk().await?.ok_or(FrameError::Truncated)?;
+            let (ours, behind) = chunk.split_at((frame_bytes - buf.len()).min(chunk.len()));
+            buf.extend_from_slice(ours);
+            self.take_in(behind);
+        }
+        Ok(buf)
+    }
+
+    /// Copies a chunk behind what is left, so that a frame that is kept keeps no chunk of the ring.
+    fn take_in(&mut self, chunk: &[u8]) {
+        let mut buf = self.env.frame_buf(self.carry.len() + chunk.len());
+        buf.extend_from_slice(&self.carry);
+        buf.extend_from_slice(chunk);
+        self.carry = self.env.freeze(buf);
     }
 
     fn frame_bytes(&self) -> Result<Option<usize>, FrameError> {
@@ -111,7 +169,7 @@ impl FrameReader {
         self.carry.advance(HEADER_BYTES);
         let mut buf = self.env.frame_buf(frame_bytes);
         buf.extend_from_slice(&self.carry);
-        self.carry.clear();
+        self.carry = Bytes::new();
         if let Some(mut stream) = self.stream.take() {
             // What the kernel received before the cancel reached it comes out first.
             stream.pause();
@@ -119,7 +177,7 @@ impl FrameReader {
                 let room = frame_bytes - buf.len();
                 let (ours, behind) = chunk.split_at(room.min(chunk.len()));
                 buf.extend_from_slice(ours);
-                self.carry.extend_from_slice(behind);
+                self.take_in(behind);
             }
         }
         while buf.len() < frame_bytes {

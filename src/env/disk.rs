@@ -109,6 +109,12 @@ impl Env {
         self.submit(Op::DropCached { file: file.0.fd(), at, bytes }).await.result.map(drop)
     }
 
+    /// Lets the kernel begin to write that range to the device, so that a later sync has less to
+    /// do. It promises nothing; errors come out of that sync.
+    pub async fn start_write_back(&self, file: &File, at: u64, bytes: u32) {
+        let _ = self.submit(Op::StartWriteBack { file: file.0.fd(), at, bytes }).await;
+    }
+
     /// Makes the file's bytes and size durable (fdatasync).
     pub async fn sync_data(&self, file: &File) -> Result<(), IoError> {
         self.submit(Op::SyncData { file: file.0.fd() }).await.result.map(drop)

@@ -21,6 +21,8 @@ pub const POLLS_PER_TURN_MAX: usize = 1_024;
 pub const SLICE_NS_MAX: u64 = 500_000;
 /// The same where the order is random: slices of all lengths.
 const SEEDED_POLLS_MAX: u64 = 64;
+/// Turns of which one is measured; no multiple of what a load repeats itself in.
+const TURNS_PER_SAMPLE: u32 = 13;
 /// Polls between two looks at the clock.
 const POLLS_PER_CLOCK: usize = 4;
 
@@ -96,10 +98,25 @@ pub struct Shard {
     on_turn: Option<OnTurn>,
 }
 
-/// Told of each turn's processor time, and the thread's at the end of the last one.
+/// Told of one turn's processor time in each [`TURNS_PER_SAMPLE`]: asking for it is a system call.
 struct OnTurn {
     tell: Box<dyn Fn(u64)>,
+    /// Turns until one is measured.
+    left: u32,
+    /// The thread's time at its begin.
     cpu_ns: u64,
+}
+
+impl OnTurn {
+    fn ended(&mut self, cpu_ns: impl Fn() -> Option<u64>) {
+        self.left = self.left.checked_sub(1).unwrap_or(TURNS_PER_SAMPLE - 1);
+        let now_ns = if self.left <= 1 { cpu_ns() } else { None };
+        let Some(now_ns) = now_ns else { return };
+        if self.left == 0 {
+            (self.tell)(now_ns - self.cpu_ns);
+        }
+        self.cpu_ns = now_ns;
+    }
 }
 
 impl Shard {
@@ -125,11 +142,10 @@ impl Shard {
         self.env.clone()
     }
 
-    /// Calls `tell` after each turn with the nanoseconds of processor time that it took: the polls
-    /// and what the driver did with what they submitted.
+    /// Calls `tell` after one turn in thirteen with the nanoseconds of processor time that it took:
+    /// the polls and what the driver did with what they submitted.
     pub fn on_turn(&mut self, tell: impl Fn(u64) + 'static) {
-        let cpu_ns = self.driver.thread_cpu_ns();
-        self.on_turn = cpu_ns.map(|cpu_ns| OnTurn { tell: Box::new(tell), cpu_ns });
+        self.on_turn = Some(OnTurn { tell: Box::new(tell), left: TURNS_PER_SAMPLE, cpu_ns: 0 });
     }
 
     pub fn is_ready(&self) -> bool {
@@ -167,8 +183,8 @@ impl Shard {
         self.turns_total += 1;
         let alive = self.driver.turn(&self.env.seam, wait);
         self.env.seam.fire_timers();
-        if let (Some(on_turn), Some(cpu_ns)) = (&mut self.on_turn, self.driver.thread_cpu_ns()) {
-            (on_turn.tell)(cpu_ns - std::mem::replace(&mut on_turn.cpu_ns, cpu_ns));
+        if let Some(on_turn) = &mut self.on_turn {
+            on_turn.ended(|| self.driver.thread_cpu_ns());
         }
         alive || self.is_ready()
     }

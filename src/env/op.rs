@@ -139,6 +139,12 @@ pub enum Op {
         at: u64,
         bytes: u32,
     },
+    /// Lets the kernel begin now to write that range of the page cache to the device.
+    StartWriteBack {
+        file: Fd,
+        at: u64,
+        bytes: u32,
+    },
     SyncData {
         file: Fd,
     },

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::base::Bytes;
 
 /// Smaller buffers are left to the allocator, which is good at them.
-pub const RECYCLED_BYTES_MIN: usize = 16 * 1024;
+pub const RECYCLED_BYTES_MIN: usize = 4 * 1024;
 /// Larger buffers go back to the system at once.
 pub const RECYCLED_BYTES_MAX: usize = 16 * 1024 * 1024;
 

@@ -107,6 +107,10 @@ pub fn start(op: Op, settings: &Settings, features: Features) -> Start {
             let entry = opcode::Fadvise::new(fd(file), bytes.into(), libc::POSIX_FADV_DONTNEED);
             (Held::Nothing, entry.offset(at).build())
         }
+        Op::StartWriteBack { file, at, bytes } => {
+            let entry = opcode::SyncFileRange::new(fd(file), bytes).offset(at);
+            (Held::Nothing, entry.flags(libc::SYNC_FILE_RANGE_WRITE).build())
+        }
         Op::SyncData { file } => {
             let flags = types::FsyncFlags::DATASYNC;
             (Held::Nothing, opcode::Fsync::new(fd(file)).flags(flags).build())

@@ -4,10 +4,11 @@
 //! Leaves to others: what follows from the figures (`server`).
 #![allow(unsafe_code)]
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use crate::io::plain::RWF_DONTCACHE;
@@ -80,6 +81,11 @@ pub fn reads_uncached(file: &File) -> io::Result<bool> {
             error => Err(error),
         },
     }
+}
+
+/// Lets `how` open files for durable writes around the page cache, as the journal's are.
+pub fn open_direct(how: &mut OpenOptions) -> &mut OpenOptions {
+    how.custom_flags(libc::O_DIRECT | libc::O_DSYNC)
 }
 
 /// Processor time of this thread so far.

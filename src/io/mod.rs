@@ -59,7 +59,7 @@ impl Default for Settings {
         Self {
             entries: 256,
             chunks: 64,
-            chunk_bytes: 16 * 1024,
+            chunk_bytes: 64 * 1024,
             inline_write_bytes_max: 128 * 1024,
             inline_read_bytes_max: 128 * 1024,
             recycled_bytes_max: 32 * 1024 * 1024,

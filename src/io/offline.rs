@@ -99,7 +99,7 @@ impl Offline {
                 Done { result, memory: Memory::Buf(buf) }
             }
             // No broker runs whose pages could be displaced.
-            Op::DropCached { .. } => Done::bare(Ok(0)),
+            Op::DropCached { .. } | Op::StartWriteBack { .. } => Done::bare(Ok(0)),
             Op::SyncData { file } => Done::bare(self.stage.sync(file)),
             Op::WriteDurably { file, at, data, from } => {
                 let rest = Bytes::copy_from_slice(&data.as_slice()[from..]);

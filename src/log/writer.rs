@@ -131,6 +131,8 @@ pub enum Step {
     Roll { old: Box<Active>, base: Offset, snapshot: Vec<u8> },
 }
 
+/// Smaller writes behind the journal are left to the next sync: asking costs a thread's wake.
+const SPREAD_BYTES_MIN: usize = 256 << 10;
 /// Bytes of one gathered write; more waits for the next.
 const WRITE_BYTES_MAX: usize = 8 << 20;
 
@@ -235,11 +237,12 @@ impl Log {
     async fn perform(&self, step: &Step) -> Result<Option<File>, DiskError> {
         self.prepare_dir().await?;
         match step {
-            Step::Write { at, end, slices, .. } => {
+            Step::Write { at, end, slices, bytes } => {
                 let base = self.state.borrow().active_base_on_disk(*end);
                 let path = file_path(&self.dir, base, LOG);
                 let file = self.active_file(&path, *at).await?;
                 self.files.write(&file, &path, *at, slices.clone()).await?;
+                self.spread(file, *at, *bytes);
                 Ok(None)
             }
             Step::Epochs(text) => {
@@ -289,6 +292,18 @@ impl Log {
         }
     }
 
+    /// Lets a large write begin its way to the device, so that the next checkpoint's sync, all at
+    /// once, does not hold up the journal's writes.
+    fn spread(&self, file: File, at: u64, bytes: usize) {
+        let is_behind = self.state.borrow().behind.mode == Mode::Journal;
+        if is_behind && SPREAD_BYTES_MIN <= bytes {
+            let env = self.host.env.clone();
+            self.host.env.spawn(async move {
+                env.start_write_back(&file, at, u32::try_from(bytes).unwrap_or(u32::MAX)).await;
+            });
+        }
+    }
+
     /// Makes the directory and says whose it is, before the first byte of data.
     async fn prepare_dir(&self) -> Result<(), DiskError> {
         if self.state.borrow().on_disk.dir_is_there {
@@ -303,7 +318,9 @@ impl Log {
         }
         let path = format!("{}/{METADATA}", self.dir);
         let text = encode_metadata(self.place.topic_id).into_bytes();
-        self.files.rewrite(&path, text).await?;
+        // It is new, or holds a part of this very text.
+        let file = self.files.open(&path, OpenHow::Create).await?;
+        self.files.write(&file, &path, 0, vec![Bytes::from(text)]).await?;
         let mut state = self.state.borrow_mut();
         state.on_disk.metadata_unsynced = true;
         state.on_disk.dir_is_there = true;

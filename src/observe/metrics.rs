@@ -315,7 +315,7 @@ pub struct Metrics {
     pub log: LogMetrics,
     pub compaction: CompactionMetrics,
     pub group_rebalances_total: Counter,
-    /// Processor time of each turn of a shard.
+    /// Processor time of turns of a shard, one in thirteen.
     pub turn_cpu_seconds: SecondsHistogram,
     plugins: PluginFamilies,
     plugin_call_seconds: SecondsFamily<PluginLabels>,

@@ -60,8 +60,9 @@ fn a_shards_turn_stays_short_while_its_storage_engine_is_busy() {
         all - below("0.002"),
         all - below("0.008")
     );
-    assert!(5_000 < all, "{all} turns were counted");
-    assert!(long <= all / 1_000, "{long} of {all} turns took longer than {bound} s");
+    // One turn in thirteen is measured; of few, chance decides about one or two.
+    assert!(500 < all, "{all} turns were measured");
+    assert!(long <= all / 1_000 + 2, "{long} of {all} turns took longer than {bound} s");
 }
 
 /// One batch to each partition of each topic, acks=all.

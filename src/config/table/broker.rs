@@ -149,7 +149,7 @@ keys! { KEYS:
     METADATA_SNAPSHOT_BYTES = long("metadata.log.max.record.bytes.between.snapshots")
         .default("20971520").at_least(1).now()
         .doc("Bytes of metadata log after which a snapshot replaces it.");
-    JOURNAL_BYTES = long("journal.bytes").default("67108864")
+    JOURNAL_BYTES = long("journal.bytes").default("268435456")
         .between(0, 4_294_967_296).now()
         .doc("Size of each shard's journal in a log directory, made with its first acks=all batch; \
               0: every partition is synced by itself.");

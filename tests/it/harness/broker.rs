@@ -19,6 +19,8 @@ const ORDINARY_USER: u32 = 65_534;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 const POLL_EVERY: Duration = Duration::from_millis(10);
+/// The default is made for disks that are used for days; here each test fills its own with zeroes.
+const JOURNAL_BYTES: u64 = 16 << 20;
 
 /// Which broker it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,6 +258,7 @@ impl Broker {
             ("listeners", format!("PLAINTEXT://127.0.0.1:{}", self.port)),
             ("admin.listener", format!("127.0.0.1:{}", self.admin_port)),
             ("log.dirs", self.data().display().to_string()),
+            ("journal.bytes", JOURNAL_BYTES.to_string()),
         ];
         let given = self.settings.iter().map(|(name, value)| (name.as_str(), self.whole(value)));
         let is_given = |name: &str| self.settings.iter().any(|(known, _)| known == name);
