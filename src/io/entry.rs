@@ -103,14 +103,8 @@ pub fn start(op: Op, settings: &Settings, features: Features) -> Start {
         Op::ReadAt { file, at, buf, want, caching } => {
             return read(file, at, buf, want, caching, settings);
         }
-        Op::DropCached { file, at, bytes } => {
-            let entry = opcode::Fadvise::new(fd(file), bytes.into(), libc::POSIX_FADV_DONTNEED);
-            (Held::Nothing, entry.offset(at).build())
-        }
-        Op::StartWriteBack { file, at, bytes } => {
-            let entry = opcode::SyncFileRange::new(fd(file), bytes).offset(at);
-            (Held::Nothing, entry.flags(libc::SYNC_FILE_RANGE_WRITE).build())
-        }
+        Op::DropCached { file, at, bytes } => drop_cached(fd(file), at, bytes),
+        Op::StartWriteBack { file, at, bytes } => start_write_back(fd(file), at, bytes),
         Op::SyncData { file } => {
             let flags = types::FsyncFlags::DATASYNC;
             (Held::Nothing, opcode::Fsync::new(fd(file)).flags(flags).build())
@@ -146,6 +140,16 @@ pub fn start(op: Op, settings: &Settings, features: Features) -> Start {
         Op::Many(Many::Mail) => unreachable!("mail has no entry of its own"),
     };
     Start::Queue(held, entry)
+}
+
+fn drop_cached(file: types::Fd, at: u64, bytes: u32) -> (Held, squeue::Entry) {
+    let entry = opcode::Fadvise::new(file, bytes.into(), libc::POSIX_FADV_DONTNEED);
+    (Held::Nothing, entry.offset(at).build())
+}
+
+fn start_write_back(file: types::Fd, at: u64, bytes: u32) -> (Held, squeue::Entry) {
+    let entry = opcode::SyncFileRange::new(file, bytes).offset(at);
+    (Held::Nothing, entry.flags(libc::SYNC_FILE_RANGE_WRITE).build())
 }
 
 fn accept(listener: types::Fd, features: Features) -> (Held, squeue::Entry) {

@@ -240,6 +240,45 @@ fn a_writer_that_stops_inside_a_frame_holds_up_others_for_a_minute_at_most() {
 }
 
 #[test]
+fn requests_of_all_sizes_that_are_under_way_together_are_answered_in_order() {
+    run(&[], |env, look| async move {
+        let mut client = connect(&env).await;
+        // Around what a receive chunk holds and what is charged, and far from it.
+        let sizes = [1, 100, 4 * KIB, 16 * KIB, 40 * KIB, 64 * KIB, 65 * KIB, 300 * KIB, 20, 1_000];
+        let near = (0..40).map(|at| 64 * KIB - 200 + 10 * at);
+        let all: Vec<usize> = sizes.into_iter().chain(near).chain(sizes).collect();
+        let mut next = 0;
+        for under_way in all.chunks(5) {
+            for bytes in under_way {
+                let value = vec![*bytes as u8; *bytes];
+                let request = produce_request(batch(Codec::None, &[(None, &value)]));
+                client.send(&request, 9).await.unwrap();
+            }
+            for _ in under_way {
+                let told: ProduceResponse = client.receive().await.unwrap();
+                let told = &told.responses[0].partition_responses[0];
+                assert_eq!((told.error_code, told.base_offset), (0, next));
+                next += 1;
+            }
+        }
+        assert_eq!((look.used_bytes("receive"), next), (0, all.len() as i64));
+    });
+}
+
+#[test]
+fn a_writer_that_stops_inside_a_charged_frame_loses_its_connection() {
+    run(&[], |env, look| async move {
+        let mut stalled = connect(&env).await;
+        let announced = (40 * KIB as i32).to_be_bytes();
+        stalled.send_bytes(vec![Bytes::copy_from_slice(&announced)]).await.unwrap();
+        env.sleep_ms(1_000).await;
+        assert_eq!(look.used_bytes("receive"), 40 * KIB);
+        env.sleep_ms(PATIENCE_MS).await;
+        assert_eq!((look.used_bytes("receive"), look.connections()), (0, 0));
+    });
+}
+
+#[test]
 fn a_fetch_whose_limits_are_reached_does_not_wait_for_min_bytes() {
     run(&[], |env, _| async move {
         fill(&env, 3).await;
