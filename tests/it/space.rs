@@ -4,6 +4,7 @@
 //! node, and for real on a small file system of its own.
 //! Leaves to others: every order in which a log can meet the end of the disk (`log`'s own tests).
 //! Start reading at: [`a_full_disk_costs_no_acknowledged_record`].
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,7 +13,8 @@ use logmill::env::Env;
 use logmill::model::ErrorCode;
 use logmill::record::Codec;
 use logmill::sim::{
-    ADDRESS, DATA_DIR, Death, Faults, KafkaClient, LastEnd, MachineId, SimBroker, World,
+    ADDRESS, DATA_DIR, Death, Faults, KafkaClient, LastEnd, MachineId, SimBroker, World, each_seed,
+    seeds,
 };
 use logmill::wire::generated::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use logmill::wire::generated::fetch_response::{FetchResponse, PartitionData};
@@ -242,6 +244,78 @@ fn a_start_on_a_full_disk_serves_what_is_whole_and_goes_on_when_there_is_room() 
         wait(&mut broker, 1_000);
         assert_eq!(broker.stop(HANGS_MS), Ok(true));
     }
+}
+
+/// Where each of three partitions ended at least, by what was acknowledged or read.
+type Ends = [i64; 3];
+
+/// Sends batches of any size to any partition; notes what is acknowledged.
+fn produce_some(broker: &mut SimBroker, ends: &mut Ends) {
+    for _ in 0..broker.world.below(12) {
+        let (at, bytes) = (broker.world.below(3) as usize, broker.world.below(9_000) as usize);
+        let env = broker.clients();
+        let told = run(broker, &env.clone(), async move {
+            let mut request = produce_request(batch(Codec::None, &[(None, &vec![b'x'; bytes])]));
+            request.topic_data[0].partition_data[0].index = at as i32;
+            let told: Result<ProduceResponse, _> = connect(&env).await.ask(&request, 9).await;
+            told.unwrap().responses.remove(0).partition_responses.remove(0)
+        });
+        if told.error_code == 0 {
+            assert!(ends[at] <= told.base_offset, "{at}: {} was {ends:?}", told.base_offset);
+            ends[at] = told.base_offset + 1;
+        }
+    }
+}
+
+/// Looks at every partition; tells how many are offline, as those are that wait for room.
+fn look(broker: &mut SimBroker, ends: &mut Ends) -> u32 {
+    let mut offline = 0;
+    for (at, end) in ends.iter_mut().enumerate() {
+        let (told, _) = fetch_of(broker, at as i32, 0, 1);
+        if told.error_code == ErrorCode::KafkaStorageError.code() {
+            offline += 1;
+            continue;
+        }
+        assert_eq!(told.error_code, 0);
+        assert!(*end <= told.high_watermark, "{at} ends at {}, not {end}", told.high_watermark);
+        *end = told.high_watermark;
+    }
+    offline
+}
+
+#[test]
+fn starts_on_full_disks_lose_nothing_whenever_they_end() {
+    let (count, waited) = (if harness::tier() < Tier::Test { 15 } else { 100 }, Cell::new(0));
+    each_seed(count, |seed| {
+        let world = World::new(seed, Faults::LEGAL);
+        let mut broker = SimBroker::new(world.clone(), &[]);
+        let mut ends = Ends::default();
+        broker.start(1 + world.below(2) as u16);
+        broker.served(HANGS_MS).expect("it serves");
+        let env = broker.clients();
+        run(&mut broker, &env.clone(), async move { create_topic(&env, TOPIC, 3, &[]).await });
+        for _ in 0..3 {
+            produce_some(&mut broker, &mut ends);
+            wait(&mut broker, world.below(1_500));
+            produce_some(&mut broker, &mut ends);
+            let used = used_bytes(&mut broker);
+            for _ in 0..=world.below(3) {
+                broker.die(if world.below(2) == 0 { Death::Crash } else { Death::PowerCut });
+                world.set_disk_bytes_max(MachineId::FIRST, used + world.below(25_000));
+                broker.start(1 + world.below(2) as u16);
+                if broker.served(10_000).is_ok() {
+                    produce_some(&mut broker, &mut ends);
+                    waited.set(waited.get() + look(&mut broker, &mut ends));
+                }
+                wait(&mut broker, world.below(15_000));
+            }
+            world.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+            wait(&mut broker, 30_000);
+            assert_eq!(look(&mut broker, &mut ends), 0, "all are back");
+        }
+        assert_eq!(broker.stop(HANGS_MS), Ok(true));
+    });
+    assert!(0 < waited.get() || seeds(2).len() < 2, "nothing ever waited");
 }
 
 #[test]
