@@ -24,7 +24,8 @@ pub trait Policy: Sized {
         Ok(true)
     }
 
-    /// Between the parts; `end`: end of the pass, below which all was shown.
+    /// Between the parts; `end`: where the pass ends, below which all was shown. That is
+    /// [`end_offset`], unless the broker's memory ended first.
     fn finish(&mut self, end: i64) -> Result<(), String> {
         let _ = end;
         Ok(())

@@ -61,8 +61,9 @@ pub enum PassMode {
 /// What one pass may take of the machine.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PassLimits {
-    /// Memory for keys and for the marks of records that go. More keys take several rounds; more
-    /// marks lie in a file meanwhile.
+    /// Memory for keys, for the marks of records that go, and for aborted transactions. More keys
+    /// take several rounds; more marks lie in a file meanwhile; with more transactions a pass ends
+    /// at an earlier segment.
     pub dedupe_bytes: usize,
     /// How full the table of keys may get, from 0 to 1.
     pub keys_load: f64,
@@ -116,8 +117,10 @@ const IO_BYTES_MAX: usize = 4 << 20;
 const SLICE_BYTES: usize = 128 << 10;
 /// Batches that a shard looks at before its other tasks run.
 const TURN_BATCHES: usize = 512;
-/// Of the memory for keys and marks, marks get one part of so many.
-const MARKS_SHARE: usize = 8;
+/// Of the memory for keys and marks, marks get one part of so many, and transactions another.
+const SHARES: usize = 8;
+/// What transactions may take, however little memory there is.
+const TRANSACTION_BYTES_MIN: usize = 1 << 10;
 
 /// What a pass did, or would do.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -142,9 +145,9 @@ pub struct CompactionReport {
     /// Ranges of key hashes that were decided one after the other, because not all keys fit into
     /// memory at once; 0: no key was observed.
     pub rounds: u64,
-    /// Most memory that keys and marks took.
+    /// Most memory that keys, marks and transactions took.
     pub memory_bytes: u64,
-    /// What the next pass gets as `first_dirty`; the shard keeps it in
+    /// Where the pass ended, and what the next one gets as `first_dirty`; the shard keeps it in
     /// `cleaner-offset-checkpoint`.
     pub clean_end: Offset,
     pub millis: u64,
@@ -289,7 +292,7 @@ impl<'a> Pass<'a> {
             let path = file_path(&log.dir, closed.base, LOG).into();
             Source { closed, path, spans: 0..0, data_records: 0, has_litter: false }
         };
-        let marks_bytes = job.limits.dedupe_bytes / MARKS_SHARE;
+        let marks_bytes = job.limits.dedupe_bytes / SHARES;
         Self {
             log,
             job,
@@ -354,6 +357,13 @@ impl<'a> Pass<'a> {
             let spans = &self.spans[source.spans.clone()];
             source.data_records = spans.iter().map(|span| span.tally.data_records).sum();
             self.report.records_before += spans.iter().map(|span| span.tally.records).sum::<u64>();
+            let share = (self.job.limits.dedupe_bytes / SHARES).max(TRANSACTION_BYTES_MIN);
+            if share < survey.transactions.bytes()
+                && self.job.range.first_dirty < self.sources[at].closed.end
+            {
+                self.end_behind(at);
+                break;
+            }
         }
         let mut transactions = survey.transactions;
         if transactions.has_open() {
@@ -361,6 +371,15 @@ impl<'a> Pass<'a> {
         }
         self.transactions = Arc::new(transactions);
         Ok(())
+    }
+
+    /// Leaves later segments to the next pass: it finds no aborted data in the earlier ones.
+    fn end_behind(&mut self, last: usize) {
+        self.sources.truncate(last + 1);
+        let sources = &self.sources;
+        self.report.clean_end = sources[last].closed.end;
+        self.report.bytes_before = sources.iter().map(|source| source.closed.bytes).sum();
+        self.report.segments_before = sources.len() as u64;
     }
 
     /// Takes what the survey found in a part of a source.
@@ -386,7 +405,7 @@ impl<'a> Pass<'a> {
         let decided = self.log.ends().last_stable_offset;
         let later: Vec<(Offset, u64)> = {
             let state = self.log.state.borrow();
-            let closed = state.closed.range(self.job.range.end..);
+            let closed = state.closed.range(self.report.clean_end..);
             let closed = closed.map(|(base, closed)| (*base, closed.bytes));
             closed.chain([(state.active.base, state.active.bytes)]).collect()
         };
@@ -451,6 +470,7 @@ impl<'a> Pass<'a> {
     async fn make_table(&mut self) -> NewestPerKey {
         let (limits, first_dirty) = (self.job.limits, self.job.range.first_dirty);
         let bytes = limits.dedupe_bytes.saturating_sub(self.store.bytes());
+        let bytes = bytes.saturating_sub(self.transactions.bytes());
         let mut records = 0;
         for source in &self.sources {
             let spans = self.spans[source.spans.clone()].iter();
@@ -465,7 +485,7 @@ impl<'a> Pass<'a> {
     }
 
     fn note_memory(&mut self, table_bytes: usize) {
-        let bytes = (self.store.bytes() + table_bytes) as u64;
+        let bytes = (self.store.bytes() + self.transactions.bytes() + table_bytes) as u64;
         self.report.memory_bytes = self.report.memory_bytes.max(bytes);
     }
 

@@ -210,7 +210,7 @@ impl Host {
 }
 
 /// Tries a version with settings: instance, initialisation, a call with a small sample, for
-/// assignors twice with equal answers. Blocks: only for workers.
+/// assignors and policies twice with equal answers. Blocks: only for workers.
 ///
 /// A considered no to the sample is fine; the answer is `ok` or a remark for the operator.
 pub fn dry_run(live: &Live, settings: &Settings) -> Result<String, CallError> {
@@ -295,9 +295,17 @@ fn sample_pass(live: &Live, settings: &Settings) -> Result<(), CallError> {
         first_dirty: Offset(0),
         end_offset: Offset(3),
     };
-    let mut run = PolicyRun::open(live.clone(), settings, Arc::new(pass))?;
-    let records = sample();
-    run.observe(&records)?;
-    run.finish(Offset(3))?;
-    run.drops(&records, |_| false).map(drop)
+    let pass = Arc::new(pass);
+    let run = || {
+        let mut run = PolicyRun::open(live.clone(), settings, pass.clone())?;
+        let records = sample();
+        run.observe(&records)?;
+        run.finish(Offset(3))?;
+        run.drops(&records, |_| false)
+    };
+    let first = run()?;
+    if first != run()? {
+        return Err(CallError::Malformed("two runs over the same pass differ".into()));
+    }
+    Ok(())
 }

@@ -140,7 +140,10 @@ impl Pass<'_> {
     ) -> Result<Shown, CompactError> {
         let whole = shown.range;
         loop {
-            let policy = self.next(instances).await?;
+            let policy = match self.next(instances).await {
+                Ok(policy) => policy,
+                Err(error) => return Err(self.without(shown, error)),
+            };
             let from = match instances.scope {
                 Scope::Dirty => self.job.range.first_dirty,
                 Scope::Nothing | Scope::All => Offset(i64::MIN),
@@ -158,8 +161,10 @@ impl Pass<'_> {
                 }
                 Some(Early::Full { at, one_key }) => {
                     shown = self.keep_shown(looked.watched);
-                    let half = shown.range.lower_half().filter(|_| !one_key);
-                    shown.range = half.ok_or(CompactError::MemoryFull { at })?;
+                    match shown.range.lower_half() {
+                        Some(half) if !one_key => shown.range = half,
+                        _ => return Err(self.without(shown, CompactError::MemoryFull { at })),
+                    }
                 }
                 Some(Early::Failed(error)) => {
                     self.log.host.env.discard(looked.watched);
@@ -167,6 +172,12 @@ impl Pass<'_> {
                 }
             }
         }
+    }
+
+    /// Frees the keys where that holds nobody up.
+    fn without(&self, shown: Shown, error: CompactError) -> CompactError {
+        self.log.host.env.discard(shown.keys);
+        error
     }
 
     /// Ends an instance where that holds nobody up.
@@ -192,7 +203,7 @@ impl Pass<'_> {
 
     /// Ends the first part of a round, and marks what the policy names in the second.
     async fn name(&mut self, mut watched: Watched) -> Result<Shown, CompactError> {
-        let (env, end) = (self.log.host.env.clone(), self.job.range.end);
+        let (env, end) = (self.log.host.env.clone(), self.report.clean_end);
         let finish = move || match watched.policy.finish(end) {
             Ok(()) => Ok(watched),
             // It is dropped here, on the worker.

@@ -29,7 +29,15 @@ pub struct Transactions {
     aborted: BTreeMap<(ProducerId, Offset), Offset>,
 }
 
+/// Memory of one entry, with its share of the maps.
+const ENTRY_BYTES: usize = 64;
+
 impl Transactions {
+    /// Memory that they take, about.
+    pub fn bytes(&self) -> usize {
+        (self.open.len() + self.aborted.len()) * ENTRY_BYTES
+    }
+
     /// Notes a batch of data of a transaction, also one without records.
     pub fn note_data(&mut self, header: &Header) {
         self.open.entry(header.producer_id).or_insert(header.base_offset);

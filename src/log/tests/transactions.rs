@@ -117,6 +117,39 @@ fn committed_data_is_compacted_and_aborted_data_goes() {
 }
 
 #[test]
+fn many_aborted_transactions_take_several_passes_and_little_memory() {
+    let world = quiet_world();
+    run(&world, async |env| {
+        let small = LogConfig { segment_bytes_max: 2_000, ..config() };
+        let log = open(&env, small, 0, Start::New).await.unwrap();
+        let (mut next, mut want) = ([0; 10], Vec::new());
+        for round in 0..60 {
+            let keys = [format!("a{round}"), format!("c{round}")];
+            let writes = [Data(1, &keys[0], "x"), Abort(1), Data(2, &keys[1], "y"), Commit(2)];
+            append(&log, &mut next, &writes);
+            want.push(4 * round + 2);
+        }
+        append(&log, &mut next, &[Data(1, "z", "y"), Commit(1)]);
+        want.push(240);
+        let log = again(&env, &log, 1).await;
+        let (mut first_dirty, mut passes) = (0, 0);
+        let end = log.ends().log_end;
+        while first_dirty < end.0 {
+            // Room for 16 transactions.
+            let report = pass(&log, 1_000, first_dirty, 100).await;
+            assert!(first_dirty < report.clean_end.0, "it goes on");
+            assert!(report.memory_bytes <= 101 * 30 + 1_024, "{} bytes", report.memory_bytes);
+            (first_dirty, passes) = (report.clean_end.0, passes + 1);
+        }
+        assert!(3 <= passes, "{passes} passes");
+        let mut data = read_all(&log).await;
+        data.retain(|(header, _)| !header.is_control() && 0 < header.record_count);
+        let data: Vec<i64> = data.iter().map(|(header, _)| header.base_offset.0).collect();
+        assert_eq!(data, want);
+    });
+}
+
+#[test]
 fn a_producer_of_which_only_a_mark_is_left_keeps_its_epoch() {
     let world = quiet_world();
     run(&world, async |env| {

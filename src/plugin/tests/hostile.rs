@@ -1,13 +1,15 @@
 //! Whatever a plugin does, the call ends with a named error and the memory comes back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::{Bench, Cell, batch, call, group, keys, mode, records};
 use crate::model::Offset;
 use crate::plugin::meter::{Around, block_on};
 use crate::plugin::{
-    CallError, Instance, NOBODY, PassInfo, PolicyRun, dry_run, run_assignor, settings,
+    CallError, Digest, Instance, Label, Live, NOBODY, Native, NativePolicy, PassInfo, PluginCode,
+    PluginKind, PolicyRun, Scope, Settings, View, dry_run, run_assignor, settings,
 };
 
 #[test]
@@ -170,6 +172,42 @@ fn every_failure_of_a_policy_ends_its_pass() {
     }
     assert_eq!(run("everything", "drops"), Ok(vec![0, 1, 2]), "legal: the log decides");
     assert_eq!(run("nothing", "drops"), Ok(vec![]));
+}
+
+/// Drops as many rows as instances were made before it.
+struct Moody(u32);
+
+impl NativePolicy for Moody {
+    fn scope(&self) -> Scope {
+        Scope::Dirty
+    }
+
+    fn observe(&mut self, _: &View) -> Result<bool, String> {
+        Ok(true)
+    }
+
+    fn finish(&mut self, _: Offset) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn drops(&mut self, _: &View, _: &[u8]) -> Result<Vec<u32>, String> {
+        Ok((0..self.0).collect())
+    }
+}
+
+#[test]
+fn a_policy_that_answers_differently_each_time_fails_its_dry_run() {
+    for (grows_by, want) in [(1, Err("malformed")), (0, Ok("ok".to_owned()))] {
+        let made = AtomicU32::new(0);
+        let make = move |_: &Settings, _: &PassInfo| -> Result<Box<dyn NativePolicy>, String> {
+            Ok(Box::new(Moody(made.fetch_add(grows_by, Ordering::Relaxed))))
+        };
+        let kind = PluginKind::CompactionPolicy;
+        let label = Label::for_trial("moody", "1", kind, Digest::of(b"moody"));
+        let code = PluginCode::Native(Native::Policy(Arc::new(make)));
+        let told = dry_run(&Live { generation: 1, label, code }, &Settings::default());
+        assert_eq!(told.map_err(|error| error.word()), want);
+    }
 }
 
 #[test]

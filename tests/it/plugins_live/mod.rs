@@ -11,6 +11,7 @@ mod input;
 mod insist;
 mod mischief;
 mod restart;
+mod rounds;
 mod swap;
 mod verify;
 mod waiting;
