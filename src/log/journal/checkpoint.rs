@@ -188,8 +188,10 @@ impl Journal {
         for (log, end) in &logs {
             log.state.borrow_mut().behind.fence.cleared(*end);
         }
+        let took_ns = self.env.now().0 - started.0;
+        self.state.borrow_mut().pace.ended(took_ns);
         add(&self.counters.checkpoints_total, 1);
-        self.counters.checkpoint_seconds.observe_ns(self.env.now().0 - started.0);
+        self.counters.checkpoint_seconds.observe_ns(took_ns);
         Ok(())
     }
 }

@@ -26,6 +26,7 @@ mod fence;
 mod format;
 mod kept;
 mod make;
+mod pace;
 mod plan;
 mod replay;
 mod ring;
@@ -37,6 +38,7 @@ pub use format::EntryHead;
 pub use replay::{JournalError, Replayed, journals_hold_batches, replay};
 
 use format::Slot;
+use pace::Pace;
 use ring::Ring;
 
 /// Batches larger than this share of the journal go to their partition's file instead.
@@ -114,6 +116,7 @@ struct State {
     live: BTreeMap<Key, Live>,
     buf: Option<AlignedBuf>,
     checkpoints: bool,
+    pace: Pace,
     /// Why the checkpoint that runs cannot end yet: a file waits for room.
     held: Option<DiskError>,
     /// Why the block that is to be written next is not: the disk has no room for it.
@@ -181,6 +184,7 @@ impl Journal {
             live: BTreeMap::new(),
             buf: None,
             checkpoints: false,
+            pace: Pace::default(),
             held: None,
             stuck: None,
             blocked: false,

@@ -71,7 +71,7 @@ impl Journal {
         };
         add(&self.counters.journal_writes_total, 1);
         add(&self.counters.journal_bytes_total, bytes);
-        let half_full = {
+        let is_due = {
             let mut state = self.state.borrow_mut();
             state.buf = Some(buf);
             (state.blocked, state.stuck) = (false, None);
@@ -82,10 +82,12 @@ impl Journal {
                 let live = Live { log: Rc::downgrade(&entry.log), end: entry.head.end };
                 state.live.insert(key, live);
             }
-            state.ring.area_bytes() / 2 < state.ring.live_bytes(state.slot.tail.at)
+            let (now, ring) = (self.env.now(), state.ring);
+            state.pace.wrote(now);
+            state.pace.is_due(ring.live_bytes(state.slot.tail.at), ring.area_bytes(), now)
         };
         self.answer(&turn.entries);
-        if half_full {
+        if is_due {
             self.start_checkpoint();
         } else {
             self.start_timer();
