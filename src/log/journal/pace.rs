@@ -2,7 +2,7 @@
 //! it begins, the more batches of a partition one write to the device takes.
 //!
 //! Owns: how fast the journal fills, how long checkpoints take.
-//! Invariant: it begins when between half and three quarters of the journal are live.
+//! Invariant: it begins when between half and seven eighths of the journal are live.
 //! Start reading at: [`Pace::is_due`].
 use crate::env::Instant;
 
@@ -36,7 +36,7 @@ impl Pace {
         let since_ns = u128::from(now.0.saturating_sub(began.0)).max(1);
         let wanted = SPARE * u128::from(live) * u128::from(took_ns) / since_ns;
         let free = area.saturating_sub(live);
-        u128::from(free) < wanted.clamp(u128::from(area / 4), u128::from(area / 2))
+        u128::from(free) < wanted.clamp(u128::from(area / 8), u128::from(area / 2))
     }
 }
 
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn a_checkpoint_leaves_room_for_four_of_its_like() {
         let near = |at: u64, parts_of_100: u64| at.abs_diff(AREA * parts_of_100 / 100) < AREA / 50;
-        assert!(near(begins_at(100, 10), 75), "a slow journal fills up further");
+        assert!(near(begins_at(100, 10), 87), "a slow journal fills up further");
         assert!(near(begins_at(1_000, 100), 62), "{}", begins_at(1_000, 100));
         assert!(near(begins_at(10_000, 1_000), 50), "a fast one never waits longer than half");
         let mut first = Pace::default();
