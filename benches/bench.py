@@ -22,6 +22,7 @@ import density
 import durable
 import floor
 import machine
+import modes
 import native
 import report
 import sweep
@@ -35,6 +36,7 @@ BENCHES = {
     "against-floor": against,
     "durable-sweep": sweep,
     "durable-vs-kafka": durable,
+    "journal-or-file": modes,
     "density": density,
     "cold-reader": cold,
 }

@@ -154,8 +154,9 @@ class Broker:
 
     name = ""
 
-    def __init__(self, folder, driver, group=None):
+    def __init__(self, folder, driver, group=None, settings=()):
         self.driver = driver
+        self.settings = settings
         self.group = group
         self.folder = folder
         self.data = folder / "data"
@@ -261,6 +262,7 @@ class Logmill(Broker):
             f"admin.listener=127.0.0.1:{self.admin_port}",
             f"log.dirs={self.data}",
             DELETES_SOON,
+            *self.settings,
         ]
         return [self.program, "serve", *(word for line in settings for word in ("--set", line))]
 
