@@ -6,7 +6,7 @@
 //! Invariant: one command at a time; an image reaches the shards in the order of its version.
 //! Start reading at: [`Controller::commit`].
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use crate::cluster::{Command, Draft, Image, NewTopic, Planner, Refusal, TopicSeed};
@@ -30,7 +30,8 @@ pub enum CommitError<E: std::fmt::Display> {
 }
 
 pub struct Controller {
-    core: Rc<Core>,
+    /// It has this controller, and is gone only when its tasks are.
+    core: Weak<Core>,
     log: RefCell<Option<MetadataLog>>,
     line: Turnstile,
     /// Activations wait for each other: between its two phases nobody else prepares.
@@ -44,7 +45,11 @@ impl Controller {
         let log = RefCell::new(Some(log));
         let (line, activations) = (Turnstile::default(), Turnstile::default());
         let producer_ids_from = Cell::new(0);
-        Rc::new(Self { core: core.clone(), log, line, activations, producer_ids_from })
+        Rc::new(Self { core: Rc::downgrade(core), log, line, activations, producer_ids_from })
+    }
+
+    fn core(&self) -> Rc<Core> {
+        self.core.upgrade().expect("what runs on a shard ends before its core")
     }
 
     /// Producer ids up to this one are in use.
@@ -68,14 +73,14 @@ impl Controller {
         make: impl FnOnce(&Planner<'_>) -> Result<Option<Command>, E>,
     ) -> Result<Arc<Image>, CommitError<E>> {
         let turn = self.still().await;
-        let image = self.core.image();
-        let command = make(&Planner::new(&image, &self.core.config));
+        let image = self.core().image();
+        let command = make(&Planner::new(&image, &self.core().config));
         let Some(command) = command.map_err(CommitError::Refused)? else { return Ok(image) };
         // Who asked may go away at any moment, with the task of its connection. What has begun is
         // carried out all the same: half of it would leave the log in nobody's hands.
         let (sender, answer) = oneshot();
         let controller = self.clone();
-        self.core.env.spawn(async move {
+        self.core().env.spawn(async move {
             sender.send(controller.carry_out(&image, command).await);
             drop(turn);
         });
@@ -86,8 +91,8 @@ impl Controller {
     /// Durable, applied and published.
     async fn carry_out(&self, image: &Image, command: Command) -> Result<Arc<Image>, String> {
         if let Command::CreateTopic(seed) = &command {
-            self.core.free_recovery_points(&seed.name).await?;
-            self.core.free_starts(&seed.name).await?;
+            self.core().free_recovery_points(&seed.name).await?;
+            self.core().free_starts(&seed.name).await?;
         }
         let image = self.write(image, command).await;
         let image = image.map_err(|error| format!("The metadata log failed: {error}"))?;
@@ -110,24 +115,24 @@ impl Controller {
     /// What [`Controller::create_topic`] would make now; its plugins are tried, nothing changes.
     pub async fn try_topic(&self, new: &NewTopic, id: TopicId) -> Result<TopicSeed, Refusal> {
         let seed = self.planned(|planner| planner.create_topic(new, id))?;
-        try_bindings(&self.core, &Command::CreateTopic(seed.clone())).await?;
+        try_bindings(&self.core(), &Command::CreateTopic(seed.clone())).await?;
         Ok(seed)
     }
 
     /// What a plan for the newest image says; nothing changes.
     pub fn planned<T>(&self, plan: impl FnOnce(&Planner<'_>) -> T) -> T {
-        plan(&Planner::new(&self.core.image(), &self.core.config))
+        plan(&Planner::new(&self.core().image(), &self.core().config))
     }
 
     /// Durable and applied, not yet published.
     async fn write(&self, image: &Image, command: Command) -> Result<Arc<Image>, String> {
         let mut draft = Draft::new(image, 1);
-        draft.push(command, self.core.env.wall_ms()).map_err(|error| error.to_string())?;
+        draft.push(command, self.core().env.wall_ms()).map_err(|error| error.to_string())?;
         let mut log = self.log.borrow_mut().take().ok_or("it failed before")?;
-        let written = log.commit(&self.core.env, draft).await;
+        let written = log.commit(&self.core().env, draft).await;
         if log.has_failed() {
             let why = written.as_ref().err().map(ToString::to_string).unwrap_or_default();
-            self.core.lose_storage(format!("The metadata log failed: {why}"));
+            self.core().lose_storage(format!("The metadata log failed: {why}"));
         }
         let next = Arc::new(log.image().clone());
         self.log.borrow_mut().replace(log);
@@ -138,11 +143,11 @@ impl Controller {
     async fn shorten(&self) {
         let Some(mut log) = self.log.borrow_mut().take() else { return };
         if log.snapshot_is_due()
-            && let Err(error) = log.snapshot(&self.core.env).await
+            && let Err(error) = log.snapshot(&self.core().env).await
         {
             tracing::error!(%error, "no snapshot of the metadata");
             if log.has_failed() {
-                self.core.lose_storage(format!("The metadata log failed: {error}"));
+                self.core().lose_storage(format!("The metadata log failed: {error}"));
             }
         }
         self.log.borrow_mut().replace(log);
@@ -151,7 +156,7 @@ impl Controller {
     /// Every shard applies the image; `opened` says how the logs of its partitions are opened.
     pub async fn publish(&self, image: &Arc<Image>, opened: Opened) {
         let apply = Apply { image: image.clone(), opened };
-        if self.core.ask_all(&apply).await.is_err() {
+        if self.core().ask_all(&apply).await.is_err() {
             tracing::warn!(version = image.version(), "a shard stopped before it applied an image");
         }
     }

@@ -8,7 +8,7 @@
 //! Start reading at: [`Groups::ask`], then [`GroupShard::perform`].
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use crate::base::Bytes;
@@ -43,7 +43,8 @@ pub struct Groups {
 
 /// One coordinator with what waits for it.
 pub struct GroupShard {
-    core: Rc<Core>,
+    /// It has this coordinator, and is gone only when its tasks are.
+    core: Weak<Core>,
     partition: Rc<Partition>,
     coordinator: RefCell<Coordinator>,
     waiting: RefCell<BTreeMap<Token, Sender<Response>>>,
@@ -141,7 +142,7 @@ impl Groups {
     fn begin(&self, core: &Rc<Core>, partition: &Rc<Partition>) -> Rc<GroupShard> {
         let coordinator = Coordinator::new(GroupConfig::new(&core.config));
         let shard = Rc::new(GroupShard {
-            core: core.clone(),
+            core: Rc::downgrade(core),
             partition: partition.clone(),
             coordinator: RefCell::new(coordinator),
             waiting: RefCell::default(),
@@ -194,6 +195,10 @@ impl GroupShard {
         receiver.await
     }
 
+    fn core(&self) -> Rc<Core> {
+        self.core.upgrade().expect("what runs on a shard ends before its core")
+    }
+
     /// Looks at the coordinator.
     pub fn look<T>(&self, look: impl FnOnce(&Coordinator) -> T) -> T {
         look(&self.coordinator.borrow())
@@ -202,12 +207,13 @@ impl GroupShard {
     /// Feeds any input and carries out what follows.
     pub fn feed(self: &Rc<Self>, feed: impl FnOnce(&mut Coordinator, &mut Turn<'_>)) {
         let mut out = Vec::new();
-        let image = self.core.image();
+        let core = self.core();
+        let image = core.image();
         {
-            let env = &self.core.env;
+            let env = &core.env;
             let now = Now { ms: env.now().0 / 1_000_000, wall_ms: env.wall_ms() };
             let random = u128::from(env.random()) << 64 | u128::from(env.random());
-            let view = ImageView { image: &image, core: &self.core };
+            let view = ImageView { image: &image, core: &core };
             let mut turn = Turn { now, view: &view, random, out: &mut out };
             feed(&mut self.coordinator.borrow_mut(), &mut turn);
         }
@@ -227,18 +233,18 @@ impl GroupShard {
             Effect::Append { write_id, records } => self.append(write_id, records),
             Effect::Assign { group, run_id, input } => {
                 let shard = self.clone();
-                self.core.env.spawn(async move {
-                    let answer = shard.core.run_assignor(&group, &input).await;
+                self.core().env.spawn(async move {
+                    let answer = shard.core().run_assignor(&group, &input).await;
                     shard.feed(|groups, turn| groups.on_assigned(turn, &group, run_id, answer));
                 });
             }
             Effect::Event { group, event } => {
                 if matches!(event, crate::group::Event::Rebalancing { .. }) {
-                    self.core.metrics.group_rebalances_total.inc();
+                    self.core().metrics.group_rebalances_total.inc();
                 }
                 if matches!(event, crate::group::Event::AssignorFailed { .. }) {
-                    if let Some(binding) = self.core.assignor_of(&group) {
-                        self.core.count_fallback(&binding.plugin, PluginKind::Assignor);
+                    if let Some(binding) = self.core().assignor_of(&group) {
+                        self.core().count_fallback(&binding.plugin, PluginKind::Assignor);
                     }
                     tracing::warn!(group = %group, "{event}");
                     return;
@@ -257,7 +263,7 @@ impl GroupShard {
             return;
         }
         let shard = self.clone();
-        self.core.env.spawn(async move { shard.await_writes().await });
+        self.core().env.spawn(async move { shard.await_writes().await });
     }
 
     /// Waits for the writes, first to last; ends when none is left.
@@ -279,7 +285,7 @@ impl GroupShard {
 
     fn put(&self, records: &[Record]) -> Result<Ack, ErrorCode> {
         let log = self.partition.log()?;
-        let wall_ms = self.core.env.wall_ms();
+        let wall_ms = self.core().env.wall_ms();
         let batch = batch_of(records, wall_ms).map_err(|error| {
             tracing::error!(partition = %self.partition.name, %error, "batch cannot be built");
             ErrorCode::MessageTooLarge
@@ -342,7 +348,7 @@ impl GroupShard {
         loop {
             let changed = self.rearm.changed();
             let deadline = self.coordinator.borrow().deadline();
-            let env = &self.core.env;
+            let env = self.core().env.clone();
             match deadline {
                 None => changed.await,
                 Some(ms) => {

@@ -7,6 +7,9 @@
 pub struct Faults {
     /// Every operation takes from 1 ns up to this.
     pub delay_ns_max: u64,
+    /// Durable writes that take up to 5 ms, so that much else happens meanwhile; a power cut within
+    /// leaves some of their sectors.
+    pub slow_write_per_1000: u64,
     /// Receives, sends, reads and writes that move a random part only.
     pub short_per_1000: u64,
     /// Receives that move exactly one byte.
@@ -41,6 +44,7 @@ impl Faults {
     /// A world in which nothing goes wrong, not even at a power cut.
     pub const NONE: Self = Self {
         delay_ns_max: 1_000,
+        slow_write_per_1000: 0,
         short_per_1000: 0,
         one_byte_per_1000: 0,
         reset_per_1000: 0,
@@ -59,6 +63,7 @@ impl Faults {
     /// Everything that a correct program must not notice.
     pub const LEGAL: Self = Self {
         delay_ns_max: 50_000,
+        slow_write_per_1000: 20,
         short_per_1000: 300,
         one_byte_per_1000: 200,
         reset_per_1000: 0,
@@ -80,6 +85,9 @@ impl Faults {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FaultCounts {
     pub short: u64,
+    pub slow_writes: u64,
+    /// Durable writes under way at a power cut that have touched the disk.
+    pub cut_writes: u64,
     pub one_byte: u64,
     pub resets: u64,
     pub disarms: u64,
@@ -105,9 +113,11 @@ impl FaultCounts {
         self.by_name().iter().map(|(_, count)| count).sum()
     }
 
-    pub fn by_name(&self) -> [(&'static str, u64); 17] {
+    pub fn by_name(&self) -> [(&'static str, u64); 19] {
         [
             ("short", self.short),
+            ("slow_writes", self.slow_writes),
+            ("cut_writes", self.cut_writes),
             ("one_byte", self.one_byte),
             ("resets", self.resets),
             ("disarms", self.disarms),

@@ -29,6 +29,8 @@ const FD_FIRST: i32 = 3;
 /// What a turn with ready tasks costs at most.
 const TURN_NS_MAX: u64 = 5_000;
 const EVENTS_PER_TURN_MAX: usize = 8;
+/// What a slow durable write takes at most.
+const SLOW_WRITE_NS_MAX: u64 = 5_000_000;
 
 /// What a descriptor means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,6 +223,16 @@ impl Core {
         Instant(self.now.0 + 1 + self.rng.below(delay_ns_max.max(1)))
     }
 
+    /// When an operation that is submitted now happens.
+    fn due(&mut self, op: &Op) -> Instant {
+        let is_durable = matches!(op, Op::WriteDurably { .. });
+        if is_durable && self.rng.chance(self.faults.slow_write_per_1000) {
+            self.counts.slow_writes += 1;
+            return self.later(SLOW_WRITE_NS_MAX);
+        }
+        self.later(self.faults.delay_ns_max)
+    }
+
     /// Takes what one shard submitted, canceled and wrote.
     pub fn collect(&mut self, process: usize, shard: usize, seam: &Seam) {
         seam.pool.take_returned(&mut self.processes[process].chunks[shard]);
@@ -233,7 +245,7 @@ impl Core {
                 seam.deliver(token, Done::bare(Ok(0)), false);
                 continue;
             }
-            let due = self.later(self.faults.delay_ns_max);
+            let due = self.due(&op);
             let object = fd_of(&op).map(|fd| self.processes[process].resolve(fd));
             self.flights.push(Flight { due, process, shard, token, op, object, canceled: false });
         }
@@ -608,6 +620,7 @@ impl Core {
             let on_disk =
                 matches!(flight.op, Op::WriteAt { .. } | Op::WriteDurably { .. } | Op::Path(_));
             if on_disk && self.rng.chance(500) {
+                self.counts.cut_writes += u64::from(matches!(flight.op, Op::WriteDurably { .. }));
                 drop(self.attempt(process, flight.shard, flight.op, flight.object));
             }
         }

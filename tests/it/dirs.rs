@@ -688,6 +688,28 @@ fn a_topic_is_not_made_while_a_file_says_how_far_its_namesake_was() {
     }
 }
 
+/// The points of one that the journals say nothing about stay as they are, or it would be cut.
+#[test]
+fn a_start_whose_recovery_points_cannot_be_read_says_so_and_leaves_them() {
+    let mut node = Node::new(75, Faults::NONE, &[]);
+    node.produce_all(5);
+    // From the second batch on by the journals.
+    node.broker.run_for(1_000_000_000);
+    node.produce_all(5);
+    node.end(Some(Death::Crash));
+    let world = node.broker.world.clone();
+    let points = format!("{DATA_DIR}/recovery-point-offset-checkpoint");
+    world.set_unreadable(MachineId::FIRST, &points, true);
+    node.broker.start(2);
+    let said = node.broker.served(HANGS_MS).expect_err("it cannot know what is stable");
+    assert!(said.contains(&points), "{said}");
+    node.broker.die(Death::Crash);
+    world.set_unreadable(MachineId::FIRST, &points, false);
+    node.boot();
+    node.check_all(75);
+    node.produce_all(2);
+}
+
 #[test]
 fn a_failed_directory_is_told_until_the_metadata_takes_it() {
     let mut node = Node::new(74, Faults::NONE, &[]);

@@ -9,7 +9,7 @@ use std::rc::{Rc, Weak};
 
 use crate::env::File;
 use crate::log::journal::format::{Point, Slot};
-use crate::log::journal::make::write_slot;
+use crate::log::journal::make::write_slots;
 use crate::log::journal::{CHECKPOINT_MS, Journal, Key, Phase, write_side_by_side};
 use crate::log::{DiskError, Log, add};
 use crate::model::Offset;
@@ -113,7 +113,7 @@ impl Journal {
         if slot.tail == self.state.borrow().slot.tail {
             return Ok(());
         }
-        write_slot(&self.files, &file, &self.path, slot).await?;
+        let slot = write_slots(&self.files, &file, &self.path, slot).await?;
         self.state.borrow_mut().slot = slot;
         Ok(())
     }
@@ -149,14 +149,14 @@ impl Journal {
     async fn move_tail(&self, file: &File, tail: Point) -> Result<(), DiskError> {
         let slot = self.state.borrow().slot;
         let slot = Slot { generation: slot.generation + 1, tail, ..slot };
-        loop {
-            match write_slot(&self.files, file, &self.path, slot).await {
+        let slot = loop {
+            match write_slots(&self.files, file, &self.path, slot).await {
                 Err(error) if error.is_full() => self.hold(error),
                 Err(error) => return Err(error),
-                Ok(()) => break,
+                Ok(slot) => break slot,
             }
             self.room.next_look().await;
-        }
+        };
         self.state.borrow_mut().slot = slot;
         Ok(())
     }

@@ -50,37 +50,32 @@ impl Journal {
         // Zero is what the zeroes say: no block must look like theirs.
         let salt = self.env.random() | 1;
         let slot = Slot::begin(journal, generation + 1, salt, self.file_bytes);
-        let file = match old {
-            Some(_) => {
-                let file = self.files.open(&self.path, OpenHow::Direct).await?;
-                write_slot(&self.files, &file, &self.path, slot).await?;
-                file
-            }
-            None => {
-                let unfinished = format!("{}{UNFINISHED}", self.path);
-                let made = self.make_as(&unfinished, slot).await;
-                self.room.keep_promise(0);
-                if made.is_err() {
-                    // What failed above is the reason that counts.
-                    let _ = self.files.remove(&unfinished).await;
-                }
-                made?
-            }
-        };
-        Ok((file, slot))
+        if old.is_some() {
+            let file = self.files.open(&self.path, OpenHow::Direct).await?;
+            let slot = write_slots(&self.files, &file, &self.path, slot).await?;
+            return Ok((file, slot));
+        }
+        let unfinished = format!("{}{UNFINISHED}", self.path);
+        let made = self.make_as(&unfinished, slot).await;
+        self.room.keep_promise(0);
+        if made.is_err() {
+            // What failed above is the reason that counts.
+            let _ = self.files.remove(&unfinished).await;
+        }
+        made
     }
 
     /// Makes the file under another name; then it gets its own.
-    async fn make_as(&self, unfinished: &str, slot: Slot) -> Result<File, DiskError> {
+    async fn make_as(&self, unfinished: &str, slot: Slot) -> Result<(File, Slot), DiskError> {
         if self.room.promise(self.file_bytes).await.is_err() {
             return Err(DiskError::new("make", &self.path, IoError::NoSpace));
         }
         let file = self.files.open(unfinished, OpenHow::Direct).await?;
         self.fill(&file, unfinished).await?;
-        write_slot(&self.files, &file, unfinished, slot).await?;
+        let slot = write_slots(&self.files, &file, unfinished, slot).await?;
         self.files.rename(unfinished, &self.path).await?;
         self.files.sync_dir(&self.dir).await?;
-        Ok(file)
+        Ok((file, slot))
     }
 
     /// The slot of a file of this size that an earlier start made; `None`: make it anew.
@@ -120,13 +115,22 @@ pub fn newest_slot(front: &[u8]) -> Option<Slot> {
     found.max_by_key(|slot| slot.generation)
 }
 
-/// Writes a slot, durably, where the one of the generation before it is not.
-pub async fn write_slot(
+/// Writes a slot and then, as the next generation, its copy, which it gives: once both are durable
+/// no damage to one brings the tail before back.
+pub async fn write_slots(
     files: &Files,
     file: &File,
     path: &str,
     slot: Slot,
-) -> Result<(), DiskError> {
+) -> Result<Slot, DiskError> {
+    write_slot(files, file, path, slot).await?;
+    let copy = Slot { generation: slot.generation + 1, ..slot };
+    write_slot(files, file, path, copy).await?;
+    Ok(copy)
+}
+
+/// Writes a slot, durably, where the one of the generation before it is not.
+async fn write_slot(files: &Files, file: &File, path: &str, slot: Slot) -> Result<(), DiskError> {
     let mut buf = AlignedBuf::with_capacity(UNIT_BYTES as usize);
     buf.extend(&slot.encode());
     let at = slot.generation % 2 * UNIT_BYTES;

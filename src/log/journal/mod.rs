@@ -40,6 +40,7 @@ pub use replay::{JournalError, Replayed, journals_hold_batches, replay};
 use format::Slot;
 use pace::Pace;
 use ring::Ring;
+use writer::Writer;
 
 /// Larger batches go to their partition's file instead: on ext4 and XFS they then move more bytes
 /// for less processor time, smaller ones the fewer (`benches/run --only journal-or-file`).
@@ -248,8 +249,8 @@ impl Journal {
         state.pending_bytes += entry.head.bytes as usize;
         state.pending.push_back(entry);
         if !std::mem::replace(&mut state.writes, true) {
-            let journal = self.clone();
-            self.env.spawn(async move { journal.run().await });
+            let writer = Writer(self.clone());
+            self.env.spawn(async move { writer.run().await });
         }
     }
 

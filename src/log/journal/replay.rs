@@ -18,15 +18,15 @@ use crate::log::LogHost;
 use crate::log::disk::{DiskError, Files};
 use crate::log::journal::format::{EntryHead, Slot};
 use crate::log::journal::kept::{self, is_kept};
-use crate::log::journal::make::{UNFINISHED, write_slot};
+use crate::log::journal::make::{UNFINISHED, write_slots};
 use crate::log::journal::plan::Plan;
 use crate::log::journal::walk::Walk;
 use crate::log::journal::{Key, shard_of_name};
 use crate::log::names::{LOG, LogPlace, file_path};
 use crate::model::{Offset, PartitionIndex, ShardId, TopicId};
 
-/// Bytes of blocks that wait to be written; then all are.
-const WAITING_BYTES_MAX: usize = 32 << 20;
+/// Bytes of blocks that wait to be written; then all are. Few in unit tests, which meet it then.
+const WAITING_BYTES_MAX: usize = if cfg!(test) { 16 << 10 } else { 32 << 20 };
 
 /// Why a journal cannot be replayed. The log directory stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -389,10 +389,6 @@ impl Replayed {
 async fn empty(files: &Files, path: &str, old: Slot) -> Result<(), DiskError> {
     let file = files.open(path, OpenHow::Direct).await?;
     let salt = files.0.random() | 1;
-    // Both, so that no damage to one brings the old blocks back.
-    for generation in [old.generation + 1, old.generation + 2] {
-        write_slot(files, &file, path, Slot::begin(old.journal, generation, salt, old.file_bytes))
-            .await?;
-    }
-    Ok(())
+    let slot = Slot::begin(old.journal, old.generation + 1, salt, old.file_bytes);
+    write_slots(files, &file, path, slot).await.map(drop)
 }

@@ -3,7 +3,7 @@
 //! Owns: the one write in flight, doing it again where a full disk did not take it.
 //! Leaves to others: space in the journal (`checkpoint`), answers (`Log`).
 //! Invariant: one block is in flight at a time; logs hear of their entries in the order given.
-//! Start reading at: [`Journal::run`].
+//! Start reading at: [`Writer::run`].
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -28,17 +28,30 @@ struct Turn {
     bytes: usize,
 }
 
-impl Journal {
+/// The one that writes; what still waits goes with it, and with that the hold on its logs.
+pub(super) struct Writer(pub Rc<Journal>);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let waiting = std::mem::take(&mut self.0.state.borrow_mut().pending);
+        drop(waiting);
+    }
+}
+
+impl Writer {
     /// Writes until nothing waits.
-    pub(super) async fn run(self: Rc<Self>) {
-        while let Some(turn) = self.next_turn() {
-            if let Err(error) = self.write(turn).await {
-                self.fail(error);
+    pub async fn run(self) {
+        let journal = &self.0;
+        while let Some(turn) = journal.next_turn() {
+            if let Err(error) = journal.write(turn).await {
+                journal.fail(error);
             }
         }
-        self.changed.notify_all();
+        journal.changed.notify_all();
     }
+}
 
+impl Journal {
     fn next_turn(&self) -> Option<Turn> {
         let mut state = self.state.borrow_mut();
         let bytes_max = BLOCK_BYTES_MAX.min(self.file_bytes as usize / BLOCK_SHARE);

@@ -432,3 +432,92 @@ fn a_log_below_whose_stable_end_something_is_missing_is_refused_while_journals_w
         assert!(matches!(opened, Err(LogError::Short { .. })), "{:?}", opened.err());
     });
 }
+
+/// What the disk's end does to settling costs the next recovery time, and nobody anything else.
+#[test]
+fn a_log_that_cannot_settle_goes_on_and_settles_later() {
+    let world = World::new(1, Faults::NONE);
+    let held = world.clone();
+    let mut shards = world.boot(MachineId::FIRST, 1);
+    let (point, total) = world.block_on(&mut shards, async move |env| {
+        let host = new_host(&env, 0).await;
+        let dense = LogConfig { index_interval_bytes: 100, ..LogConfig::default() };
+        let log = open_at(&host, 3, dense).await;
+        for n in 0..100 {
+            append(&log, &format!("value {n}")).await;
+        }
+        let mut tries = 0;
+        for room in [0, 1, 100] {
+            leave(&held, &env, room).await;
+            let settled = log.settle(1).await;
+            tries += u32::from(is_full(settled));
+            assert!(log.offline().is_none(), "with room for {room} bytes");
+        }
+        assert_eq!(tries, 3, "none of them had room for all of it");
+        held.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+        append(&log, "after").await;
+        log.settle(1).await.unwrap();
+        (log.recovery_point(), log.bytes())
+    });
+    world.crash(MachineId::FIRST, shards);
+    run(&world, async move |env| {
+        let start = Start::Unclean { recovery_point: Some(point) };
+        let log = open(&env, LogConfig::default(), 1, start).await.unwrap();
+        assert_eq!(values(&log).await.len(), 101);
+        let read = log.recovered().bytes_read;
+        assert!(read < total / 4, "{read} of {total} bytes: it had settled");
+    });
+}
+
+/// However much room there is: a start that cannot write its snapshot serves all the same.
+#[test]
+fn a_start_that_has_no_room_for_its_snapshot_serves_and_the_next_one_reads_more() {
+    const BATCHES: i64 = 100;
+    fn long() -> LogConfig {
+        LogConfig { index_interval_bytes: 1_000, ..LogConfig::default() }
+    }
+    let world = World::new(1, Faults::NONE);
+    let mut shards = world.boot(MachineId::FIRST, 1);
+    world.block_on(&mut shards, async |env| {
+        let host = new_host(&env, 0).await;
+        let log = open_at(&host, 3, long()).await;
+        // More than is read whole for being small.
+        let value = "x".repeat(1_000);
+        for n in 0..BATCHES {
+            let spec = spec(Some((n % 9, 0, n as i32 / 9)));
+            let told = log.append(&batch_of(&spec, 1, &[&value]), Acks::All, 5);
+            told.unwrap().ack.await.unwrap();
+        }
+    });
+    world.crash(MachineId::FIRST, shards);
+    let before = world.copy_disk(MachineId::FIRST);
+    let mut without = 0;
+    for room in (0..4_000).step_by(97) {
+        world.restore_disk(MachineId::FIRST, &before);
+        for is_full_now in [true, false] {
+            let held = world.clone();
+            let mut shards = world.boot(MachineId::FIRST, 1);
+            let is_without = world.block_on(&mut shards, async move |env| {
+                let bytes = if is_full_now { room } else { u64::MAX / 2 };
+                leave(&held, &env, bytes).await;
+                let start = Start::Unclean { recovery_point: None };
+                let log = match open(&env, long(), 1, start).await {
+                    Ok(log) => log,
+                    // No room for its indexes: it is opened when there is.
+                    Err(LogError::Disk(error)) if error.is_full() && is_full_now => return true,
+                    Err(error) => panic!("{error}"),
+                };
+                assert!(log.offline().is_none());
+                let found = values(&log).await.len() as i64;
+                assert_eq!(found, BATCHES, "with room for {room} bytes");
+                log.state.borrow().on_disk.complete_at == Offset(-1)
+            });
+            world.crash(MachineId::FIRST, shards);
+            world.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+            assert!(is_full_now || !is_without, "with room it writes all: {room} before");
+            without += u32::from(is_without);
+        }
+    }
+    println!("{without} starts without indexes, or without a snapshot");
+    assert!(0 < without, "no start met the end of the disk there");
+}

@@ -1,6 +1,8 @@
 //! Starts that meet a journal they cannot simply replay: a full disk, one broken partition.
 use super::space::leave;
 use super::*;
+use crate::base::probe::peak_bytes;
+use crate::io::offline::{self, Run};
 
 /// So large that no checkpoint comes while it is written.
 const JOURNAL_BYTES: u64 = 1 << 20;
@@ -170,4 +172,50 @@ fn a_journal_is_made_when_there_is_room_for_it_and_leaves_nothing_else() {
         append("by the journal").await;
         assert_eq!(host.counters().journal_writes_total.get(), 1);
     });
+}
+
+/// Memory of a replay goes with its partitions, not with what the journals hold.
+#[test]
+fn a_replay_holds_little_of_what_it_writes() {
+    const VALUE_BYTES: usize = 20_000;
+    const BATCHES: usize = 300;
+    let folder = tempfile::tempdir().unwrap();
+    let dir: Rc<str> = folder.path().to_str().unwrap().into();
+    let place = LogPlace { dir: dir.to_string(), ..place() };
+    let new_host = |env: &Env| {
+        LogHost::new(env.clone(), LogMetrics::default(), TAIL_BYTES, QUEUE_BYTES, 16 << 20)
+    };
+    let held = place.clone();
+    let has_journal = offline::block_on(Run::Real, move |env| async move {
+        let host = new_host(&env);
+        let open = Log::open(&host, held, LogConfig::default(), LeaderEpoch(0), Start::New);
+        let log = open.await.unwrap();
+        let value = "x".repeat(VALUE_BYTES);
+        for n in 0..BATCHES {
+            log.append(&batch(1, &[&value]), Acks::All, 5).unwrap().ack.await.unwrap();
+            if n == 0 {
+                // The journal is made beside the first.
+                env.sleep_ms(1_000).await;
+            }
+        }
+        0 < host.counters().journal_writes_total.get()
+    });
+    if !has_journal {
+        println!("skipped: no journal can be made here");
+        return;
+    }
+    let (batches, peak) = peak_bytes(|| {
+        offline::block_on(Run::Real, move |env| async move {
+            let host = new_host(&env);
+            let place_of = |_, _| Some(place.clone());
+            let mut replayed = replay(&host, &dir, place_of).await.unwrap();
+            let batches = replayed.batches;
+            replayed.empty(&env, 1).await.unwrap();
+            batches
+        })
+    });
+    assert!(BATCHES as u64 / 2 < batches, "{batches} batches");
+    let all = batches as usize * VALUE_BYTES;
+    println!("{peak} bytes for {all} bytes of batches");
+    assert!(peak < all / 2, "{peak} bytes for {all} bytes of batches");
 }

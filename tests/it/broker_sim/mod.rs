@@ -5,10 +5,11 @@
 //! `SIM_SEEDS=n` says how many seeds to try, `SEED=n cargo test broker_sim` runs that one alone.
 //! Start reading at: [`run`].
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use logmill::base::Rng;
 use logmill::model::TopicId;
+use logmill::shard::Core;
 use logmill::sim::{Death, FaultCounts, Faults, LastEnd, SimBroker, World, seeds};
 
 mod audit;
@@ -24,6 +25,7 @@ mod model;
 mod passing;
 mod restored;
 mod rot;
+mod scarred;
 mod workers;
 
 use clients::{Memory, Site};
@@ -99,6 +101,8 @@ pub struct Outcome {
     /// Rebalances of the group of workers.
     pub generations: i32,
     pub deletions: u64,
+    /// Shards of lives that are over, and whose memory somebody still holds.
+    pub held: usize,
 }
 
 struct Run {
@@ -111,6 +115,8 @@ struct Run {
     last: Option<Death>,
     is_new: bool,
     lives: usize,
+    /// The shards of all lives.
+    shards: Vec<Weak<Core>>,
 }
 
 /// Runs one world through its lives.
@@ -130,6 +136,7 @@ pub fn run(seed: u64, plan: &Plan) -> Outcome {
         lost_to_cuts: model.lost_to_cuts,
         deletions: run.memory.passing.iter().map(|passing| passing.borrow().deletions).sum(),
         generations: run.memory.workers.borrow().generation(),
+        held: run.shards.iter().filter(|core| 0 < core.strong_count()).count(),
     }
 }
 
@@ -144,7 +151,8 @@ impl Run {
         let configs = if plan.has_line { &line::CONFIGS[..] } else { &[] };
         let site = Site { env, model, cores, topic_id: TopicId::ZERO, configs };
         let (dice, memory, plan) = (Rng::new(seed ^ 0x5eed), Memory::new(), plan.clone());
-        Self { plan, dice, broker, site, memory, last: None, is_new: true, lives: 0 }
+        let shards = Vec::new();
+        Self { plan, dice, broker, site, memory, last: None, is_new: true, lives: 0, shards }
     }
 
     fn is_over(&self) -> bool {
@@ -171,6 +179,7 @@ impl Run {
     fn start(&mut self) -> Result<(), String> {
         self.broker.start(self.plan.shards[self.lives % self.plan.shards.len()]);
         self.broker.served(HANGS_MS).map_err(|error| format!("start: {error}"))?;
+        self.shards.extend(self.broker.cores().borrow().iter().map(Rc::downgrade));
         if self.is_new && self.plan.has_line {
             line::register(&mut self.broker);
         }
@@ -318,7 +327,8 @@ fn seed_count() -> u64 {
 #[track_caller]
 fn check_one(seed: u64, outcome: &Outcome, plan: &Plan) {
     assert!(outcome.broken.is_empty(), "SEED={seed}: {:#?}", outcome.broken);
-    let Outcome { ops, counts, .. } = outcome;
+    let Outcome { ops, counts, held, .. } = outcome;
+    assert_eq!(*held, 0, "SEED={seed}: shards are over, and their memory is held");
     assert!(plan.ops_min <= *ops, "SEED={seed}: only {ops} operations");
     let deaths = counts.crashes + counts.power_cuts;
     let kinds = counts.by_name().iter().filter(|(_, count)| 0 < *count).count();

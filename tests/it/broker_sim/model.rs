@@ -235,6 +235,17 @@ impl Model {
         }
     }
 
+    /// Damage may have taken everything from `from` on, nobody can tell; the log ends at `end`.
+    /// How many acknowledged records went.
+    pub fn spare(&mut self, partition: i32, from: i64, end: i64) -> u64 {
+        let gone = self.stable.range((partition, end.max(from))..(partition + 1, 0)).count();
+        let stays = |of: i32, offset: i64| of != partition || offset < from;
+        self.stable.retain(|(of, offset), _| stays(*of, *offset));
+        self.safe.retain(|(of, offset), _| stays(*of, *offset));
+        self.seen.retain(|(of, offset), _| stays(*of, *offset));
+        gone as u64
+    }
+
     /// No gaps, nothing twice, acks=0 in the order in which it was sent, epochs ascend.
     fn check_form(&mut self, partition: i32, log: &[Found]) {
         let mut texts = BTreeSet::new();

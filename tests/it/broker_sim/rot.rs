@@ -16,7 +16,7 @@ use super::model::PARTITIONS;
 use super::{HANGS_MS, Plan, Run, seed_count, seeds};
 
 /// Ends of the names of our files. Those of text have no checksum in Kafka's format.
-const KINDS: [&str; 9] = [
+pub const KINDS: [&str; 9] = [
     ".log",
     ".index",
     ".timeindex",
@@ -30,7 +30,7 @@ const KINDS: [&str; 9] = [
 
 /// What became of one bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Fate {
+pub enum Fate {
     /// No such file, or nothing in it.
     Nothing,
     /// The start said no.
@@ -41,7 +41,7 @@ enum Fate {
     Harmless,
 }
 
-fn is_of(kind: &'static str) -> impl Fn(&str) -> bool {
+pub fn is_of(kind: &'static str) -> impl Fn(&str) -> bool {
     move |path| match kind {
         "/metadata/" => path.contains(kind),
         kind => path.ends_with(kind) && !path.contains("/metadata/"),
@@ -67,6 +67,26 @@ async fn look(site: &Site) -> Verdict<Fate> {
     Ok(Ok(fate))
 }
 
+/// What a client came to that looks at the node, again while its connection breaks.
+pub fn watch<T: 'static, F: Future<Output = Verdict<T>> + 'static>(
+    run: &mut Run,
+    look: impl Fn() -> F + 'static,
+) -> Result<T, String> {
+    let (env, place) = (run.site.env.clone(), Rc::new(RefCell::new(None)));
+    let done = place.clone();
+    run.site.env.spawn(async move {
+        let told = loop {
+            match look().await {
+                Err(error) if error.is_disconnect() => env.sleep_ms(1).await,
+                told => break told,
+            }
+        };
+        done.replace(Some(told));
+    });
+    assert!(run.broker.run_until(HANGS_MS, || place.borrow().is_some()), "a look hangs");
+    place.take().expect("it is there").expect("answers that can be read")
+}
+
 /// One life and a stop in order; then one bit of one file of that kind is another.
 fn rot(seed: u64, kind: &'static str) -> Fate {
     let plan = Plan { deaths_min: 0, dies_per_1000: 0, rests_per_1000: 1_000, ..small() };
@@ -80,19 +100,11 @@ fn rot(seed: u64, kind: &'static str) -> Fate {
         assert!(sentence.contains('/'), "SEED={seed}: {sentence:?} names no file: {path} {at}");
         return Fate::Refused;
     }
-    let (site, place) = (run.site.clone(), Rc::new(RefCell::new(None)));
-    let done = place.clone();
-    run.site.env.spawn(async move {
-        let told = loop {
-            match look(&site).await {
-                Err(error) if error.is_disconnect() => site.env.sleep_ms(1).await,
-                told => break told,
-            }
-        };
-        done.replace(Some(told));
+    let site = run.site.clone();
+    let told = watch(&mut run, move || {
+        let site = site.clone();
+        async move { look(&site).await }
     });
-    assert!(run.broker.run_until(HANGS_MS, || place.borrow().is_some()), "SEED={seed}: it hangs");
-    let told = place.take().expect("it is there").expect("answers that can be read");
     let mut broken = run.site.model.borrow().broken.clone();
     let fate = told.unwrap_or_else(|sentence| {
         broken.push(sentence);
