@@ -220,12 +220,19 @@ impl Kafka {
     /// Everything that lies in a partition.
     #[track_caller]
     pub fn read(&mut self, topic: &str, partition: i32) -> Vec<Stored> {
-        let (mut at, end) = (self.start(topic, partition), self.end(topic, partition));
+        let start = self.start(topic, partition);
+        self.read_from(topic, partition, start)
+    }
+
+    /// Everything from this offset on.
+    #[track_caller]
+    pub fn read_from(&mut self, topic: &str, partition: i32, from: i64) -> Vec<Stored> {
+        let (mut at, end) = (from, self.end(topic, partition));
         let mut stored = Vec::new();
         while at < end {
-            let records = self.fetch(topic, partition, at);
+            let records = self.read_some(topic, partition, at);
             assert!(!records.is_empty(), "{topic}-{partition}: nothing at {at} below {end}");
-            stored.extend(records.into_iter().filter(|record| at <= record.offset));
+            stored.extend(records);
             at = stored.last().map_or(at, |record: &Stored| record.offset + 1);
         }
         stored
@@ -233,6 +240,14 @@ impl Kafka {
 
     fn fetch(&mut self, topic: &str, partition: i32, at: i64) -> Vec<Stored> {
         unpack(&self.fetch_bytes(topic, partition, at))
+    }
+
+    /// What one Fetch gives from this offset on.
+    #[track_caller]
+    pub fn read_some(&mut self, topic: &str, partition: i32, at: i64) -> Vec<Stored> {
+        let mut stored = self.fetch(topic, partition, at);
+        stored.retain(|record| at <= record.offset);
+        stored
     }
 
     /// Headers of all batches of a partition, in order.

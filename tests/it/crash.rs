@@ -4,7 +4,7 @@
 //! Leaves to others: power cuts, which only the simulator can do (`sim`).
 //! Invariant: what one round read, the next reads again at the same offsets.
 //! Start reading at: [`acknowledged_records_survive_kill_9_under_load`].
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use logmill::base::Rng;
 
@@ -25,6 +25,12 @@ pub struct Way {
     idempotent: bool,
 }
 
+impl Way {
+    pub fn topic(self) -> &'static str {
+        self.topic
+    }
+}
+
 pub const WAYS: [Way; 3] = [
     Way { topic: "acks-1", acks: "1", idempotent: false },
     Way { topic: "acks-all", acks: "all", idempotent: false },
@@ -38,6 +44,8 @@ pub struct Topic {
     acknowledged: BTreeMap<(usize, i64), i64>,
     read: BTreeMap<(usize, i64), i64>,
     ends: [i64; PARTITIONS],
+    /// Why records were not acknowledged, each reason once.
+    pub refusals: BTreeSet<String>,
 }
 
 #[test]
@@ -80,7 +88,8 @@ impl Topic {
         let args = ["write", bootstrap, way.topic, &partitions, way.acks, &idempotent];
         let writer = Script::start(python("load.py").args(args));
         let (acknowledged, read) = (BTreeMap::new(), BTreeMap::new());
-        Self { way, writer, acknowledged, read, ends: [0; PARTITIONS] }
+        let refusals = BTreeSet::new();
+        Self { way, writer, acknowledged, read, ends: [0; PARTITIONS], refusals }
     }
 
     /// Waits until `more` records have been acknowledged in addition.
@@ -112,7 +121,9 @@ impl Topic {
                 let before = self.acknowledged.insert(place, value);
                 assert!(before.is_none(), "{:?}: two records acknowledged at {place:?}", self.way);
             }
-            ("F", ..) if !self.way.idempotent => {}
+            ("F", ..) if !self.way.idempotent => {
+                self.refusals.insert(words[words.len() - 1].to_owned());
+            }
             _ => panic!("{:?}: the writer said {line:?}", self.way),
         }
     }

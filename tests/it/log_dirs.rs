@@ -47,9 +47,9 @@ fn until<T: std::fmt::Debug>(mut ask: impl FnMut() -> T, is_right: impl Fn(&T) -
 }
 
 /// Per log directory, by its last name: error code, and partitions by topic.
-type Shown = BTreeMap<String, (i16, BTreeMap<String, Vec<i32>>)>;
+pub type Shown = BTreeMap<String, (i16, BTreeMap<String, Vec<i32>>)>;
 
-fn shown(kafka: &mut Kafka) -> Shown {
+pub fn shown(kafka: &mut Kafka) -> Shown {
     let told: DescribeLogDirsResponse = kafka.ask(&DescribeLogDirsRequest { topics: None }, 4);
     let mut all = Shown::new();
     for dir in told.results {

@@ -5,8 +5,6 @@
 //! Leaves to others: every order in which a log can meet the end of the disk (`log`'s own tests).
 //! Start reading at: [`a_full_disk_costs_no_acknowledged_record`].
 use std::cell::Cell;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use logmill::env::Env;
@@ -27,6 +25,7 @@ use crate::harness::script::Script;
 use crate::harness::sim::{
     HANGS_MS, TOPIC, batch, connect, create, create_topic, produce, produce_request, run,
 };
+use crate::harness::small_disk::{DISK_BYTES, SmallDisk};
 use crate::harness::{self, Tier, skipped_below};
 
 /// A Fetch that would wait for 20 s for so many bytes; tells how long it took, too.
@@ -400,62 +399,8 @@ fn acks_all_that_waits_too_long_is_told_so_with_its_offset() {
     assert_eq!((code, offset), (0, 2), "what was told to be late is there");
 }
 
-/// A small ext4 in a file, mounted where a broker's data is.
-struct SmallDisk {
-    mounted: PathBuf,
-}
-
-const DISK_BYTES: u64 = 96 << 20;
-/// What the broker keeps free of it; see `log::room`.
+/// What the broker keeps free of a small disk; see `log::room`.
 const RESERVE_BYTES: u64 = DISK_BYTES / 32;
-
-impl SmallDisk {
-    /// `None`, with a printed sentence, where file systems cannot be mounted.
-    fn mount(image: &Path, at: &Path) -> Option<Self> {
-        let file = std::fs::File::create(image).expect("an image");
-        file.set_len(DISK_BYTES).expect("a sparse file");
-        let run = |command: &mut Command| command.output().is_ok_and(|out| out.status.success());
-        let made = run(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(image))
-            && run(Command::new("mount").args(["-o", "loop"]).arg(image).arg(at));
-        if !made {
-            println!("skipped: no file system can be mounted from a file here");
-            return None;
-        }
-        let disk = Self { mounted: at.to_owned() };
-        std::fs::remove_dir(at.join("lost+found")).expect("mkfs made it");
-        harness::run(Command::new("chown").arg("65534:65534").arg(at), 10);
-        Some(disk)
-    }
-
-    fn usable_bytes(&self) -> u64 {
-        let mut command = Command::new("df");
-        command.args(["--output=avail", "-B1"]).arg(&self.mounted);
-        let told = harness::run(&mut command, 10);
-        told.lines().last().and_then(|line| line.trim().parse().ok()).expect("a number")
-    }
-
-    fn filler(&self) -> PathBuf {
-        self.mounted.join("filler.deleted-by-the-test")
-    }
-
-    /// Takes all but so much of the disk.
-    fn fill(&self, left: u64) {
-        let bytes = self.usable_bytes().saturating_sub(left).to_string();
-        // It takes what it can when the broker takes some of it meanwhile.
-        let mut command = Command::new("fallocate");
-        harness::run_any(command.args(["-l", &bytes]).arg(self.filler()), 10);
-    }
-
-    fn free(&self) {
-        std::fs::remove_file(self.filler()).expect("the filler");
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.mounted).status();
-    }
-}
 
 /// Does something to the disk, and lets writers go on until the broker has printed `line` for it.
 fn until_said(broker: &Broker, topics: &mut [Topic], line: &str, change: impl FnOnce()) {

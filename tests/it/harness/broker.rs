@@ -146,7 +146,7 @@ impl Broker {
 
     /// Asks it to stop (SIGTERM) and waits; fails when it does not end, or ends with an error.
     pub fn stop(&mut self) {
-        run(Command::new("kill").args(["-TERM", &self.pid().to_string()]), 5);
+        self.signal("-TERM");
         let mut child = self.child.take().expect("it runs");
         let start = Instant::now();
         let status = loop {
@@ -199,6 +199,28 @@ impl Broker {
         let mut child = self.child.take().expect("it runs");
         child.kill().expect("a running child can be killed");
         child.wait().expect("our child");
+    }
+
+    /// Waits until it ends by itself; true when it says that all is well.
+    pub fn ends(&mut self) -> bool {
+        let mut child = self.child.take().expect("it runs");
+        let start = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().expect("our child") {
+                return status.success();
+            }
+            if STOP_WITHIN < start.elapsed() {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("it goes on after {STOP_WITHIN:?}\n{}", tail(&self.log(), 30));
+            }
+            std::thread::sleep(POLL_EVERY);
+        }
+    }
+
+    /// Sends it a signal by name.
+    pub fn signal(&self, name: &str) {
+        run(Command::new("kill").args([name, &self.pid().to_string()]), 5);
     }
 
     pub fn restart(&mut self) {

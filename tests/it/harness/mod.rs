@@ -14,6 +14,7 @@ pub mod java;
 pub mod raw;
 pub mod script;
 pub mod sim;
+pub mod small_disk;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
