@@ -100,8 +100,8 @@ fn number_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
 
-/// The share of a journal's blocks that a start will read. Above a half a checkpoint has begun,
-/// and none has ended since. Layout: `log::journal::format`.
+/// The share of a journal's blocks that a start will read. A checkpoint begins above a half, and
+/// ends with next to nothing. Layout: `log::journal::format`.
 fn live_share(journal: &Path) -> f64 {
     const UNIT: usize = 4_096;
     let bytes = std::fs::read(journal).expect("the journal");
@@ -126,7 +126,8 @@ fn live_share(journal: &Path) -> f64 {
     live as f64 / (bytes.len() - 2 * UNIT) as f64
 }
 
-/// Whether the process died inside a checkpoint; `None` where there is no journal.
+/// Whether a checkpoint of what a journal holds may be under way and has not ended; `None` where
+/// there is no journal.
 fn died_in_a_checkpoint(data: &Path) -> Option<bool> {
     let journals = (0..2).map(|shard| data.join(format!("shard-{shard}.journal")));
     let shares: Vec<f64> =
@@ -170,14 +171,15 @@ fn kill_9_in_a_checkpoint_loses_nothing() {
         let patience = Duration::from_millis(1_000 + dice.below(100));
         let wait = Instant::now();
         while !is_in_syncfs(broker.pid()) && wait.elapsed() < patience {}
-        seen += u64::from(wait.elapsed() < patience);
+        let in_syncfs = wait.elapsed() < patience;
+        seen += u64::from(in_syncfs);
         broker.kill();
         for thread in threads {
             thread.join().expect("a writer");
         }
         let fell = died_in_a_checkpoint(&broker.data());
         has_journal |= fell.is_some();
-        inside += u64::from(fell == Some(true));
+        inside += u64::from(in_syncfs && fell == Some(true));
         broker.start();
         let mut kafka = Kafka::connect(broker.port, "checks");
         for (topic, known) in topics.iter().zip(known.iter()) {
@@ -362,7 +364,8 @@ fn check_passing(broker: &Broker, passing: &mut Passing, round: u64) {
     }
     let own = folders(&broker.data()).0;
     let named = broker.log().contains("belongs to no topic");
-    assert!(own == there.len() * PARTITIONS as usize || named, "{told}: {own} folders, unnamed");
+    // A partition whose batches the journal has gets its folder later.
+    assert!(own <= there.len() * PARTITIONS as usize || named, "{told}: {own} folders, unnamed");
     // The next round begins with both or none.
     if there.len() == 1 {
         kafka.delete_topic(there[0]);
