@@ -49,6 +49,8 @@ pub struct FrameReader {
     socket: Socket,
     stream: Option<Receiving>,
     carry: Bytes,
+    /// Of the memory that `carry` is a part of.
+    carry_memory_bytes: usize,
     frame_bytes_max: usize,
     small_chunks: u32,
     budget: Rc<Budget>,
@@ -57,6 +59,8 @@ pub struct FrameReader {
 /// One request without its length. A large one holds its part of the budget.
 pub struct Frame {
     pub bytes: Bytes,
+    /// What whoever keeps a part of it keeps in memory.
+    pub memory_bytes: usize,
     pub permit: Option<Permit>,
 }
 
@@ -64,7 +68,16 @@ impl FrameReader {
     pub fn new(env: Env, socket: Socket, frame_bytes_max: usize, budget: Rc<Budget>) -> Self {
         let stream = Some(env.receive_many(&socket));
         let carry = Bytes::new();
-        Self { env, socket, stream, carry, frame_bytes_max, small_chunks: 0, budget }
+        Self {
+            env,
+            socket,
+            stream,
+            carry,
+            carry_memory_bytes: 0,
+            frame_bytes_max,
+            small_chunks: 0,
+            budget,
+        }
     }
 
     /// The next frame; `None` when the peer ended between two frames.
@@ -105,7 +118,8 @@ impl FrameReader {
     async fn whole(&mut self, frame_bytes: usize) -> Frame {
         self.carry.advance(HEADER_BYTES);
         let bytes = self.carry.split_to(frame_bytes);
-        Frame { bytes, permit: self.admit(frame_bytes).await }
+        let memory_bytes = self.carry_memory_bytes;
+        Frame { bytes, memory_bytes, permit: self.admit(frame_bytes).await }
     }
 
     /// Until a frame is admitted, this socket is not read.
@@ -129,7 +143,7 @@ impl FrameReader {
             }
             None => self.fill(frame_bytes).await?,
         };
-        Ok(Frame { bytes: env.freeze(buf), permit })
+        Ok(Frame { memory_bytes: buf.capacity(), bytes: env.freeze(buf), permit })
     }
 
     async fn fill(&mut self, frame_bytes: usize) -> Result<Vec<u8>, FrameError> {
@@ -149,6 +163,7 @@ impl FrameReader {
         let mut buf = self.env.frame_buf(self.carry.len() + chunk.len());
         buf.extend_from_slice(&self.carry);
         buf.extend_from_slice(chunk);
+        self.carry_memory_bytes = buf.capacity();
         self.carry = self.env.freeze(buf);
     }
 
@@ -183,7 +198,8 @@ impl FrameReader {
         while buf.len() < frame_bytes {
             buf = self.receive(buf, frame_bytes).await?;
         }
-        Ok(Frame { bytes: self.env.freeze(buf), permit: Some(permit) })
+        let memory_bytes = buf.capacity();
+        Ok(Frame { bytes: self.env.freeze(buf), memory_bytes, permit: Some(permit) })
     }
 
     /// The next part of a large frame: who holds a part of the budget has to make progress.

@@ -182,7 +182,7 @@ fn batch(
         partition: data.index,
         records,
         version: request.version,
-        frame_bytes: request.frame.len(),
+        frame_bytes: request.frame_memory_bytes,
     };
     Ok((placed.shard, batch))
 }

@@ -140,6 +140,8 @@ pub struct Request {
     pub client_id: Option<String>,
     /// The whole frame, for a handler that lets another shard answer.
     pub frame: Bytes,
+    /// What whoever keeps a part of `frame` keeps in memory.
+    pub frame_memory_bytes: usize,
     reader: Reader,
     held: Held,
     /// Of a large frame: its part of the receive account.
@@ -162,11 +164,17 @@ impl Request {
             version,
             correlation_id: header.correlation_id,
             client_id: header.client_id,
+            frame_memory_bytes: frame.len(),
             frame,
             reader,
             held: Held::default(),
             frame_permit: None,
         })
+    }
+
+    /// Says how much memory the frame is a part of.
+    fn within(self, frame_memory_bytes: usize) -> Self {
+        Self { frame_memory_bytes, ..self }
     }
 
     /// Reads the body. What is left over behind it is passed over as by Kafka: librdkafka (2.16)
@@ -180,13 +188,14 @@ impl Request {
     ///
     /// What was decoded may be larger than its bytes, so these are charged several times.
     pub fn park(&mut self) -> bool {
-        let Some(permit) = self.frame_permit.take() else { return true };
-        let bytes = self.frame.len().saturating_mul(PARKED_RATIO);
-        let Some(parked) = self.core.parking.try_take(bytes) else {
-            self.frame_permit = Some(permit);
-            return false;
-        };
-        self.frame_permit = Some(parked);
+        if let Some(permit) = self.frame_permit.take() {
+            let bytes = self.frame.len().saturating_mul(PARKED_RATIO);
+            let Some(parked) = self.core.parking.try_take(bytes) else {
+                self.frame_permit = Some(permit);
+                return false;
+            };
+            self.frame_permit = Some(parked);
+        }
         self.frame = Bytes::new();
         self.reader = Reader::new(Bytes::new());
         true
@@ -229,11 +238,13 @@ impl Request {
 ///
 /// `eager`: every request before it is a Produce at work, so a Produce may start too.
 pub fn dispatch(core: &Rc<Core>, client: &Client, frame: Frame, eager: bool) -> Answer {
-    let Frame { bytes: frame, permit } = frame;
+    let Frame { bytes: frame, memory_bytes, permit } = frame;
     let is_produce = frame.starts_with(&k00_produce::KEY.to_be_bytes());
     let (core, client) = (core.clone(), client.clone());
     if is_produce && eager {
-        return match Request::parse(&core, &client, frame).and_then(k00_produce::start) {
+        let request = Request::parse(&core, &client, frame);
+        let request = request.map(|request| request.within(memory_bytes));
+        return match request.and_then(k00_produce::start) {
             Ok(work) => Answer { _frame_permit: permit, ..Answer::started(work) },
             Err(close) => Answer::in_turn(async { Err(close) }),
         };
@@ -241,7 +252,7 @@ pub fn dispatch(core: &Rc<Core>, client: &Client, frame: Frame, eager: bool) -> 
     let held = Held::default();
     let kept = held.clone();
     let answer = Answer::in_turn(async move {
-        let mut request = Request::parse(&core, &client, frame)?;
+        let mut request = Request::parse(&core, &client, frame)?.within(memory_bytes);
         request.held = kept;
         request.frame_permit = permit;
         let (key, start) = (request.key, core.env.now());

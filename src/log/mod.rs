@@ -478,12 +478,14 @@ impl Log {
         if let Some(error) = home.failure().or(barred) {
             return Err(error.into());
         }
-        let held = host.in_journals.borrow().get(&key).copied();
-        let start = start.not_below(held.map(|held| held.stable_end));
+        let in_journals = || host.in_journals.borrow().get(&key).copied();
+        let start = start.not_below(in_journals().map(|held| held.stable_end));
         home.room.begin().await;
         let files = Files(host.env.clone());
         let dir: Arc<str> = place.path().into();
         let (mut loaded, log_start) = recover(host, &place, &dir, &config, start).await?;
+        // Asked again: journals may have been emptied while the files were read.
+        let held = in_journals();
         let end = loaded.end;
         let mut epochs = std::mem::take(&mut loaded.epochs);
         let mut epochs_changed = epochs.assign(leader_epoch, end);

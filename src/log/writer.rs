@@ -56,6 +56,8 @@ pub struct OnDisk {
     /// The active segment's file, while it is kept open.
     pub active: Option<File>,
     pub active_used: bool,
+    /// The kernel is being told to write some of it to the device.
+    spreads: bool,
     /// Room was reserved for some segment's file.
     pub has_reserve: bool,
     unfinished: Vec<Unfinished>,
@@ -84,6 +86,7 @@ impl OnDisk {
             epochs_changed,
             active: None,
             active_used: false,
+            spreads: false,
             has_reserve: false,
             unfinished: Vec::new(),
             metadata_unsynced: false,
@@ -295,11 +298,15 @@ impl Log {
     /// Lets a large write begin its way to the device, so that the next checkpoint's sync, all at
     /// once, does not hold up the journal's writes.
     fn spread(&self, file: File, at: u64, bytes: usize) {
-        let is_behind = self.state.borrow().behind.mode == Mode::Journal;
-        if is_behind && SPREAD_BYTES_MIN <= bytes {
-            let env = self.host.env.clone();
+        let mut state = self.state.borrow_mut();
+        let is_due = state.behind.mode == Mode::Journal && SPREAD_BYTES_MIN <= bytes;
+        // One at a time: a slow device gets no more of them than it ends.
+        if is_due && !std::mem::replace(&mut state.on_disk.spreads, true) {
+            let log = self.rc();
             self.host.env.spawn(async move {
-                env.start_write_back(&file, at, u32::try_from(bytes).unwrap_or(u32::MAX)).await;
+                let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+                log.host.env.start_write_back(&file, at, bytes).await;
+                log.state.borrow_mut().on_disk.spreads = false;
             });
         }
     }

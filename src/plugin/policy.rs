@@ -110,7 +110,6 @@ impl PolicyRun {
 
     /// Shows one batch. `false`: memory is full, and the instance is fit for nothing but dropping.
     pub fn observe(&mut self, records: &Arc<Records>) -> Result<bool, CallError> {
-        let mut goes_on = true;
         for view in self.parts(records) {
             let count = view.rows.len();
             let answer = match &mut self.runner {
@@ -123,9 +122,11 @@ impl PolicyRun {
                 }
             };
             self.count(count, answer.as_ref().err());
-            goes_on &= answer?;
+            if !answer? {
+                return Ok(false);
+            }
         }
-        Ok(goes_on)
+        Ok(true)
     }
 
     /// Ends the first part of the round; `end`: the end of the pass.

@@ -57,7 +57,7 @@ pub struct AppendBatch {
     pub records: Bytes,
     /// Of the Produce request; zstd needs 7.
     pub version: i16,
-    /// Of the request that `records` is a slice of, and keeps in memory.
+    /// Of the memory that `records` is a slice of, and keeps.
     pub frame_bytes: usize,
 }
 

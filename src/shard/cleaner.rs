@@ -4,8 +4,8 @@
 //! passes run at once on the node, partitions that are left alone after a failure.
 //! Leaves to others: one pass (`compaction`), what a log could clean (`log`), where clean
 //! boundaries are kept (`boundaries`).
-//! Invariant: one look costs one walk over memory, whatever lies on disk; a partition that nobody
-//! writes to is never woken, and one that failed waits longer each time.
+//! Invariant: one look costs one walk over memory, whatever lies on disk; a partition that failed
+//! waits longer each time.
 //! Start reading at: [`run`].
 //! Source: Kafka `LogCleaner`, `LogCleanerManager#grabFilthiestCompactedLog`.
 use std::cell::{Cell, RefCell};

@@ -85,10 +85,10 @@ impl NewestPerKey {
     /// than `keys` need.
     pub fn new(bytes: usize, load: f64, keys: u64) -> Self {
         let load = load.clamp(0.1, 1.0);
-        // One slot stays free, so that every search ends.
-        let fits = ((bytes / SLOT_BYTES).saturating_sub(1) as f64 * load) as usize;
+        // One slot stays free, also beside the key that is too many, so that every search ends.
+        let fits = ((bytes / SLOT_BYTES).saturating_sub(2) as f64 * load) as usize;
         let used_max = fits.min(usize::try_from(keys).unwrap_or(usize::MAX)).max(2);
-        let slots = vec![FREE; (used_max as f64 / load).ceil() as usize + 1];
+        let slots = vec![FREE; (used_max as f64 / load).ceil() as usize + 2];
         Self { slots, used: 0, used_max, range: HashRange::ALL }
     }
 
@@ -189,12 +189,14 @@ mod tests {
     #[test]
     fn rounds_over_ranges_of_hashes_know_what_one_large_map_knows() {
         let mut dice = Rng::new(7);
-        for keys_max in [2, 3, 10, 37, 400] {
+        let loads = [0.9, 1.0];
+        let all = [2, 3, 10, 37, 400].into_iter().flat_map(|max| loads.map(|load| (max, load)));
+        for (keys_max, load) in all {
             let keys: Vec<String> = (0..300).map(|_| format!("k{}", dice.below(200))).collect();
             let want: BTreeMap<_, _> = keys.iter().zip(0_i64..).collect();
             let hash = |key: &String| KeyHash::of(Some(key.as_bytes()));
-            let bytes = ((keys_max as f64 / 0.9).ceil() as usize + 1) * SLOT_BYTES;
-            let mut map = NewestPerKey::new(bytes, 0.9, 1_000);
+            let bytes = ((keys_max as f64 / load).ceil() as usize + 2) * SLOT_BYTES;
+            let mut map = NewestPerKey::new(bytes, load, 1_000);
             assert_eq!((map.used_max, map.bytes()), (keys_max, bytes));
             let (mut rounds, mut dropped) = (0, vec![false; keys.len()]);
             loop {

@@ -53,10 +53,14 @@ impl Log {
     ///
     /// Errors: also a full disk that holds the journal up, be it by another log.
     pub(in crate::log) async fn fenced(&self, end: Offset) -> Result<(), DiskError> {
-        while self.state.borrow().behind.fence.holds_below(end) {
+        loop {
+            let fence = self.state.borrow().behind.fence;
+            if !fence.holds_below(end) {
+                return Ok(());
+            }
             self.home.journal.checkpoint().await?;
+            self.state.borrow_mut().behind.fence.cleared(fence.pushed());
         }
-        Ok(())
     }
 }
 

@@ -95,9 +95,8 @@ impl Journal {
                 let live = Live { log: Rc::downgrade(&entry.log), end: entry.head.end };
                 state.live.insert(key, live);
             }
-            let (now, ring) = (self.env.now(), state.ring);
-            state.pace.wrote(now);
-            state.pace.is_due(ring.live_bytes(state.slot.tail.at), ring.area_bytes(), now)
+            let (now, ring, tail) = (self.env.now(), state.ring, state.slot.tail.at);
+            state.pace.is_due(ring.live_bytes(tail), ring.area_bytes(), now)
         };
         self.answer(&turn.entries);
         if is_due {

@@ -3,6 +3,8 @@ use std::future::Future;
 
 use super::space::leave;
 use super::*;
+use crate::env::exec::yield_now;
+use crate::env::local::oneshot;
 
 /// So large that no checkpoint comes by itself.
 const JOURNAL_BYTES: u64 = 1 << 20;
@@ -416,6 +418,41 @@ fn a_held_directory_takes_nothing_and_keeps_what_its_journals_hold() {
         assert_eq!(log.ends().log_start, Offset(100));
         append(&log, "goes on").await;
     });
+}
+
+#[test]
+fn a_log_that_opens_while_its_directory_is_released_is_held_no_longer() {
+    for polls in 0..200 {
+        let world = World::new(1, Faults::NONE);
+        run(&world, async move |env| {
+            let log = compactable(&env).await;
+            log.close().await.unwrap();
+            drop(log);
+            let host = new_host(&env, JOURNAL_BYTES).await;
+            let place = LogPlace { partition: 0, ..place() };
+            let (from, stable_end) = (Offset(50), Offset(100));
+            let key = (place.topic_id, place.partition);
+            host.note_in_journals([(key, InJournals { from, stable_end })].into());
+            let home = host.dir("data");
+            home.hold(&DiskError::new("write", "a file", IoError::NoSpace));
+            let (sender, opened) = oneshot();
+            let held = host.clone();
+            env.spawn(async move {
+                let config = LogConfig { retention_bytes: 0, retention_ms: -1, ..small() };
+                let start = Start::Unclean { recovery_point: None };
+                let log = Log::open(&held, place, config, LeaderEpoch(1), start).await;
+                sender.send(log.unwrap());
+            });
+            for _ in 0..polls {
+                yield_now().await;
+            }
+            host.forget_in_journals(&[key]);
+            home.release();
+            let log = opened.await.expect("it is sent");
+            assert!(!log.state.borrow().behind.fence.holds_below(stable_end), "{polls}");
+            soon(&env, log.retain(5)).await.unwrap();
+        });
+    }
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn weight_zero_gets_nothing_while_others_subscribe() {
     }
 }
 
-fn pass(end: i64) -> Arc<PassInfo> {
+pub fn pass(end: i64) -> Arc<PassInfo> {
     Arc::new(PassInfo {
         topic: "last-flight".into(),
         partition: 0,

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use super::guests::pass;
 use super::{Bench, Cell, batch, call, group, keys, mode, records};
 use crate::model::Offset;
 use crate::plugin::meter::{Around, block_on};
+use crate::plugin::view::PART_ROWS_MAX;
 use crate::plugin::{
     CallError, Digest, Instance, Label, Live, NOBODY, Native, NativePolicy, PassInfo, PluginCode,
     PluginKind, PolicyRun, Scope, Settings, View, dry_run, run_assignor, settings,
@@ -208,6 +210,44 @@ fn a_policy_that_answers_differently_each_time_fails_its_dry_run() {
         let told = dry_run(&Live { generation: 1, label, code }, &Settings::default());
         assert_eq!(told.map_err(|error| error.word()), want);
     }
+}
+
+/// Its memory is full after the first rows that it sees, and it cannot bear more.
+struct Full(bool);
+
+impl NativePolicy for Full {
+    fn scope(&self) -> Scope {
+        Scope::Dirty
+    }
+
+    fn observe(&mut self, _: &View) -> Result<bool, String> {
+        match std::mem::replace(&mut self.0, true) {
+            false => Ok(false),
+            true => Err("asked on".into()),
+        }
+    }
+
+    fn finish(&mut self, _: Offset) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn drops(&mut self, _: &View, _: &[u8]) -> Result<Vec<u32>, String> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn a_policy_whose_memory_is_full_is_asked_nothing_more() {
+    let make = |_: &Settings, _: &PassInfo| -> Result<Box<dyn NativePolicy>, String> {
+        Ok(Box::new(Full(false)))
+    };
+    let label = Label::for_trial("full", "1", PluginKind::CompactionPolicy, Digest::of(b"full"));
+    let live =
+        Live { generation: 1, label, code: PluginCode::Native(Native::Policy(Arc::new(make))) };
+    let mut run = PolicyRun::open(live, &Settings::default(), pass(9)).expect("opened");
+    // More than one call shows.
+    let many = records(&vec![(None, None, &[][..]); PART_ROWS_MAX + 1]);
+    assert_eq!(run.observe(&many), Ok(false));
 }
 
 #[test]
