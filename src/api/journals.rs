@@ -24,6 +24,9 @@ type Key = (TopicId, PartitionIndex);
 /// where that journal lies.
 pub type Kept = BTreeMap<Key, DirectoryId>;
 
+/// The files of a partition are not the log that this process serves.
+const IN_USE: IoError = IoError::Errno(16);
+
 /// Where partitions lie, and where the last process knew them.
 struct Homes {
     core: Rc<Core>,
@@ -53,6 +56,17 @@ impl Homes {
     /// Whether a partition was not moved to another log directory.
     fn stays(&self, key: Key) -> bool {
         self.of(key).is_some_and(|(dir, _)| *dir == self.dir)
+    }
+
+    /// Why logs cannot be opened whose files have no room. Where the metadata does not know it a
+    /// log is opened by the next start only, whatever room there is.
+    fn bars(&self, waiting: &BTreeMap<Key, DiskError>) -> BTreeMap<Key, DiskError> {
+        let bar = |(key, full): (&Key, &DiskError)| {
+            let path = &full.path;
+            let moved = || DiskError::new("open before the next start", path, IN_USE);
+            (*key, if self.stays(*key) { full.clone() } else { moved() })
+        };
+        waiting.iter().map(bar).collect()
     }
 }
 
@@ -155,9 +169,10 @@ impl Unfinished {
         let place_of = |topic, partition| homes.place((topic, partition));
         let replayed = replay(&core.logs, &homes.dir, place_of).await?;
         core.bar_logs(&replayed.failed).await;
-        core.bar_logs(&replayed.waiting).await;
+        core.bar_logs(&homes.bars(&replayed.waiting)).await;
+        let image = homes.image.clone();
         let mut one = Self { homes, replayed, free_bytes: 0 };
-        let ended = one.end().await;
+        let ended = one.end(&image).await;
         let out = one.replayed.failed.keys().chain(one.replayed.waiting.keys());
         kept.extend(out.map(|key| (*key, one.homes.id)));
         match ended {
@@ -173,13 +188,16 @@ impl Unfinished {
 
     /// Notes in the recovery points what is stable now, and empties the journals.
     ///
-    /// Errors: also while something waits for room, and then what.
-    async fn end(&mut self) -> Result<(), DiskError> {
+    /// `image` says which topics there are now. Errors: also while something waits for room, and
+    /// then what.
+    async fn end(&mut self, image: &Image) -> Result<(), DiskError> {
         let (core, replayed) = (self.homes.core.clone(), &mut self.replayed);
         if let Some(error) = replayed.waiting.values().next() {
             return Err(error.clone());
         }
         let ends = replayed.stable.iter().filter_map(|(key, end)| {
+            // The name of one that is gone may be another's: there it would speak of lost batches.
+            image.topic_by_id(key.0)?;
             let (dir, topic) = self.homes.of(*key)?;
             Some((dir.clone(), TopicPartition { topic, partition: key.1 }, *end))
         });
@@ -251,7 +269,7 @@ impl Unfinished {
         };
         replayed.again(&core.logs, place_of).await?;
         core.bar_logs(&replayed.failed).await;
-        Ok(self.end().await?)
+        Ok(self.end(&image).await?)
     }
 }
 

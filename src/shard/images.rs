@@ -307,6 +307,8 @@ impl Core {
 
     /// Deletes the files of a partition, also those of one that is offline.
     async fn delete_files(&self, partition: &Partition) -> Result<(), DiskError> {
+        // By its path it would write into the next topic of this name.
+        self.late.end_of_try((partition.topic_id, partition.index())).await;
         if let Ok(log) = partition.log() {
             return log.delete().await;
         }

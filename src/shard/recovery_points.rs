@@ -129,11 +129,14 @@ impl Core {
         points_of(self.read_lines(dir, RECOVERY_POINTS).await)
     }
 
-    /// Notes, durably, what the journals have shown to be stable; before any log is open.
+    /// Notes, durably, what the journals have shown to be stable, of topics that exist. On shard 0
+    /// only; logs may be open.
     pub async fn raise_recovery_points(
         &self,
         ends: impl Iterator<Item = (Arc<str>, TopicPartition, Offset)>,
     ) -> Result<(), DiskError> {
+        let turn = self.points.line.enter();
+        turn.called().await;
         let mut by_dir = BTreeMap::<Arc<str>, Vec<_>>::new();
         for (dir, name, end) in ends {
             by_dir.entry(dir).or_default().push((name, end));
@@ -152,6 +155,10 @@ impl Core {
                     |((topic, partition), offset)| CheckpointLine { topic, partition, offset };
                 let lines: Vec<CheckpointLine> = points.into_iter().map(line).collect();
                 write_offsets(&self.env, &dir, RECOVERY_POINTS, &lines).await?;
+                // Nothing is there before the start has taken over what lies on the disk.
+                if let Some(written) = self.points.written.borrow_mut().get_mut(&dir) {
+                    written.points = lines;
+                }
             }
         }
         Ok(())

@@ -14,6 +14,8 @@ use logmill::sim::{
     ADDRESS, DATA_DIR, Death, Faults, KafkaClient, LastEnd, MachineId, SimBroker, World, each_seed,
     seeds,
 };
+use logmill::wire::generated::delete_topics_request::DeleteTopicsRequest;
+use logmill::wire::generated::delete_topics_response::DeleteTopicsResponse;
 use logmill::wire::generated::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use logmill::wire::generated::fetch_response::{FetchResponse, PartitionData};
 use logmill::wire::generated::produce_response::ProduceResponse;
@@ -359,6 +361,78 @@ fn a_log_whose_indexes_have_no_room_is_opened_when_there_is() {
     let (told, _) = fetch(&mut broker, 0, 1);
     assert_eq!((told.error_code, told.high_watermark), (0, 400));
     assert_eq!(produce_to(&mut broker, 0, 10), 0);
+}
+
+/// Deletes the topic and creates it again with so many partitions.
+fn create_again(broker: &mut SimBroker, partitions: i32) {
+    let env = broker.clients();
+    run(broker, &env.clone(), async move {
+        let topic_names = vec![TOPIC.to_owned()];
+        let request = DeleteTopicsRequest { topic_names, timeout_ms: 5_000, ..Default::default() };
+        let told: DeleteTopicsResponse = connect(&env).await.ask(&request, 5).await.unwrap();
+        assert_eq!(told.responses[0].error_code, 0, "{told:?}");
+        create_topic(&env, TOPIC, partitions, &[]).await;
+    });
+}
+
+#[test]
+fn a_log_that_is_deleted_while_it_is_opened_takes_nothing_from_its_namesake() {
+    each_seed(if harness::tier() < Tier::Test { 3 } else { 20 }, |seed| {
+        let world = World::new(seed, Faults::NONE);
+        let mut broker = SimBroker::new(world.clone(), &[("journal.bytes", "0")]);
+        broker.start(1);
+        broker.served(HANGS_MS).expect("it serves");
+        let env = broker.clients();
+        run(&mut broker, &env.clone(), async move { create(&env, &[]).await });
+        for _ in 0..400 {
+            assert_eq!(produce_to(&mut broker, 0, 50_000), 0);
+        }
+        let used = used_bytes(&mut broker);
+        broker.die(Death::Crash);
+        // For what the metadata must say, not for an index.
+        world.set_disk_bytes_max(MachineId::FIRST, used + 2_000);
+        broker.start(1);
+        broker.served(HANGS_MS).expect("it serves");
+        let offline = ErrorCode::KafkaStorageError.code();
+        assert_eq!(fetch(&mut broker, 0, 1).0.error_code, offline);
+        // Until the connections of these clients are closed.
+        wait(&mut broker, 1);
+        let open = world.open_fds(MachineId::FIRST);
+        world.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+        // Large files are read in many pieces: what follows happens meanwhile.
+        world.set_faults(Faults { short_per_1000: 1_000, ..Faults::NONE });
+        let opens = || open < world.open_fds(MachineId::FIRST);
+        assert!(broker.run_until(HANGS_MS, opens), "the log is opened when there is room");
+        broker.run_for(700_000 + world.below(500_000));
+        create_again(&mut broker, 1);
+        for _ in 0..3 {
+            assert_eq!(produce_to(&mut broker, 0, 10), 0);
+        }
+        wait(&mut broker, 12_000);
+        broker.die(Death::Crash);
+        broker.start(1);
+        broker.served(HANGS_MS).expect("it serves");
+        let (told, _) = fetch(&mut broker, 2, 1);
+        assert_eq!((told.error_code, told.high_watermark), (0, 3));
+    });
+}
+
+#[test]
+fn a_topic_created_again_gets_no_recovery_point_of_its_namesake_out_of_a_journal() {
+    let world = World::new(1, Faults::NONE);
+    let (mut broker, used) = killed_with_a_full_journal(&world);
+    world.set_disk_bytes_max(MachineId::FIRST, used + 6_000);
+    broker.start(1);
+    broker.served(HANGS_MS).expect("it serves");
+    create_again(&mut broker, 2);
+    world.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+    wait(&mut broker, 12_000);
+    broker.die(Death::Crash);
+    broker.start(1);
+    broker.served(HANGS_MS).expect("it serves");
+    for partition in [0, 1] {
+        assert_eq!(produce_to(&mut broker, partition, 10), 0, "{partition}");
+    }
 }
 
 #[test]
