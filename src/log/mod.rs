@@ -484,8 +484,6 @@ impl Log {
         let files = Files(host.env.clone());
         let dir: Arc<str> = place.path().into();
         let (mut loaded, log_start) = recover(host, &place, &dir, &config, start).await?;
-        // Asked again: journals may have been emptied while the files were read.
-        let held = in_journals();
         let end = loaded.end;
         let mut epochs = std::mem::take(&mut loaded.epochs);
         let mut epochs_changed = epochs.assign(leader_epoch, end);
@@ -504,7 +502,8 @@ impl Log {
             closed: loaded.closed,
             warm: VecDeque::new(),
             active,
-            behind: Behind::new(Fence::opened(held.map(|held| held.from), end)),
+            // Asked again: journals may have been emptied while the files were read.
+            behind: Behind::new(Fence::opened(in_journals().map(|held| held.from), end)),
             queue: VecDeque::new(),
             queue_bytes: 0,
             stall: None,
