@@ -40,8 +40,8 @@ fn a_shards_turn_stays_short_while_its_storage_engine_is_busy() {
     let (mut round, is_busy) = (0, |name: &str, least: f64| least <= stage.metric(name, &[]));
     while !(is_busy("logmill_checkpoints_total", 40.0)
         && is_busy("logmill_segments_rolled_total", 80.0)
-        && is_busy("logmill_compaction_passes_total", 20.0)
-        && 100_000.0 <= stage.metric("logmill_plugin_records_total", &["newest-by-header"]))
+        && is_busy("logmill_compaction_passes_total", 10.0)
+        && 30_000.0 <= stage.metric("logmill_plugin_records_total", &["newest-by-header"]))
     {
         assert!(begin.elapsed() < WITHIN, "{round} rounds were too few");
         // No further ahead of the compactions: what a pass finds would grow faster than it works.
