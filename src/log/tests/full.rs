@@ -389,31 +389,50 @@ fn what_waits_for_room_in_one_directory_refuses_nobody_in_another() {
     });
 }
 
+fn held_place() -> LogPlace {
+    LogPlace { partition: 0, ..place() }
+}
+
+/// A log that was closed, in a directory that is held for what journals have of it.
+async fn held_host(env: &Env, held: InJournals) -> LogHost {
+    let log = compactable(env).await;
+    log.close().await.unwrap();
+    drop(log);
+    let host = new_host(env, JOURNAL_BYTES).await;
+    let place = held_place();
+    host.note_in_journals([((place.topic_id, place.partition), held)].into());
+    host.dir("data").hold(&DiskError::new("write", "a file", IoError::NoSpace));
+    host
+}
+
+/// Opens it so that retention takes all that it may.
+async fn open_held(host: &LogHost) -> Rc<Log> {
+    let config = LogConfig { retention_bytes: 0, retention_ms: -1, ..small() };
+    let start = Start::Unclean { recovery_point: None };
+    Log::open(host, held_place(), config, LeaderEpoch(1), start).await.unwrap()
+}
+
+/// What the node does once the journals are empty.
+fn release(host: &LogHost) {
+    let place = held_place();
+    host.forget_in_journals(&[(place.topic_id, place.partition)]);
+    host.dir("data").release();
+}
+
 #[test]
 fn a_held_directory_takes_nothing_and_keeps_what_its_journals_hold() {
     let world = World::new(1, Faults::NONE);
     run(&world, async move |env| {
-        let log = compactable(&env).await;
-        log.close().await.unwrap();
-        drop(log);
-        let host = new_host(&env, JOURNAL_BYTES).await;
-        let place = LogPlace { partition: 0, ..place() };
         let (from, stable_end) = (Offset(50), Offset(100));
-        let key = (place.topic_id, place.partition);
-        host.note_in_journals([(key, InJournals { from, stable_end })].into());
-        let home = host.dir("data");
-        home.hold(&DiskError::new("write", "a file", IoError::NoSpace));
-        let config = LogConfig { retention_bytes: 0, retention_ms: -1, ..small() };
-        let start = Start::Unclean { recovery_point: None };
-        let log = Log::open(&host, place, config, LeaderEpoch(1), start).await.unwrap();
+        let host = held_host(&env, InJournals { from, stable_end }).await;
+        let log = open_held(&host).await;
         let refused = log.append(&batch(1, &["more"]), Acks::All, 5).unwrap_err();
         assert!(matches!(refused, AppendError::DiskFull(_)), "{refused}");
         soon(&env, log.retain(5)).await.unwrap();
         let kept = log.ends().log_start;
         assert!(Offset(0) < kept && kept <= from, "{kept}");
         assert!(is_full(soon(&env, log.retain(5)).await.map(drop)), "a replay would miss the rest");
-        host.forget_in_journals(&[key]);
-        home.release();
+        release(&host);
         soon(&env, log.retain(5)).await.unwrap();
         assert_eq!(log.ends().log_start, Offset(100));
         append(&log, "goes on").await;
@@ -425,29 +444,17 @@ fn a_log_that_opens_while_its_directory_is_released_is_held_no_longer() {
     for polls in 0..200 {
         let world = World::new(1, Faults::NONE);
         run(&world, async move |env| {
-            let log = compactable(&env).await;
-            log.close().await.unwrap();
-            drop(log);
-            let host = new_host(&env, JOURNAL_BYTES).await;
-            let place = LogPlace { partition: 0, ..place() };
             let (from, stable_end) = (Offset(50), Offset(100));
-            let key = (place.topic_id, place.partition);
-            host.note_in_journals([(key, InJournals { from, stable_end })].into());
-            let home = host.dir("data");
-            home.hold(&DiskError::new("write", "a file", IoError::NoSpace));
+            let host = held_host(&env, InJournals { from, stable_end }).await;
             let (sender, opened) = oneshot();
             let held = host.clone();
             env.spawn(async move {
-                let config = LogConfig { retention_bytes: 0, retention_ms: -1, ..small() };
-                let start = Start::Unclean { recovery_point: None };
-                let log = Log::open(&held, place, config, LeaderEpoch(1), start).await;
-                sender.send(log.unwrap());
+                sender.send(open_held(&held).await);
             });
             for _ in 0..polls {
                 yield_now().await;
             }
-            host.forget_in_journals(&[key]);
-            home.release();
+            release(&host);
             let log = opened.await.expect("it is sent");
             assert!(!log.state.borrow().behind.fence.holds_below(stable_end), "{polls}");
             soon(&env, log.retain(5)).await.unwrap();
