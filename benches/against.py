@@ -25,7 +25,6 @@ class Sample:
     wall_s: float
     cpu_s: float
     machine_s: float
-    floor_mib: float  # MiB per CPU-second of the best path, in this round
 
     @property
     def mib_s(self):
@@ -39,15 +38,11 @@ class Sample:
     def per_machine_s(self):
         return self.bytes / MIB / max(self.machine_s, 0.01)
 
-    @property
-    def share(self):
-        return self.per_cpu_s / self.floor_mib
-
 
 class Against:
     def __init__(self, context):
         self.context = context
-        self.mib = 64 if context.quick else 2048
+        self.mib = 64 if context.quick else 1024
         self.driver = brokers.Driver(context.folder)
         self.sides = [
             kind(context.folder / kind.name, self.driver)
@@ -55,20 +50,19 @@ class Against:
         ]
         self.topics = 0
         self.samples = []
+        self.floors = {}  # MiB per CPU-second of each round, by (program, unit) and path
 
     def native(self, broker, command, topic, *words):
         where = ["--port", broker.port, "--topic", topic, "--partitions", 1]
         return self.context.tools.run("load", command, *where, *words)
 
-    def floors(self):
-        """MiB per CPU-second of the best path, by program and unit."""
-        best = {}
-        for (program, _path, unit), words in floor.programs(self.context):
+    def floor(self):
+        """All throughput programs of the floor once."""
+        for (program, path, unit), words in floor.programs(self.context):
             if program in ["produce", "consume"]:
-                line = self.context.tools.run("floor", *words)
-                [rate] = floor.per([line], "cpu_s")
-                best[program, unit] = max(rate, best.get((program, unit), 0))
-        return best
+                [rate] = floor.per([floor.measure(self.context, words)], "cpu_s")
+                paths = self.floors.setdefault((program, unit), {})
+                paths.setdefault(path, []).append(rate)
 
     def load(self, broker, batch):
         """Yields what was done, its JSON and what was used: one log, written and then read."""
@@ -100,13 +94,13 @@ class Against:
                 for batch in BATCHES:
                     list(self.load(broker, batch))
         for number in self.context.rounds():
-            best = self.floors()
+            self.floor()
             for batch in BATCHES:
                 for broker in self.sides:
                     for program, unit, said, used in self.load(broker, batch):
                         sample = Sample(
                             broker.name, program, unit, number, said["bytes"], said["wall_s"],
-                            used.cpu_s, used.machine_s, best[program, unit],
+                            used.cpu_s, used.machine_s,
                         )  # fmt: skip
                         self.samples.append(sample)
                         self.context.say(f"  {sample}")
@@ -117,18 +111,23 @@ class Against:
         self.driver.stop()
 
 
-def table(samples):
+def table(samples, floors):
     headings = [
         "load", "unit", "broker", "MiB/s", "MiB per broker CPU-s", "MiB per machine CPU-s",
-        "floor, MiB per CPU-s", "share of the floor",
+        "best path of the floor", "its MiB per CPU-s", "share of the floor",
     ]  # fmt: skip
     rows = []
     for key in sorted({(s.program, s.unit, s.side) for s in samples}, reverse=True):
         here = [s for s in samples if (s.program, s.unit, s.side) == key]
-        names = ["mib_s", "per_cpu_s", "per_machine_s", "floor_mib"]
+        names = ["mib_s", "per_cpu_s", "per_machine_s"]
         values = [report.spread([getattr(s, name) for s in here]) for name in names]
-        share = report.spread([s.share for s in here])
-        rows.append([key[0], f"{key[1] // KIB} KiB", key[2], *values, f"**{share}**"])
+        paths = floors[key[:2]]
+        best = max(paths, key=lambda path: report.median(paths[path]))
+        share = report.spread([s.per_cpu_s / paths[best][s.round] for s in here])
+        rows.append([
+            key[0], f"{key[1] // KIB} KiB", key[2], *values,
+            best, report.spread(paths[best]), f"**{share}**",
+        ])  # fmt: skip
     return report.table(headings, rows)
 
 
@@ -139,4 +138,4 @@ def run(context):
     finally:
         bench.stop()
     context.raw = [dataclasses.asdict(sample) for sample in bench.samples]
-    return table(bench.samples)
+    return table(bench.samples, bench.floors)
