@@ -11,14 +11,17 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::Poll;
 
-use tracing::{debug, info};
+use tracing::{debug, error, info};
 
-use crate::api::frames::{Frame, FrameReader};
+use crate::api::frames::{Frame, FrameReader, Unread};
+use crate::api::moving::Pull;
+use crate::api::node::Connection;
 use crate::api::{Answer, Client, Close, PACE_BYTES, PACE_MS, dispatch};
 use crate::base::Bytes;
 use crate::env::local::Notify;
 use crate::env::net::Socket;
 use crate::env::{Spawner, TaskId};
+use crate::model::ShardId;
 use crate::shard::Core;
 
 /// Requests of one connection that are read and not yet answered; then its socket is not read.
@@ -59,6 +62,8 @@ struct Queue {
     in_turn: Cell<usize>,
     /// Nothing more will be pushed.
     ended: Cell<bool>,
+    /// Nothing more is written.
+    left: Cell<bool>,
     filled: Notify,
     drained: Notify,
 }
@@ -83,6 +88,20 @@ impl Queue {
         }
     }
 
+    /// Waits until everything that was asked is answered, or nothing more will be.
+    async fn empty(&self) {
+        while 0 < self.count.get() {
+            self.drained.changed().await;
+        }
+    }
+
+    /// Waits until who writes the answers is done with the socket.
+    async fn left(&self) {
+        while !self.left.get() {
+            self.drained.changed().await;
+        }
+    }
+
     fn answered(&self, bytes: usize, started: bool) {
         self.count.set(self.count.get() - 1);
         self.bytes.set(self.bytes.get() - bytes);
@@ -91,31 +110,49 @@ impl Queue {
     }
 }
 
-/// Serves one connection until it ends, from either side.
-pub async fn serve(core: Rc<Core>, socket: Socket, client: Client) {
+/// How reading requests ended in order.
+enum End {
+    /// The peer closed its sending half.
+    Closed,
+    /// The connection goes on at another shard; everything it asked is answered.
+    Moves(ShardId, Unread),
+}
+
+/// Serves one connection until it ends, from either side, or goes on at the shard that this gives.
+pub async fn serve(
+    core: Rc<Core>,
+    socket: Socket,
+    client: Client,
+    unread: Unread,
+) -> Option<(ShardId, Connection)> {
     let queue = Rc::new(Queue::default());
     core.metrics.connections.open_connections.inc();
     let writer = core.env.spawn(write_answers(core.clone(), socket.clone(), queue.clone()));
     // However this ends, also when the shard stops.
     let _writer = Ending(core.env.spawner(), writer);
-    let result = read_requests(&core, &socket, &client, &queue).await;
+    let result = read_requests(&core, &socket, &client, &queue, unread).await;
     queue.ended.set(true);
     queue.filled.notify_all();
-    if let Err(close) = result {
-        debug!(peer = %client.peer, reason = %close, "connection closed");
-    } else {
-        // The peer closed its sending half: what it asked before is still answered, in time.
-        let at = core.env.now().plus_ms(HALF_CLOSED_MS_MAX);
-        let answered = async {
-            while 0 < queue.count.get() {
-                queue.drained.changed().await;
+    let mut moves = None;
+    match result {
+        Err(close) => debug!(peer = %client.peer, reason = %close, "connection closed"),
+        Ok(End::Closed) => {
+            // What it asked before is still answered, in time.
+            let at = core.env.now().plus_ms(HALF_CLOSED_MS_MAX);
+            if core.env.until(at, queue.empty()).await.is_none() {
+                debug!(peer = %client.peer, "half-closed, closed before its last answers");
             }
-        };
-        if core.env.until(at, answered).await.is_none() {
-            debug!(peer = %client.peer, "half-closed connection closed before its last answers");
+        }
+        Ok(End::Moves(shard, unread)) => {
+            queue.left().await;
+            match socket.into_handle() {
+                Ok(socket) => moves = Some((shard, Connection { socket, client, unread })),
+                Err(_) => error!(peer = %client.peer, "a connection that moves is in use: closed"),
+            }
         }
     }
     core.metrics.connections.open_connections.dec();
+    moves
 }
 
 async fn read_requests(
@@ -123,20 +160,29 @@ async fn read_requests(
     socket: &Socket,
     client: &Client,
     queue: &Rc<Queue>,
-) -> Result<(), Close> {
+    unread: Unread,
+) -> Result<End, Close> {
     let bytes_max = core.config.request_bytes_max as usize;
-    let budget = core.receive.clone();
-    let mut frames = FrameReader::new(core.env.clone(), socket.clone(), bytes_max, budget);
+    let (env, budget) = (core.env.clone(), core.receive.clone());
+    let mut frames = FrameReader::new(env, socket.clone(), unread, bytes_max, budget);
+    let pull = Rc::new(Pull::default());
     loop {
+        if let Some(shard) = pull.target(core.shard) {
+            queue.empty().await;
+            if !queue.ended.get() {
+                return Ok(End::Moves(shard, frames.into_unread().await?));
+            }
+        }
         while queue.is_full() && !queue.ended.get() {
             queue.drained.changed().await;
         }
-        let Some(frame) = next_frame(core, &mut frames, queue).await? else { return Ok(()) };
+        let frame = next_frame(core, &mut frames, queue).await?;
+        let Some(frame) = frame else { return Ok(End::Closed) };
         if queue.ended.get() {
             return Err(Close::Gone);
         }
         let (bytes, eager) = (frame.bytes.len(), queue.in_turn.get() == 0);
-        queue.push(dispatch(core, client, frame, eager), bytes);
+        queue.push(dispatch(core, client, &pull, frame, eager), bytes);
     }
 }
 
@@ -168,6 +214,9 @@ async fn write_answers(core: Rc<Core>, socket: Socket, queue: Rc<Queue>) {
         let head = queue.pending.borrow_mut().pop_front();
         let Some(mut head) = head else {
             if queue.ended.get() {
+                drop(socket);
+                queue.left.set(true);
+                queue.drained.notify_all();
                 return;
             }
             queue.filled.changed().await;

@@ -1,11 +1,12 @@
-//! Frames out of a socket: those that fit a receive chunk as slices of a copy of it, so that one
-//! turn takes all that a client has in flight; larger ones into their own buffer.
+//! Frames out of a socket: small ones that fit a receive chunk as slices of a copy of it, so that
+//! one turn takes all that a client has in flight; larger ones into their own buffer.
 //!
 //! Owns: the length prefix and its bound, the choice between multishot and exact receives. A
 //! connection starts with multishot; a large frame ends that, for canceling costs more than asking
 //! each time, and a run of small chunks brings it back.
-//! Invariant: `carry` holds the bytes behind the last whole frame.
+//! Invariant: `carry` holds the bytes behind the frames of `ready`.
 //! Source: Kafka protocol guide, "Request and response format".
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::Buf as _;
@@ -18,7 +19,9 @@ use crate::env::{Env, IoError};
 use crate::shard::budget::{Budget, Permit};
 
 const HEADER_BYTES: usize = 4;
-/// Frames above this get a buffer of their own; as much as a receive chunk holds.
+/// Frames from this on get a buffer of their own, so that a batch that is kept keeps no other one.
+const OWN_BYTES_MIN: usize = 4 * 1024;
+/// Frames above this are received into their buffer; as much as a receive chunk holds.
 const EXACT_ABOVE_BYTES: usize = 64 * 1024;
 /// Frames above this are charged to the budget.
 const FREE_BYTES_MAX: usize = 16 * 1024;
@@ -48,9 +51,7 @@ pub struct FrameReader {
     env: Env,
     socket: Socket,
     stream: Option<Receiving>,
-    carry: Bytes,
-    /// Of the memory that `carry` is a part of.
-    carry_memory_bytes: usize,
+    unread: Unread,
     frame_bytes_max: usize,
     small_chunks: u32,
     budget: Rc<Budget>,
@@ -64,20 +65,38 @@ pub struct Frame {
     pub permit: Option<Permit>,
 }
 
+/// What was received and not yet read.
+#[derive(Default)]
+pub struct Unread {
+    /// Whole frames of the last chunk.
+    ready: VecDeque<Vec<u8>>,
+    carry: Bytes,
+    /// Of the memory that `carry` is a part of.
+    carry_memory_bytes: usize,
+}
+
 impl FrameReader {
-    pub fn new(env: Env, socket: Socket, frame_bytes_max: usize, budget: Rc<Budget>) -> Self {
+    /// Begins behind what an earlier reader left.
+    pub fn new(
+        env: Env,
+        socket: Socket,
+        unread: Unread,
+        frame_bytes_max: usize,
+        budget: Rc<Budget>,
+    ) -> Self {
         let stream = Some(env.receive_many(&socket));
-        let carry = Bytes::new();
-        Self {
-            env,
-            socket,
-            stream,
-            carry,
-            carry_memory_bytes: 0,
-            frame_bytes_max,
-            small_chunks: 0,
-            budget,
+        Self { env, socket, stream, unread, frame_bytes_max, small_chunks: 0, budget }
+    }
+
+    /// Stops receiving and lets go of the socket.
+    pub async fn into_unread(mut self) -> Result<Unread, FrameError> {
+        if let Some(mut stream) = self.stream.take() {
+            stream.pause();
+            while let Some(chunk) = stream.next().await.transpose()? {
+                self.take_in(&chunk);
+            }
         }
+        Ok(self.unread)
     }
 
     /// The next frame; `None` when the peer ended between two frames.
@@ -85,8 +104,12 @@ impl FrameReader {
     /// Nothing is allocated for a frame whose length is out of bounds.
     pub async fn next(&mut self) -> Result<Option<Frame>, FrameError> {
         loop {
-            if let Some(frame_bytes) = self.frame_bytes()? {
-                if HEADER_BYTES + frame_bytes <= self.carry.len() {
+            if let Some(buf) = self.unread.ready.pop_front() {
+                let permit = self.admit(buf.len()).await;
+                return Ok(Some(self.own(buf, permit)));
+            }
+            if let Some(frame_bytes) = self.frame_bytes(&self.unread.carry)? {
+                if HEADER_BYTES + frame_bytes <= self.unread.carry.len() {
                     return Ok(Some(self.whole(frame_bytes).await));
                 }
                 let frame = match frame_bytes <= EXACT_ABOVE_BYTES {
@@ -96,7 +119,11 @@ impl FrameReader {
                 return frame.map(Some);
             }
             let Some(chunk) = self.chunk().await? else {
-                return if self.carry.is_empty() { Ok(None) } else { Err(FrameError::Truncated) };
+                return if self.unread.carry.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(FrameError::Truncated)
+                };
             };
             self.take_in(&chunk);
         }
@@ -116,9 +143,9 @@ impl FrameReader {
 
     /// A frame that is there already.
     async fn whole(&mut self, frame_bytes: usize) -> Frame {
-        self.carry.advance(HEADER_BYTES);
-        let bytes = self.carry.split_to(frame_bytes);
-        let memory_bytes = self.carry_memory_bytes;
+        self.unread.carry.advance(HEADER_BYTES);
+        let bytes = self.unread.carry.split_to(frame_bytes);
+        let memory_bytes = self.unread.carry_memory_bytes;
         Frame { bytes, memory_bytes, permit: self.admit(frame_bytes).await }
     }
 
@@ -133,22 +160,27 @@ impl FrameReader {
     /// A frame of which a part is there.
     async fn middle(&mut self, frame_bytes: usize) -> Result<Frame, FrameError> {
         let permit = self.admit(frame_bytes).await;
-        self.carry.advance(HEADER_BYTES);
-        let env = self.env.clone();
+        self.unread.carry.advance(HEADER_BYTES);
         let buf = match &permit {
             Some(_) => {
+                let env = self.env.clone();
                 let at = env.now().plus_ms(PACE_MS);
                 let slow = FrameError::Slow { bytes: frame_bytes, ms: PACE_MS };
                 env.until(at, self.fill(frame_bytes)).await.ok_or(slow)??
             }
             None => self.fill(frame_bytes).await?,
         };
-        Ok(Frame { memory_bytes: buf.capacity(), bytes: env.freeze(buf), permit })
+        Ok(self.own(buf, permit))
+    }
+
+    /// A frame in a buffer of its own.
+    fn own(&self, buf: Vec<u8>, permit: Option<Permit>) -> Frame {
+        Frame { memory_bytes: buf.capacity(), bytes: self.env.freeze(buf), permit }
     }
 
     async fn fill(&mut self, frame_bytes: usize) -> Result<Vec<u8>, FrameError> {
         let mut buf = self.env.frame_buf(frame_bytes);
-        buf.extend_from_slice(&std::mem::take(&mut self.carry));
+        buf.extend_from_slice(&std::mem::take(&mut self.unread.carry));
         while buf.len() < frame_bytes {
             let chunk = self.chunk().await?.ok_or(FrameError::Truncated)?;
             let (ours, behind) = chunk.split_at((frame_bytes - buf.len()).min(chunk.len()));
@@ -159,16 +191,30 @@ impl FrameReader {
     }
 
     /// Copies a chunk behind what is left, so that a frame that is kept keeps no chunk of the ring.
-    fn take_in(&mut self, chunk: &[u8]) {
-        let mut buf = self.env.frame_buf(self.carry.len() + chunk.len());
-        buf.extend_from_slice(&self.carry);
+    fn take_in(&mut self, mut chunk: &[u8]) {
+        while self.unread.carry.is_empty()
+            && let Ok(Some(frame_bytes)) = self.frame_bytes(chunk)
+            && OWN_BYTES_MIN <= frame_bytes
+            && let Some((frame, behind)) = chunk[HEADER_BYTES..].split_at_checked(frame_bytes)
+        {
+            let mut buf = self.env.frame_buf(frame_bytes);
+            buf.extend_from_slice(frame);
+            self.unread.ready.push_back(buf);
+            chunk = behind;
+        }
+        if chunk.is_empty() {
+            return;
+        }
+        let mut buf = self.env.frame_buf(self.unread.carry.len() + chunk.len());
+        buf.extend_from_slice(&self.unread.carry);
         buf.extend_from_slice(chunk);
-        self.carry_memory_bytes = buf.capacity();
-        self.carry = self.env.freeze(buf);
+        self.unread.carry_memory_bytes = buf.capacity();
+        self.unread.carry = self.env.freeze(buf);
     }
 
-    fn frame_bytes(&self) -> Result<Option<usize>, FrameError> {
-        let Some(header) = self.carry.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
+    /// The length of the frame that starts with `bytes`; `None` before all of it is there.
+    fn frame_bytes(&self, bytes: &[u8]) -> Result<Option<usize>, FrameError> {
+        let Some(header) = bytes.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
         let bytes = i32::from_be_bytes(*header);
         let max = self.frame_bytes_max;
         match usize::try_from(bytes) {
@@ -181,10 +227,10 @@ impl FrameReader {
         // Admitted before it is allocated; until then this socket is not read.
         let permit = self.budget.take(frame_bytes).await;
         self.small_chunks = 0;
-        self.carry.advance(HEADER_BYTES);
+        self.unread.carry.advance(HEADER_BYTES);
         let mut buf = self.env.frame_buf(frame_bytes);
-        buf.extend_from_slice(&self.carry);
-        self.carry = Bytes::new();
+        buf.extend_from_slice(&self.unread.carry);
+        self.unread.carry = Bytes::new();
         if let Some(mut stream) = self.stream.take() {
             // What the kernel received before the cancel reached it comes out first.
             stream.pause();
@@ -198,8 +244,7 @@ impl FrameReader {
         while buf.len() < frame_bytes {
             buf = self.receive(buf, frame_bytes).await?;
         }
-        let memory_bytes = buf.capacity();
-        Ok(Frame { bytes: self.env.freeze(buf), memory_bytes, permit: Some(permit) })
+        Ok(self.own(buf, Some(permit)))
     }
 
     /// The next part of a large frame: who holds a part of the budget has to make progress.

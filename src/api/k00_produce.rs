@@ -150,6 +150,7 @@ fn ask(
             }
         }
     }
+    request.note_data(batches.keys().copied());
     let append = |(shard, (places, batches))| {
         let append = Append { wish, client_id: client_id.clone(), batches };
         (places, request.core.ask(shard, append))

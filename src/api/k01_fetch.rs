@@ -75,6 +75,7 @@ pub async fn handle(mut request: Request) -> Result<Option<Vec<Bytes>>, Close> {
         // More would not fit, so waiting for `min_bytes` helps nobody.
         let enough = found.answer_now || found.more || bytes_min <= found.bytes;
         if enough || late || found.wanted.is_empty() {
+            request.note_data(found.wanted.iter().map(|wanted| wanted.shard));
             break found.respond(&mut request);
         }
         let watched = found.watched();

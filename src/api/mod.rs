@@ -45,6 +45,7 @@ mod k46_list_partition_reassignments;
 mod k60_describe_cluster;
 mod k75_describe_topic_partitions;
 mod leading;
+mod moving;
 pub mod node;
 mod operations;
 mod route;
@@ -52,6 +53,7 @@ mod versions;
 
 pub use connection::serve;
 use frames::Frame;
+use moving::Pull;
 pub use versions::ADVERTISED;
 
 /// Who asks.
@@ -142,6 +144,8 @@ pub struct Request {
     pub frame: Bytes,
     /// What whoever keeps a part of `frame` keeps in memory.
     pub frame_memory_bytes: usize,
+    /// Of the connection that it came on; `None` on a shard that only answers for another.
+    pull: Option<Rc<Pull>>,
     reader: Reader,
     held: Held,
     /// Of a large frame: its part of the receive account.
@@ -166,15 +170,23 @@ impl Request {
             client_id: header.client_id,
             frame_memory_bytes: frame.len(),
             frame,
+            pull: None,
             reader,
             held: Held::default(),
             frame_permit: None,
         })
     }
 
-    /// Says how much memory the frame is a part of.
-    fn within(self, frame_memory_bytes: usize) -> Self {
-        Self { frame_memory_bytes, ..self }
+    /// Says how much memory the frame is a part of, and whose it is.
+    fn within(self, frame_memory_bytes: usize, pull: Rc<Pull>) -> Self {
+        Self { frame_memory_bytes, pull: Some(pull), ..self }
+    }
+
+    /// Notes on which shards the data lies that it is about.
+    fn note_data(&self, shards: impl Iterator<Item = ShardId>) {
+        if let Some(pull) = &self.pull {
+            pull.note(shards);
+        }
     }
 
     /// Reads the body. What is left over behind it is passed over as by Kafka: librdkafka (2.16)
@@ -237,13 +249,19 @@ impl Request {
 /// Starts a request, or only notes it when its turn comes later.
 ///
 /// `eager`: every request before it is a Produce at work, so a Produce may start too.
-pub fn dispatch(core: &Rc<Core>, client: &Client, frame: Frame, eager: bool) -> Answer {
+pub fn dispatch(
+    core: &Rc<Core>,
+    client: &Client,
+    pull: &Rc<Pull>,
+    frame: Frame,
+    eager: bool,
+) -> Answer {
     let Frame { bytes: frame, memory_bytes, permit } = frame;
     let is_produce = frame.starts_with(&k00_produce::KEY.to_be_bytes());
-    let (core, client) = (core.clone(), client.clone());
+    let (core, client, pull) = (core.clone(), client.clone(), pull.clone());
     if is_produce && eager {
         let request = Request::parse(&core, &client, frame);
-        let request = request.map(|request| request.within(memory_bytes));
+        let request = request.map(|request| request.within(memory_bytes, pull));
         return match request.and_then(k00_produce::start) {
             Ok(work) => Answer { _frame_permit: permit, ..Answer::started(work) },
             Err(close) => Answer::in_turn(async { Err(close) }),
@@ -252,7 +270,7 @@ pub fn dispatch(core: &Rc<Core>, client: &Client, frame: Frame, eager: bool) -> 
     let held = Held::default();
     let kept = held.clone();
     let answer = Answer::in_turn(async move {
-        let mut request = Request::parse(&core, &client, frame)?.within(memory_bytes);
+        let mut request = Request::parse(&core, &client, frame)?.within(memory_bytes, pull);
         request.held = kept;
         request.frame_permit = permit;
         let (key, start) = (request.key, core.env.now());

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::api::frames::Unread;
 use crate::api::journals::{replay_all_journals, wait_for_journals};
 use crate::api::{Client, serve};
 use crate::cluster::{ApplyError, BrokerEndpoint, Command, Draft, Image, Planner, adopt, new_id};
@@ -266,30 +267,39 @@ async fn accept(core: Rc<Core>, listener: Listener) {
         core.connections[usize::from(shard)].fetch_add(1, Relaxed);
         let connection = match ShardId(shard) {
             shard if shard == core.shard => {
-                start_connection(&core, socket, peer);
+                start_connection(&core, socket, client(peer), Unread::default());
                 continue;
             }
-            _ => socket.into_handle().map(|socket| Connection { socket, peer }),
+            _ => socket.into_handle(),
         };
         match connection {
-            // Awaited: a question that still waits for room in the box is unsent when dropped.
-            Ok(connection) => {
-                let (asked, held) = (core.ask(ShardId(shard), connection), core.clone());
-                core.env.spawn(async move {
-                    if asked.told().await.is_err() {
-                        held.connections[usize::from(shard)].fetch_sub(1, Relaxed);
-                    }
-                });
+            Ok(socket) => {
+                let (client, unread) = (client(peer), Unread::default());
+                let connection = Connection { socket, client, unread };
+                core.env.spawn(send_connection(core.clone(), ShardId(shard), connection));
             }
             Err(_) => tracing::error!("an accepted socket is in use"),
         }
     }
 }
 
+fn client(peer: SocketAddr) -> Client {
+    Client { peer: peer.to_string().into(), host: format!("/{}", peer.ip()).into() }
+}
+
 /// A connection on its way to the shard that will serve it.
 pub struct Connection {
     pub socket: SocketHandle,
-    pub peer: SocketAddr,
+    pub client: Client,
+    pub unread: Unread,
+}
+
+/// Sends one that is counted there already. Ends when the other shard has it: a question that waits
+/// for room in the box is unsent when dropped.
+async fn send_connection(core: Rc<Core>, shard: ShardId, connection: Connection) {
+    if core.ask(shard, connection).told().await.is_err() {
+        core.connections[usize::from(shard.0)].fetch_sub(1, Relaxed);
+    }
 }
 
 impl Ask for Connection {
@@ -297,16 +307,20 @@ impl Ask for Connection {
 
     fn start(self, core: &Rc<Core>) -> Work<()> {
         let socket = core.env.adopt(self.socket);
-        start_connection(core, socket, self.peer);
+        start_connection(core, socket, self.client, self.unread);
         Box::pin(std::future::ready(()))
     }
 }
 
-fn start_connection(core: &Rc<Core>, socket: Socket, peer: SocketAddr) {
-    let client = Client { peer: peer.to_string().into(), host: format!("/{}", peer.ip()).into() };
+fn start_connection(core: &Rc<Core>, socket: Socket, client: Client, unread: Unread) {
     let (id, held) = (core.next_connection_id(), core.clone());
     let task = core.env.spawn(async move {
-        serve(held.clone(), socket, client).await;
+        let moves = serve(held.clone(), socket, client, unread).await;
+        if let Some((shard, connection)) = moves {
+            held.metrics.connections.moved_total.inc();
+            held.connections[usize::from(shard.0)].fetch_add(1, Relaxed);
+            send_connection(held.clone(), shard, connection).await;
+        }
         held.forget_connection(id);
     });
     core.remember_connection(id, task);

@@ -280,6 +280,7 @@ pub struct MemoryMetrics {
 pub struct ConnectionMetrics {
     pub open_connections: Gauge,
     pub accepted_total: Counter,
+    pub moved_total: Counter,
     /// Closed by the broker: bytes that are no request, or a bound was reached.
     pub refused_total: Counter,
 }
@@ -385,6 +386,8 @@ impl Metrics {
         let c = &self.connections;
         r.register("open_connections", "Kafka connections open now", c.open_connections.clone());
         r.register("connections_accepted", "Kafka connections accepted", c.accepted_total.clone());
+        let help = "Kafka connections moved to the shard of their data";
+        r.register("connections_moved", help, c.moved_total.clone());
         let help = "Kafka connections closed by the broker for what they sent or for a bound";
         r.register("connections_refused", help, c.refused_total.clone());
         let p = &self.produce;

@@ -27,6 +27,7 @@ mod layering;
 mod log_dirs;
 mod log_files;
 mod members;
+mod moving;
 mod offline;
 mod operators;
 mod packed;
