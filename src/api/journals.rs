@@ -211,7 +211,7 @@ impl Unfinished {
                 replayed.journals.len()
             );
         }
-        replayed.empty(&core.env, core.shards).await
+        replayed.empty(&core.logs.files(), core.shards).await
     }
 
     /// Lets nothing change in the log directory that a second replay could not stand.

@@ -57,20 +57,20 @@ pub async fn read_offsets(
     dir: &str,
     name: &str,
 ) -> Result<Option<Vec<CheckpointLine>>, DiskError> {
-    let content = Files(env.clone()).read_whole(&format!("{dir}/{name}")).await?;
+    let content = Files::unwatched(env).read_whole(&format!("{dir}/{name}")).await?;
     let text = content.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
     Ok(text.and_then(decode_offsets))
 }
 
 /// Replaces an offset checkpoint of a log directory, atomically and durably.
 pub async fn write_offsets(
-    env: &Env,
+    files: &Files,
     dir: &str,
     name: &str,
     lines: &[CheckpointLine],
 ) -> Result<(), DiskError> {
     let text = encode_offsets(lines).into_bytes();
-    Files(env.clone()).replace(&format!("{dir}/{name}"), text).await
+    files.replace(&format!("{dir}/{name}"), text).await
 }
 
 pub fn encode_metadata(topic_id: TopicId) -> String {

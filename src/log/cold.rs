@@ -4,7 +4,9 @@
 //! chunk while a reader digests the one before.
 //! Leaves to others: batches (`gather`), places (`bookmarks`), reads without a cache (`env`).
 //! Invariant: chunks, with what responses still hold of them, stay within one bound per shard; what
-//! does not fit is read for one reader alone. Readers at one place share a chunk.
+//! does not fit is read for one reader alone. Readers at one place share a chunk. A shard has one
+//! read of a log directory under way, and begins none while its journal there writes, for as long
+//! as that takes a disk in order: however much readers want, a producer waits for one read.
 //! Start reading at: [`Log::piece`], then [`ColdReads::chunk`].
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
@@ -40,10 +42,38 @@ impl ColdLimits {
     pub const DEFAULT: Self = Self {
         warm_bytes_max: 64 << 20,
         warm_shard_bytes: 256 << 20,
-        chunk_bytes: 1 << 20,
+        chunk_bytes: 512 << 10,
         chunks_bytes_max: 32 << 20,
         answer_bytes_max: 4 << 20,
     };
+}
+
+/// How long a read waits for writes of the journal: a busy one must not starve readers.
+const WRITES_MS_MAX: u64 = 5;
+
+/// Lets one read of a log directory pass after the other.
+#[derive(Default)]
+pub struct ReadLane {
+    taken: Cell<bool>,
+    free: Notify,
+}
+
+struct InLane<'a>(&'a ReadLane);
+
+impl ReadLane {
+    async fn enter(&self) -> InLane<'_> {
+        while self.taken.replace(true) {
+            self.free.changed().await;
+        }
+        InLane(self)
+    }
+}
+
+impl Drop for InLane<'_> {
+    fn drop(&mut self) {
+        self.0.taken.set(false);
+        self.0.free.notify_all();
+    }
 }
 
 /// One form of one segment's file; another form of the same segment is another.
@@ -333,6 +363,8 @@ impl Log {
     ) -> Result<Bytes, DiskError> {
         let (env, cold) = (&self.host.env, &self.host.cold);
         let failed = |source| DiskError::new("read", path, source);
+        let _alone = self.home.cold_reads.enter().await;
+        self.home.journal.rests_within(WRITES_MS_MAX).await;
         if !cold.without.borrow().contains(&*self.place.dir) {
             match env.read_uncached_at(file, at, want).await {
                 Err(IoError::UNSUPPORTED) => {

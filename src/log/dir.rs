@@ -9,6 +9,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use crate::env::{Env, OpenHow};
+use crate::log::cold::ReadLane;
 use crate::log::disk::Files;
 use crate::log::journal::Journal;
 use crate::log::room::Room;
@@ -19,6 +20,7 @@ pub struct LogDir {
     pub path: Arc<str>,
     pub journal: Rc<Journal>,
     pub room: Rc<Room>,
+    pub cold_reads: ReadLane,
     /// Bytes that its logs on this shard accepted and did not yet write.
     pub queued: Cell<usize>,
     logs: RefCell<Vec<Weak<Log>>>,
@@ -44,6 +46,7 @@ impl LogDir {
             path: path.into(),
             journal,
             room,
+            cold_reads: ReadLane::default(),
             queued: Cell::default(),
             logs: RefCell::default(),
             failed: RefCell::default(),
@@ -66,7 +69,7 @@ impl LogDir {
         if let Some(error) = self.failure() {
             return Err(error);
         }
-        let files = Files(self.env.clone());
+        let files = Files::unwatched(&self.env);
         let synced = async {
             let dir = files.open(&self.path, OpenHow::Read).await?;
             let synced = self.env.sync_file_system(&dir).await;

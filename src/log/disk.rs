@@ -1,10 +1,14 @@
 //! File operations with errors that name the action and the file.
 //!
-//! Owns: [`DiskError`], small whole-file helpers. Leaves to others: which files (`names`).
-//! Invariant: [`Files::replace`] leaves the old or the new content after a crash, never a mixture.
+//! Owns: [`DiskError`], small whole-file helpers, telling of failed syncs.
+//! Leaves to others: which files (`names`).
+//! Invariant: [`Files::replace`] leaves the old or the new content after a crash, never a mixture;
+//! no failed sync of a shard's files is told to its caller alone.
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::base::Bytes;
+use crate::base::aligned::AlignedBuf;
 use crate::env::{Env, File, IoError, OpenHow};
 use crate::model::ErrorCode;
 
@@ -30,6 +34,18 @@ impl DiskError {
     pub fn is_full(&self) -> bool {
         self.source == IoError::NoSpace && !self.action.starts_with("sync")
     }
+
+    /// Whether it is a sync or a durable write that may have lost what was written before: not
+    /// when it was never tried, for want of a name, a descriptor or a living shard.
+    pub fn is_loss(&self) -> bool {
+        let counts = self.action.starts_with("sync") || self.action == WRITE_DURABLY;
+        counts
+            && match self.source {
+                IoError::Errno(_) => self.source != IoError::UNSUPPORTED,
+                IoError::NoSpace => !self.is_full(),
+                _ => false,
+            }
+    }
 }
 
 impl From<&DiskError> for ErrorCode {
@@ -42,21 +58,56 @@ impl From<&DiskError> for ErrorCode {
     }
 }
 
+const WRITE_DURABLY: &str = "write durably";
+
 /// Largest of the small files (checkpoints, snapshots, indexes) that is read whole.
 pub const WHOLE_FILE_BYTES_MAX: u64 = 256 << 20;
 
+/// Told of every sync that failed: whatever else was written there may be lost, too.
+pub type OnFailedSync = Rc<dyn Fn(&DiskError)>;
+
 /// The disk, with errors that say what and where.
 #[derive(Clone)]
-pub struct Files(pub Env);
+pub struct Files {
+    pub env: Env,
+    on_failed_sync: Option<OnFailedSync>,
+}
 
 impl Files {
+    /// Files of a tool that ends with its first error.
+    pub fn unwatched(env: &Env) -> Self {
+        Self { env: env.clone(), on_failed_sync: None }
+    }
+
+    /// Files of a shard, which takes a log directory offline when a sync there fails.
+    pub fn watched(env: &Env, on_failed_sync: OnFailedSync) -> Self {
+        Self { env: env.clone(), on_failed_sync: Some(on_failed_sync) }
+    }
+
+    /// What became of a sync or a durable write. When the kernel says that one failed, it has
+    /// forgotten what it could not write, and the next one may say yes.
+    fn synced<T>(
+        &self,
+        action: &'static str,
+        path: &str,
+        result: Result<T, IoError>,
+    ) -> Result<T, DiskError> {
+        result.map_err(|source| {
+            let error = DiskError::new(action, path, source);
+            if let Some(tell) = self.on_failed_sync.as_ref().filter(|_| error.is_loss()) {
+                tell(&error);
+            }
+            error
+        })
+    }
+
     pub async fn open(&self, path: &str, how: OpenHow) -> Result<File, DiskError> {
-        self.0.open(path, how).await.map_err(|source| DiskError::new("open", path, source))
+        self.env.open(path, how).await.map_err(|source| DiskError::new("open", path, source))
     }
 
     /// The file, or `None` when there is none of that name.
     pub async fn open_if_there(&self, path: &str) -> Result<Option<File>, DiskError> {
-        match self.0.open(path, OpenHow::Read).await {
+        match self.env.open(path, OpenHow::Read).await {
             Ok(file) => Ok(Some(file)),
             Err(IoError::NotFound) => Ok(None),
             Err(source) => Err(DiskError::new("open", path, source)),
@@ -64,7 +115,7 @@ impl Files {
     }
 
     pub async fn bytes(&self, file: &File, path: &str) -> Result<u64, DiskError> {
-        self.0.file_bytes(file).await.map_err(|source| DiskError::new("size", path, source))
+        self.env.file_bytes(file).await.map_err(|source| DiskError::new("size", path, source))
     }
 
     pub async fn read(
@@ -74,7 +125,7 @@ impl Files {
         at: u64,
         want: usize,
     ) -> Result<Bytes, DiskError> {
-        let read = self.0.read_at(file, at, want).await;
+        let read = self.env.read_at(file, at, want).await;
         read.map_err(|source| DiskError::new("read", path, source))
     }
 
@@ -92,7 +143,7 @@ impl Files {
         if bytes == 0 {
             return Ok(());
         }
-        let dropped = self.0.drop_cached(file, range.start, bytes).await;
+        let dropped = self.env.drop_cached(file, range.start, bytes).await;
         dropped.map_err(|source| DiskError::new("look at", path, source))
     }
 
@@ -103,39 +154,50 @@ impl Files {
         at: u64,
         data: Vec<Bytes>,
     ) -> Result<(), DiskError> {
-        let written = self.0.write_all_at(file, at, data).await;
+        let written = self.env.write_all_at(file, at, data).await;
         written.map_err(|source| DiskError::new("write", path, source))
     }
 
     pub async fn sync(&self, file: &File, path: &str) -> Result<(), DiskError> {
-        self.0.sync_data(file).await.map_err(|source| DiskError::new("sync", path, source))
+        self.synced("sync", path, self.env.sync_data(file).await)
+    }
+
+    /// See [`Env::write_durably`].
+    pub async fn write_durably(
+        &self,
+        file: &File,
+        path: &str,
+        at: u64,
+        data: AlignedBuf,
+    ) -> Result<AlignedBuf, DiskError> {
+        self.synced(WRITE_DURABLY, path, self.env.write_durably(file, at, data).await)
     }
 
     pub async fn truncate(&self, file: &File, path: &str, bytes: u64) -> Result<(), DiskError> {
-        let cut = self.0.truncate(file, bytes).await;
+        let cut = self.env.truncate(file, bytes).await;
         cut.map_err(|source| DiskError::new("truncate", path, source))
     }
 
     pub async fn sync_dir(&self, path: &str) -> Result<(), DiskError> {
-        self.0.sync_dir(path).await.map_err(|source| DiskError::new("sync directory", path, source))
+        self.synced("sync directory", path, self.env.sync_dir(path).await)
     }
 
     pub async fn create_dir_all(&self, path: &str) -> Result<(), DiskError> {
-        let made = self.0.create_dir_all(path).await;
+        let made = self.env.create_dir_all(path).await;
         made.map_err(|source| DiskError::new("create directory", path, source))
     }
 
     pub async fn exists(&self, path: &str) -> Result<bool, DiskError> {
-        self.0.exists(path).await.map_err(|source| DiskError::new("look for", path, source))
+        self.env.exists(path).await.map_err(|source| DiskError::new("look for", path, source))
     }
 
     pub async fn rename(&self, from: &str, to: &str) -> Result<(), DiskError> {
-        self.0.rename(from, to).await.map_err(|source| DiskError::new("rename", from, source))
+        self.env.rename(from, to).await.map_err(|source| DiskError::new("rename", from, source))
     }
 
     /// Renames a file; one that is not there is fine. Says whether it was.
     pub async fn rename_if_there(&self, from: &str, to: &str) -> Result<bool, DiskError> {
-        match self.0.rename(from, to).await {
+        match self.env.rename(from, to).await {
             Ok(()) => Ok(true),
             Err(IoError::NotFound) => Ok(false),
             Err(source) => Err(DiskError::new("rename", from, source)),
@@ -144,7 +206,7 @@ impl Files {
 
     /// When a file's content changed last, by the wall clock; `None`: there is no such file.
     pub async fn changed_ms(&self, path: &str) -> Result<Option<i64>, DiskError> {
-        match self.0.changed_ms(path).await {
+        match self.env.changed_ms(path).await {
             Ok(changed_ms) => Ok(Some(changed_ms)),
             Err(IoError::NotFound) => Ok(None),
             Err(source) => Err(DiskError::new("look at", path, source)),
@@ -153,7 +215,7 @@ impl Files {
 
     /// Names in a directory; none when the directory is not there.
     pub async fn names(&self, path: &str) -> Result<Vec<String>, DiskError> {
-        match self.0.list_dir(path).await {
+        match self.env.list_dir(path).await {
             Ok(entries) => Ok(entries.into_iter().map(|entry| entry.name).collect()),
             Err(IoError::NotFound) => Ok(Vec::new()),
             Err(source) => Err(DiskError::new("list", path, source)),
@@ -162,7 +224,7 @@ impl Files {
 
     /// Removes a file; one that is gone already is fine.
     pub async fn remove(&self, path: &str) -> Result<(), DiskError> {
-        match self.0.remove_file(path).await {
+        match self.env.remove_file(path).await {
             Ok(()) | Err(IoError::NotFound) => Ok(()),
             Err(source) => Err(DiskError::new("remove", path, source)),
         }

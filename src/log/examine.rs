@@ -15,7 +15,7 @@ const NOT_LOOKED_AT: &str = "a start does not look there; who reads it gets an e
 
 /// Damage in segments that a start takes over without reading them, the first of each file.
 pub async fn unnoticed_damage(env: &Env, dir: &str) -> Result<Vec<Damage>, DiskError> {
-    let (files, mut found) = (Files(env.clone()), Vec::new());
+    let (files, mut found) = (Files::unwatched(env), Vec::new());
     let mut note = |path: String, position, what| {
         found.push(Damage { path, position, what, done: NOT_LOOKED_AT });
     };

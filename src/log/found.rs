@@ -20,7 +20,7 @@ pub struct FoundPartition {
 
 /// Looks at a directory; `None`: it is not a partition's, or does not say whose it is.
 pub async fn look_into(env: &Env, dir: &str) -> Result<Option<FoundPartition>, DiskError> {
-    let files = Files(env.clone());
+    let files = Files::unwatched(env);
     let Some(topic_id) = owner_of(&files, dir).await? else { return Ok(None) };
     let content = files.read_whole(&format!("{dir}/{EPOCHS}")).await?;
     let text = content.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
@@ -31,7 +31,7 @@ pub async fn look_into(env: &Env, dir: &str) -> Result<Option<FoundPartition>, D
 
 /// Walks all batches of a file of them, with checksums; none may lie below `floor`.
 pub async fn walk(env: &Env, path: &str, floor: Offset) -> Result<Scanner, DiskError> {
-    let files = Files(env.clone());
+    let files = Files::unwatched(env);
     let file = files.open(path, OpenHow::Read).await?;
     let bytes = files.bytes(&file, path).await?;
     Ok(Scanner::new(&files, file, path, 0..bytes, floor, Check::Crc))

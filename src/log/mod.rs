@@ -68,7 +68,7 @@ pub use compact::{
 };
 pub use config::LogConfig;
 pub use dir::LogDir;
-pub use disk::DiskError;
+pub use disk::{DiskError, Files};
 pub use epochs::{EpochCache, EpochStart};
 pub use examine::unnoticed_damage;
 pub use found::{FoundPartition, look_into, walk};
@@ -87,7 +87,7 @@ pub use timestamps::{TimestampError, TimestampHit};
 use bookmarks::Bookmarks;
 use cold::{ColdReads, Seat};
 use dir::OnFailure;
-use disk::Files;
+use disk::OnFailedSync;
 use flush::{FlushAt, FlushTimes};
 use graveyard::Graveyard;
 use journal::{Fence, Journal};
@@ -201,13 +201,15 @@ pub struct LogHost {
     trace: Rc<RefCell<Option<Trace>>>,
     counters: LogMetrics,
     journal_bytes: u64,
-    dirs: Rc<RefCell<BTreeMap<Box<str>, Rc<LogDir>>>>,
+    dirs: Dirs,
     barred: Barred,
     in_journals: Rc<RefCell<BTreeMap<(TopicId, PartitionIndex), InJournals>>>,
     on_dir_failure: OnFailure,
     flushes: Rc<FlushTimes>,
+    files: Files,
 }
 
+type Dirs = Rc<RefCell<BTreeMap<Box<str>, Rc<LogDir>>>>;
 type Trace = Rc<dyn Fn(&LogPlace, LogEvent)>;
 
 /// What journals that are not empty yet hold of a log whose files have it, too.
@@ -244,6 +246,8 @@ impl LogHost {
         queue_bytes_max: usize,
         journal_bytes: u64,
     ) -> Self {
+        let dirs = Dirs::default();
+        let files = Files::watched(&env, fails_of(&dirs));
         Self {
             env,
             tail: TailLedger::new(tail_bytes_max),
@@ -257,12 +261,18 @@ impl LogHost {
             trace: Rc::default(),
             counters: metrics,
             journal_bytes,
-            dirs: Rc::default(),
+            dirs,
             barred: Rc::default(),
             in_journals: Rc::default(),
             on_dir_failure: Rc::default(),
             flushes: Rc::default(),
+            files,
         }
+    }
+
+    /// Files of which a failed sync takes their log directory offline on this shard, and so on all.
+    pub fn files(&self) -> Files {
+        self.files.clone()
     }
 
     /// At most so many files are kept open for later use.
@@ -283,7 +293,7 @@ impl LogHost {
         }
         let (counters, queued) = (self.counters.clone(), self.queued.clone());
         let (bytes, room) = (self.journal_bytes, Room::new(&self.env, path, counters.clone()));
-        let journal = Journal::new(&self.env, path, bytes, room.clone(), counters, queued);
+        let journal = Journal::new(self.files(), path, bytes, room.clone(), counters, queued);
         let dir = LogDir::new(&self.env, path, journal, room, self.on_dir_failure.clone());
         dirs.insert(path.into(), dir.clone());
         dir
@@ -481,7 +491,7 @@ impl Log {
         let in_journals = || host.in_journals.borrow().get(&key).copied();
         let start = start.not_below(in_journals().map(|held| held.stable_end));
         home.room.begin().await;
-        let files = Files(host.env.clone());
+        let files = host.files.clone();
         let dir: Arc<str> = place.path().into();
         let (mut loaded, log_start) = recover(host, &place, &dir, &config, start).await?;
         let end = loaded.end;
@@ -660,9 +670,7 @@ impl Log {
             let is_sync = error.action.starts_with("sync");
             add(&self.host.counters.sync_failures_total, is_sync.into());
         }
-        // As in `fail_sync`, for whatever else was synced.
-        let home_fails = error.action.starts_with("sync") && error.source == IoError::EIO;
-        state.life = Life::Offline(error.clone());
+        state.life = Life::Offline(error);
         state.queue.clear();
         let queued = state.queue_bytes;
         self.note_written(&mut state, queued);
@@ -673,9 +681,6 @@ impl Log {
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         self.quiet.notify_all();
-        if home_fails {
-            self.home.fail(&error);
-        }
     }
 
     fn need_of(config: &LogConfig, acks: Acks) -> Need {
@@ -686,6 +691,23 @@ impl Log {
     }
 }
 
+/// Takes the log directory offline in which a sync failed.
+fn fails_of(dirs: &Dirs) -> OnFailedSync {
+    let dirs = Rc::downgrade(dirs);
+    Rc::new(move |error| {
+        let Some(dirs) = dirs.upgrade() else { return };
+        let dirs: Vec<Rc<LogDir>> = dirs.borrow().values().cloned().collect();
+        let homes = dirs.iter().filter(|dir| lies_in(&error.path, &dir.path));
+        if let Some(home) = homes.max_by_key(|dir| dir.path.len()) {
+            home.fail(error);
+        }
+    })
+}
+
+fn lies_in(path: &str, dir: &str) -> bool {
+    path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// What the directory of a log comes to, and where the log starts.
 async fn recover(
     host: &LogHost,
@@ -694,7 +716,7 @@ async fn recover(
     config: &LogConfig,
     start: Start,
 ) -> Result<(Loaded, Offset), LogError> {
-    let files = Files(host.env.clone());
+    let files = host.files.clone();
     let listed = host.listed_starts.take(place);
     let least = listed.filter(|_| start != Start::New).unwrap_or(Offset(0));
     let loaded = recovery::load(&files, place, dir, config, start, least).await;

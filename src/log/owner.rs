@@ -48,7 +48,7 @@ pub async fn evict(
     delay_ms: u64,
     is_kept: impl Fn(TopicId) -> bool,
 ) -> Result<(), DiskError> {
-    let (files, dir) = (Files(host.env.clone()), place.path());
+    let (files, dir) = (host.files(), place.path());
     if !files.exists(&dir).await? {
         return Ok(());
     }
@@ -61,7 +61,7 @@ pub async fn evict(
 /// Renames the directory to `<topic>-<p>.<unique>-delete`, durably; that is removed after
 /// `delay_ms`, or by the next start.
 pub async fn move_away(host: &LogHost, place: &LogPlace, delay_ms: u64) -> Result<(), DiskError> {
-    let (env, files) = (&host.env, Files(host.env.clone()));
+    let (env, files) = (&host.env, host.files());
     let (high, low) = (env.random(), env.random());
     let gone = place.delete_path(u128::from(high) << 64 | u128::from(low));
     files.rename(&place.path(), &gone).await?;

@@ -75,7 +75,7 @@ pub async fn load(
     start: Start,
     log_start: Offset,
 ) -> Result<Loaded, LogError> {
-    let now_ms = files.0.wall_ms();
+    let now_ms = files.env.wall_ms();
     let mut empty = Loaded {
         dir_is_there: false,
         closed: BTreeMap::new(),
@@ -286,7 +286,7 @@ impl Recovery<'_> {
             }
             let path = format!("{}/{name}", self.dir);
             let content = self.files.read_whole(&path).await?.unwrap_or_default();
-            match snapshot::decode(&content, self.files.0.now().ms()) {
+            match snapshot::decode(&content, self.files.env.now().ms()) {
                 Some(producers) => drop(self.snapshots.insert(offset, producers)),
                 None => {
                     self.files.remove(&path).await?;
@@ -509,7 +509,7 @@ impl Recovery<'_> {
                 Walked::Batch { header, bytes, .. } => {
                     if from <= header.base_offset && header.has_producer() {
                         let mark = mark_of(&header, &bytes);
-                        let now_ms = self.files.0.now().ms();
+                        let now_ms = self.files.env.now().ms();
                         self.loaded.producers.replay(&header, mark, now_ms);
                     }
                 }

@@ -24,7 +24,7 @@ pub async fn cut_away(
     position: u64,
     save: &str,
 ) -> Result<u64, DiskError> {
-    let files = Files(env.clone());
+    let files = Files::unwatched(env);
     files.create_dir_all(save).await?;
     let name = segment.rsplit('/').next().unwrap_or(segment);
     let base = parse(name).map_or(Offset(0), |(base, _)| base);

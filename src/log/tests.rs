@@ -101,7 +101,7 @@ async fn open_beside(
     host.keep_open_files(1);
     let mut found = replay(&host, "data", |_, _| Some(place())).await.unwrap();
     let stable = found.stable.values().next().copied();
-    found.empty(env, 1).await.unwrap();
+    found.empty(&host.files(), 1).await.unwrap();
     let start = match start {
         Start::Unclean { recovery_point } => {
             Start::Unclean { recovery_point: recovery_point.max(stable) }

@@ -140,7 +140,7 @@ impl Core {
             if lines == known {
                 continue;
             }
-            match write_offsets(&self.env, &dir, CLEANER_OFFSETS, &lines).await {
+            match write_offsets(&self.logs.files(), &dir, CLEANER_OFFSETS, &lines).await {
                 Ok(()) => drop(checkpoint.on_disk.borrow_mut().insert(dir, lines)),
                 // The next pass writes it again; until then a restart cleans more than it must.
                 Err(error) => {

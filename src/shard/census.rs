@@ -263,7 +263,7 @@ impl Core {
             let mut lines: Vec<CheckpointLine> = others.chain(wanted).collect();
             lines.sort_unstable();
             if lines != before {
-                write_offsets(&self.env, to, name, &lines).await?;
+                write_offsets(&self.logs.files(), to, name, &lines).await?;
             }
         }
         Ok(())

@@ -154,7 +154,7 @@ impl Core {
                 let line =
                     |((topic, partition), offset)| CheckpointLine { topic, partition, offset };
                 let lines: Vec<CheckpointLine> = points.into_iter().map(line).collect();
-                write_offsets(&self.env, &dir, RECOVERY_POINTS, &lines).await?;
+                write_offsets(&self.logs.files(), &dir, RECOVERY_POINTS, &lines).await?;
                 // Nothing is there before the start has taken over what lies on the disk.
                 if let Some(written) = self.points.written.borrow_mut().get_mut(&dir) {
                     written.points = lines;
@@ -224,12 +224,12 @@ impl Core {
         };
         let points = lines(&before.points, |at| at.0);
         if points != before.points {
-            write_offsets(&self.env, dir, RECOVERY_POINTS, &points).await?;
+            write_offsets(&self.logs.files(), dir, RECOVERY_POINTS, &points).await?;
             self.points.written.borrow_mut().entry(dir.clone()).or_default().points = points;
         }
         let marks = lines(&before.marks, |at| at.1);
         if marks != before.marks {
-            write_offsets(&self.env, dir, HIGH_WATERMARKS, &marks).await?;
+            write_offsets(&self.logs.files(), dir, HIGH_WATERMARKS, &marks).await?;
             self.points.written.borrow_mut().entry(dir.clone()).or_default().marks = marks;
         }
         Ok(())

@@ -179,7 +179,7 @@ async fn write(core: &Rc<Core>, keeper: &StartKeeper) -> Result<(), String> {
         let (topic, partition, offset) = (topic.to_string(), *partition, *offset);
         text.push(CheckpointLine { topic, partition, offset });
     }
-    let written = write_offsets(&core.env, &keeper.dir, LOG_START_OFFSETS, &text).await;
+    let written = write_offsets(&core.logs.files(), &keeper.dir, LOG_START_OFFSETS, &text).await;
     written.map_err(|error| error.to_string())?;
     keeper.listed.replace(lines);
     keeper.stale.set(false);

@@ -34,6 +34,7 @@ impl Journal {
                 tracing::warn!(%error, "no journal yet: the disk is full");
                 Phase::Absent { retry: self.env.now().plus_ms(RETRY_MS) }
             }
+            Err(error) if error.is_loss() => return self.fail(error),
             Err(error) => {
                 tracing::warn!(%error, "no journal: every partition is synced by itself");
                 Phase::Off
@@ -89,7 +90,6 @@ impl Journal {
     }
 
     async fn fill(&self, file: &File, path: &str) -> Result<(), DiskError> {
-        let failed = |source| DiskError::new("fill", path, source);
         self.files.truncate(file, path, 0).await?;
         let mut at = 0;
         let mut zeroes = AlignedBuf::with_capacity(ZEROES_BYTES);
@@ -97,7 +97,7 @@ impl Journal {
             let bytes = (self.file_bytes - at).min(ZEROES_BYTES as u64);
             zeroes.clear();
             zeroes.extend_zeroes(bytes as usize);
-            zeroes = self.env.write_durably(file, at, zeroes).await.map_err(failed)?;
+            zeroes = self.files.write_durably(file, path, at, zeroes).await?;
             at += bytes;
             self.room.keep_promise(self.file_bytes - at);
         }
@@ -134,6 +134,5 @@ async fn write_slot(files: &Files, file: &File, path: &str, slot: Slot) -> Resul
     let mut buf = AlignedBuf::with_capacity(UNIT_BYTES as usize);
     buf.extend(&slot.encode());
     let at = slot.generation % 2 * UNIT_BYTES;
-    let written = files.0.write_durably(file, at, buf).await;
-    written.map(drop).map_err(|source| DiskError::new("write", path, source))
+    files.write_durably(file, path, at, buf).await.map(drop)
 }

@@ -167,13 +167,14 @@ pub fn shard_of_name(name: &str) -> Option<ShardId> {
 impl Journal {
     /// A journal of `file_bytes` in `dir`; 0 turns it off. Nothing is made before it is needed.
     pub(super) fn new(
-        env: &Env,
+        files: Files,
         dir: &str,
         file_bytes: u64,
         room: Rc<Room>,
         counters: LogMetrics,
         queued: Rc<Cell<usize>>,
     ) -> Rc<Self> {
+        let env = &files.env;
         let path = format!("{dir}/{}", journal_name(env.shard()));
         let phase = if file_bytes == 0 { Phase::Off } else { Phase::Absent { retry: env.now() } };
         let state = State {
@@ -197,8 +198,8 @@ impl Journal {
             behind_timed: false,
         };
         Rc::new(Self {
-            env: env.clone(),
-            files: Files(env.clone()),
+            env: files.env.clone(),
+            files,
             dir: dir.into(),
             path: path.into(),
             file_bytes,
@@ -238,6 +239,16 @@ impl Journal {
     /// Whether it is full and nobody knows for how long, because a file waits for room.
     pub fn is_blocked(&self) -> bool {
         self.state.borrow().blocked
+    }
+
+    /// Ends when no write is under way, or after `ms`.
+    pub async fn rests_within(&self, ms: u64) {
+        let late = self.env.now().plus_ms(ms);
+        while self.state.borrow().writes {
+            if self.env.until(late, self.changed.changed()).await.is_none() {
+                return;
+            }
+        }
     }
 
     /// Takes a batch; the log hears of it by [`Log::journaled`] once it is durable.

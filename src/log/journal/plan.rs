@@ -76,7 +76,7 @@ impl Plan {
 
     /// Makes the directory ready for the batches, and decides which of them have a place.
     pub async fn prepare(&mut self, host: &LogHost, place: &LogPlace) -> Result<(), DiskError> {
-        let (files, dir) = (Files(host.env.clone()), place.path());
+        let (files, dir) = (host.files(), place.path());
         let owner = owner_beside(&files, &dir, place.topic_id).await?;
         if owner.is_some_and(|owner| owner != place.topic_id) {
             // A deleted topic's, which a power cut brought back: its name is this one's now.

@@ -102,7 +102,7 @@ pub async fn replay(
     dir: &str,
     place_of: impl Fn(TopicId, PartitionIndex) -> Option<LogPlace>,
 ) -> Result<Replayed, JournalError> {
-    let files = Files(host.env.clone());
+    let files = host.files();
     let (plans, homes) = (BTreeMap::new(), BTreeMap::new());
     let mut replay = Replay { host, files: &files, dir, plans, homes };
     let mut replayed = Replayed { dir: dir.to_owned(), ..Replayed::default() };
@@ -118,7 +118,7 @@ pub async fn replay(
 
 /// Whether a journal in `dir` holds anything: then no stop in order was the last thing there.
 pub async fn journals_hold_batches(env: &Env, dir: &str) -> Result<bool, JournalError> {
-    let files = Files(env.clone());
+    let files = Files::unwatched(env);
     for name in files.names(dir).await? {
         if is_kept(&name) {
             return Ok(true);
@@ -357,26 +357,25 @@ impl Replayed {
     /// `shards` on. Nothing may wait for room.
     ///
     /// Errors: the disk's; after a full one it can be done again.
-    pub async fn empty(&mut self, env: &Env, shards: u16) -> Result<(), DiskError> {
+    pub async fn empty(&mut self, files: &Files, shards: u16) -> Result<(), DiskError> {
         assert!(self.waiting.is_empty(), "journals hold what no file has");
-        let files = Files(env.clone());
         while let Some(FoundJournal { name, slot, holds }) = self.journals.last() {
             let path = format!("{}/{name}", self.dir);
             let waiting: BTreeSet<Key> =
                 holds.iter().copied().filter(|key| self.failed.contains_key(key)).collect();
             match (shard_of_name(name), slot) {
                 _ if !waiting.is_empty() => {
-                    kept::keep(&files, &self.dir, name, &waiting).await?;
+                    kept::keep(files, &self.dir, name, &waiting).await?;
                 }
-                (None, _) => kept::remove(&files, &path).await?,
+                (None, _) => kept::remove(files, &path).await?,
                 (Some(shard), _) if ShardId(shards) <= shard => {
                     // Emptied first: a power cut may bring its name back.
                     if let Some(slot) = slot {
-                        empty(&files, &path, *slot).await?;
+                        empty(files, &path, *slot).await?;
                     }
                     files.remove(&path).await?;
                 }
-                (Some(_), Some(slot)) => empty(&files, &path, *slot).await?,
+                (Some(_), Some(slot)) => empty(files, &path, *slot).await?,
                 (Some(_), None) => {}
             }
             self.journals.pop();
@@ -388,7 +387,7 @@ impl Replayed {
 /// Writes a slot of another salt: no block of the old one is believed again.
 async fn empty(files: &Files, path: &str, old: Slot) -> Result<(), DiskError> {
     let file = files.open(path, OpenHow::Direct).await?;
-    let salt = files.0.random() | 1;
+    let salt = files.env.random() | 1;
     let slot = Slot::begin(old.journal, old.generation + 1, salt, old.file_bytes);
     write_slots(files, &file, path, slot).await.map(drop)
 }

@@ -214,7 +214,7 @@ mod tests {
             let at = FRONT_BYTES as usize;
             file[at..at + block.len()].copy_from_slice(&block);
             block_on(1, Faults::NONE, move |env| async move {
-                let files = Files(env);
+                let files = Files::unwatched(&env);
                 files.write_whole("a journal", file).await.unwrap();
                 let mut walk = Walk::open(&files, "a journal").await.unwrap().unwrap();
                 let block = walk.next().await.unwrap();

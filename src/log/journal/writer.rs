@@ -75,8 +75,7 @@ impl Journal {
         let (buf, at, crc) = loop {
             let (file, at) = self.place(bytes, &turn.entries).await?;
             let (buf, crc) = self.build(&turn);
-            let written = self.env.write_durably(&file, at, buf).await;
-            match written.map_err(|source| DiskError::new("write", &self.path, source)) {
+            match self.files.write_durably(&file, &self.path, at, buf).await {
                 Ok(buf) => break (buf, at, crc),
                 Err(error) if error.is_full() => self.await_room(error, &turn.entries).await,
                 Err(error) => return Err(error),

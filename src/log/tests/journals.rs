@@ -91,7 +91,7 @@ fn on_a_full_disk_a_replay_writes_what_fits_and_the_rest_when_there_is_room() {
         held.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
         replayed.again(&host, place_of).await.unwrap();
         assert!(replayed.waiting.is_empty());
-        replayed.empty(&env, 1).await.unwrap();
+        replayed.empty(&host.files(), 1).await.unwrap();
         assert!(!journals_hold_batches(&env, "data").await.unwrap());
         drop(first);
         let start = Start::Unclean { recovery_point: None };
@@ -115,7 +115,7 @@ fn a_partition_that_cannot_be_written_waits_in_a_kept_journal_and_the_others_ser
         let failed: Vec<_> = replayed.failed.keys().map(|(_, partition)| *partition).collect();
         assert_eq!(failed, [1]);
         host.bar(replayed.failed.clone());
-        replayed.empty(&env, 1).await.unwrap();
+        replayed.empty(&host.files(), 1).await.unwrap();
         let error = open_at(&host, 1, start).await.err().unwrap();
         assert!(error.to_string().contains(IN_THE_WAY), "{error}");
         let first = open_at(&host, 0, start).await.unwrap();
@@ -139,7 +139,7 @@ fn a_partition_that_cannot_be_written_waits_in_a_kept_journal_and_the_others_ser
         env.remove_dir_all(IN_THE_WAY).await.unwrap();
         let mut replayed = replay(&host, "data", place_of).await.unwrap();
         assert!(replayed.failed.is_empty());
-        replayed.empty(&env, 1).await.unwrap();
+        replayed.empty(&host.files(), 1).await.unwrap();
         assert_eq!(names(&env).await, ["shard-0.journal"]);
         assert!(!journals_hold_batches(&env, "data").await.unwrap());
         let first = open_at(&host, 0, start).await.unwrap();
@@ -210,7 +210,7 @@ fn a_replay_holds_little_of_what_it_writes() {
             let place_of = |_, _| Some(place.clone());
             let mut replayed = replay(&host, &dir, place_of).await.unwrap();
             let batches = replayed.batches;
-            replayed.empty(&env, 1).await.unwrap();
+            replayed.empty(&host.files(), 1).await.unwrap();
             batches
         })
     });

@@ -49,7 +49,7 @@ fn segments_far_apart_do_not_become_one() {
             });
             let bytes = stored.map(|batch| [&batch.head[..], &batch.body[..]].concat()).concat();
             let path = file_path("data/flights-3", Offset(base), LOG);
-            Files(env.clone()).write_whole(&path, bytes).await.unwrap();
+            Files::unwatched(&env).write_whole(&path, bytes).await.unwrap();
         }
         let start = Start::Unclean { recovery_point: Some(Offset(3 * far)) };
         let log = open(&env, compacted(), 1, start).await.unwrap();

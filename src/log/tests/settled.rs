@@ -1,6 +1,8 @@
 //! Recovery from the last recovery point: what it reads, what it believes, what it refuses.
+use super::compaction::compacted;
 use super::*;
 use crate::env::OpenHow;
+use crate::log::checkpoint::{RECOVERY_POINTS, write_offsets};
 use crate::sim::MachineId;
 
 /// One long segment with a dense index.
@@ -136,5 +138,60 @@ fn a_failed_sync_of_an_index_takes_the_log_directory_offline_too() {
         held.set_faults(crate::sim::Faults { failed_sync_per_1000: 1_000, ..held.faults() });
         assert!(log.settle(1).await.is_err());
         assert_eq!(log.home.failure(), log.offline(), "and no other log there goes on");
+    });
+}
+
+/// Who meets a failed sync is not the only one to hear of it: the kernel says it once.
+fn fails_all(world: &World) {
+    world.set_faults(crate::sim::Faults { failed_sync_per_1000: 1_000, ..world.faults() });
+}
+
+#[test]
+fn a_failed_sync_while_the_journal_is_made_takes_the_log_directory_offline() {
+    let world = quiet_world();
+    let held = world.clone();
+    run(&world, async move |env| {
+        // Filling it takes longer than the first batch's own sync.
+        let log = open_beside(&env, long(), 0, Start::New, 8 << 20).await.unwrap();
+        log.append(&batch(5, &["one"]), Acks::All, 5).unwrap().ack.await.unwrap();
+        fails_all(&held);
+        env.sleep_ms(60_000).await;
+        let error = log.home.failure().unwrap();
+        assert_eq!(error.path.as_ref(), "data", "{error}");
+    });
+}
+
+#[test]
+fn a_failed_sync_of_a_checkpoint_file_takes_the_log_directory_offline() {
+    let world = quiet_world();
+    let held = world.clone();
+    run(&world, async move |env| {
+        let log = open(&env, long(), 0, Start::New).await.unwrap();
+        fails_all(&held);
+        let files = log.host.files();
+        assert!(write_offsets(&files, "data", RECOVERY_POINTS, &[]).await.is_err());
+        assert_eq!(log.home.failure(), log.offline());
+        assert!(log.offline().is_some());
+    });
+}
+
+#[test]
+fn a_failed_sync_of_a_compaction_takes_the_log_directory_offline() {
+    let world = quiet_world();
+    let held = world.clone();
+    run(&world, async move |env| {
+        let log = open(&env, compacted(), 0, Start::New).await.unwrap();
+        for n in 0..9 {
+            let mut builder = BatchBuilder::new(&spec(None));
+            builder.push(Offset(0), 5, Some(b"key"), Some(&[n]), []).unwrap();
+            let one = builder.finish_checked().unwrap();
+            log.append(&one, Acks::All, 5).unwrap().ack.await.unwrap();
+        }
+        log.roll().await.unwrap();
+        let job = CompactionJob::new(log.compaction_range(Offset(0), 5_000), 5_000);
+        fails_all(&held);
+        assert!(log.compact(&job, None).await.is_err());
+        assert_eq!(log.home.failure(), log.offline());
+        assert!(log.offline().is_some());
     });
 }

@@ -24,7 +24,7 @@ pub async fn keep_start(env: &Env, log: &Log) {
         offset,
     });
     let lines: Vec<CheckpointLine> = line.into_iter().collect();
-    write_offsets(env, "data", LOG_START_OFFSETS, &lines).await.unwrap();
+    write_offsets(&Files::unwatched(env), "data", LOG_START_OFFSETS, &lines).await.unwrap();
 }
 
 async fn filled(env: &Env, batches: i64) -> Rc<Log> {
@@ -122,7 +122,9 @@ fn a_log_that_ends_below_its_start_goes_on_at_the_start() {
                 partition: place().partition,
                 offset: Offset(77),
             };
-            write_offsets(&env, "data", LOG_START_OFFSETS, &[line]).await.unwrap();
+            write_offsets(&Files::unwatched(&env), "data", LOG_START_OFFSETS, &[line])
+                .await
+                .unwrap();
             for (epoch, more) in [(1, 1), (2, 2), (3, 3)] {
                 let start = match epoch {
                     2 => Start::Clean,
@@ -148,7 +150,7 @@ fn a_new_partition_begins_at_0_whatever_the_checkpoint_says() {
         env.create_dir_all("data").await.unwrap();
         let (topic, partition) = (place().topic, place().partition);
         let line = CheckpointLine { topic, partition, offset: Offset(77) };
-        write_offsets(&env, "data", LOG_START_OFFSETS, &[line]).await.unwrap();
+        write_offsets(&Files::unwatched(&env), "data", LOG_START_OFFSETS, &[line]).await.unwrap();
         let log = open_listed(&env, small(), 0, Start::New).await.unwrap();
         let ends = log.ends();
         assert_eq!((ends.log_start, ends.log_end), (Offset(0), Offset(0)));

@@ -233,7 +233,7 @@ fn rows_of_aborted_transactions_stay_as_long_as_their_data_was_there() {
         append(&log, &mut next, &[Data(1, "d", "d"), Commit(1)]);
         let log = again(&env, &log, 1).await;
         let path = file_path("data/flights-3", Offset(0), TXN_INDEX);
-        let files = Files(env.clone());
+        let files = Files::unwatched(&env);
         files.write_whole(&path, [row(1, 0, 1), row(2, 2, 3)].concat()).await.unwrap();
         pass(&log, 1_000, 0, 100).await;
         let rows = files.read_whole(&path).await.unwrap().unwrap();
@@ -259,7 +259,7 @@ fn a_power_cut_loses_no_row_of_an_aborted_transaction() {
             append(&log, &mut next, &[Data(2, "b", "2"), Abort(2), Plain("b", "b")]);
             append(&log, &mut next, &[Data(1, "c", "1"), Data(2, "d", "2"), Commit(1), Commit(2)]);
             let log = again(&env, &log, 1).await;
-            let files = Files(env.clone());
+            let files = Files::unwatched(&env);
             for (base, row) in written {
                 let path = file_path("data/flights-3", base, TXN_INDEX);
                 files.write_whole(&path, row).await.unwrap();
@@ -281,7 +281,7 @@ fn a_power_cut_loses_no_row_of_an_aborted_transaction() {
             for entry in env.list_dir("data/flights-3").await.unwrap() {
                 if entry.name.ends_with(TXN_INDEX) {
                     let path = format!("data/flights-3/{}", entry.name);
-                    let content = Files(env.clone()).read_whole(&path).await.unwrap().unwrap();
+                    let content = Files::unwatched(&env).read_whole(&path).await.unwrap().unwrap();
                     found.extend_from_slice(&content);
                 }
             }

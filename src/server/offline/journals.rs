@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{OfflineError, Place, Places, rehearse};
 use crate::env::Env;
 use crate::log::checkpoint::{CheckpointLine, RECOVERY_POINTS, read_offsets, write_offsets};
-use crate::log::{JournalError, LogHost, LogPlace, Replayed, Start, replay};
+use crate::log::{Files, JournalError, LogHost, LogPlace, Replayed, Start, replay};
 use crate::model::{Offset, PartitionIndex, TopicId};
 use crate::observe::LogMetrics;
 
@@ -80,12 +80,12 @@ pub async fn replay_and_empty(env: &Env, dir: &str, places: &[Place]) -> Result<
         }
     }
     if !replayed.stable.is_empty() {
-        write_offsets(env, dir, RECOVERY_POINTS, &lines).await?;
+        write_offsets(&Files::unwatched(env), dir, RECOVERY_POINTS, &lines).await?;
     }
     // Batches of no directory here may be of a deleted topic, or the first of a partition; only a
     // start knows.
     match replayed.forgotten {
-        0 => Ok(replayed.empty(env, u16::MAX).await?),
+        0 => Ok(replayed.empty(&Files::unwatched(env), u16::MAX).await?),
         _ => Ok(()),
     }
 }

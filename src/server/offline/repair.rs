@@ -9,7 +9,7 @@ use super::{Done, OfflineError, Place, places};
 use crate::env::Env;
 use crate::io::offline::{Run, block_on};
 use crate::log::checkpoint::{RECOVERY_POINTS, read_offsets, write_offsets};
-use crate::log::{Damage, LogError, Recovered, Start, cut_away};
+use crate::log::{Damage, Files, LogError, Recovered, Start, cut_away};
 use crate::server::{data_dir, words};
 
 pub fn run(path: &Path, save: Option<&Path>) -> Done {
@@ -81,7 +81,7 @@ async fn forget_point(env: &Env, place: &Place) -> Result<(), OfflineError> {
     let dir = &place.log.dir;
     let Some(mut lines) = read_offsets(env, dir, RECOVERY_POINTS).await? else { return Ok(()) };
     lines.retain(|line| line.topic != place.log.topic || line.partition != place.log.partition);
-    Ok(write_offsets(env, dir, RECOVERY_POINTS, &lines).await?)
+    Ok(write_offsets(&Files::unwatched(env), dir, RECOVERY_POINTS, &lines).await?)
 }
 
 fn tell(name: &str, recovered: &Recovered) {
