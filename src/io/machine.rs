@@ -88,15 +88,6 @@ pub fn open_direct(how: &mut OpenOptions) -> &mut OpenOptions {
     how.custom_flags(libc::O_DIRECT | libc::O_DSYNC)
 }
 
-/// Processor time of this thread so far.
-pub fn thread_cpu_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` outlives the call, which writes nothing else.
-    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    assert_eq!(result, 0, "every thread has a processor clock");
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
 /// Pins the calling thread to one core.
 pub fn pin(core: usize) -> io::Result<()> {
     if libc::CPU_SETSIZE as usize <= core {

@@ -19,11 +19,11 @@ use crate::env::seam::{Seam, Work};
 use crate::io::chunks::{ChunkRing, Chunks};
 use crate::io::entry::{self, Held, Start};
 use crate::io::features::{Feature, Features};
-use crate::io::machine;
 use crate::io::office::{Finished, Papers, Wake, refusal};
 use crate::io::workers::Workers;
 use crate::io::{Node, plain, wall_ms};
 use crate::model::ShardId;
+use crate::observe::thread_cpu_ns;
 
 /// Completions that belong to no slot.
 const USER_DATA_IGNORED: u64 = u64::MAX;
@@ -470,7 +470,7 @@ impl Driver for Uring {
     }
 
     fn thread_cpu_ns(&self) -> Option<u64> {
-        Some(machine::thread_cpu_ns())
+        Some(thread_cpu_ns())
     }
 }
 

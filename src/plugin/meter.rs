@@ -16,7 +16,8 @@ use std::task::{Context, Poll};
 use wasmtime::UpdateDeadline;
 
 use crate::env::Env;
-use crate::plugin::ticker::{self, monotonic_ns, thread_cpu_ns};
+use crate::observe::thread_cpu_ns;
+use crate::plugin::ticker::{self, monotonic_ns};
 
 /// A guest yields at the first tick after this; with a tick of 200 µs a slice stays below 250 µs.
 pub const SLICE_NS: u64 = 40_000;

@@ -1,6 +1,6 @@
 //! Ticker: moves the engine's epoch on a thread, but only while a guest runs on that thread.
 //!
-//! Owns: a timer signal per thread that runs guests, and the clocks that slices are measured with.
+//! Owns: a timer signal per thread that runs guests, and the wall clock of slices.
 //! A tick only says "look at the clock" (`meter`): ticks of other threads do no harm. A signal
 //! lands on the very thread that runs the guest; a ticker thread would wait for a core while the
 //! guest holds it (measured: slices of 2 to 5 ms instead of 250 µs).
@@ -193,13 +193,4 @@ extern "C" fn on_tick(_: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) 
 pub fn monotonic_ns() -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     START.elapsed().as_nanos() as u64
-}
-
-/// Processor time of this thread: exact when the core is shared, a system call a reading.
-pub fn thread_cpu_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` outlives the call, which writes nothing else.
-    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    assert_eq!(result, 0, "every thread has a processor clock");
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
