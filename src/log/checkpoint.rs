@@ -6,6 +6,7 @@
 //! Source: Kafka `OffsetCheckpointFile`, `PartitionMetadataFile`.
 use crate::env::Env;
 use crate::log::disk::{DiskError, Files};
+use crate::log::names::NAMED_OFFSET_MAX;
 use crate::model::{Offset, PartitionIndex, TopicId};
 
 pub const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
@@ -39,14 +40,15 @@ pub fn decode_offsets(text: &str) -> Option<Vec<CheckpointLine>> {
     let mut out = Vec::new();
     for line in lines.filter(|line| !line.trim().is_empty()) {
         let mut words = line.split_whitespace();
-        out.push(CheckpointLine {
+        let line = CheckpointLine {
             topic: words.next()?.to_owned(),
             partition: words.next()?.parse().ok()?,
             offset: Offset(words.next()?.parse().ok()?),
-        });
-        if words.next().is_some() {
+        };
+        if NAMED_OFFSET_MAX < line.offset || words.next().is_some() {
             return None;
         }
+        out.push(line);
     }
     (out.len() == count).then_some(out)
 }

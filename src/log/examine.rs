@@ -38,7 +38,7 @@ pub async fn unnoticed_damage(env: &Env, dir: &str) -> Result<Vec<Damage>, DiskE
                     signs.pass(position, header.last_offset());
                 }
                 Walked::End => {
-                    if signs.is_wrong || signs.at < signs.entries.len() {
+                    if signs.is_wrong || signs.awaited.is_some() || signs.at < signs.entries.len() {
                         note(index_path, None, "an entry does not name a batch of the segment");
                     }
                     break;
@@ -63,21 +63,27 @@ struct Signs {
     entries: Vec<OffsetEntry>,
     base: Offset,
     at: usize,
+    /// What the last entry names: the end of its batch, or of one of the next. Before 4.0 a
+    /// follower of Kafka's wrote several batches at once, and one entry for them.
+    awaited: Option<Offset>,
     is_wrong: bool,
 }
 
 impl Signs {
     fn of(index: OffsetIndex, base: Offset) -> Self {
-        Self { entries: index.entries, base, at: 0, is_wrong: false }
+        Self { entries: index.entries, base, at: 0, awaited: None, is_wrong: false }
     }
 
     fn pass(&mut self, position: u64, last: Offset) {
-        let Some(entry) = self.entries.get(self.at) else { return };
-        if position < u64::from(entry.position) {
-            return;
+        if let Some(entry) = self.entries.get(self.at)
+            && u64::from(entry.position) <= position
+        {
+            self.is_wrong |= position != u64::from(entry.position) || self.awaited.is_some();
+            self.awaited = Some(Offset(self.base.0 + i64::from(entry.relative)));
+            self.at += 1;
         }
-        let named = self.base.0 + i64::from(entry.relative);
-        self.is_wrong |= position != u64::from(entry.position) || named != last.0;
-        self.at += 1;
+        if let Some(named) = self.awaited.take_if(|named| *named <= last) {
+            self.is_wrong |= named != last;
+        }
     }
 }

@@ -23,6 +23,9 @@ pub const DELETED: &str = ".deleted";
 pub const EPOCHS: &str = "leader-epoch-checkpoint";
 pub const METADATA: &str = "partition.metadata";
 
+/// Largest offset that a file of ours may name: of what follows, all have offsets too.
+pub const NAMED_OFFSET_MAX: Offset = Offset(i64::MAX - (1 << 32));
+
 /// Where a partition lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogPlace {
@@ -48,7 +51,7 @@ impl LogPlace {
     pub fn delete_path(&self, unique: u128) -> String {
         // Kafka cuts the topic so that the name fits the file system's 255 bytes.
         let tail = format!("-{}.{unique:032x}-delete", self.partition);
-        let keep = self.topic.len().min(255 - tail.len());
+        let keep = self.topic.floor_char_boundary(255 - tail.len());
         format!("{}/{}{tail}", self.dir, &self.topic[..keep])
     }
 }
@@ -67,11 +70,13 @@ pub fn file_path(dir: &str, base: Offset, suffix: &str) -> String {
     format!("{dir}/{:020}{suffix}", base.0)
 }
 
-/// Offset and suffix of such a file's name: `00000000000000000042.log` gives 42 and `.log`.
+/// Offset and suffix of such a file's name: `00000000000000000042.log` gives 42 and `.log`; `None`
+/// for the names of strangers.
 pub fn parse(name: &str) -> Option<(Offset, &str)> {
     let (digits, suffix) = name.split_at_checked(20)?;
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) || !suffix.starts_with('.') {
         return None;
     }
-    Some((Offset(digits.parse().ok()?), suffix))
+    let offset = Offset(digits.parse().ok()?);
+    (offset <= NAMED_OFFSET_MAX).then_some((offset, suffix))
 }

@@ -69,9 +69,12 @@ impl Active {
         }
         if config.index_interval_bytes < self.bytes_since_entry {
             let relative = self.relative(last);
-            Rc::make_mut(&mut self.index).push(relative, self.bytes as u32);
-            self.push_time();
-            self.bytes_since_entry = 0;
+            // The last entry of a file that others wrote may name the last of several batches.
+            if self.index.entries.last().is_none_or(|entry| entry.relative < relative) {
+                Rc::make_mut(&mut self.index).push(relative, self.bytes as u32);
+                self.push_time();
+                self.bytes_since_entry = 0;
+            }
         }
         self.bytes_since_entry += bytes;
         self.bytes += bytes;

@@ -21,6 +21,7 @@ mod journals;
 mod known_faults;
 mod life;
 mod many;
+mod memory;
 mod policies;
 mod removal;
 mod retention;
@@ -33,6 +34,8 @@ mod verify;
 
 const TAIL_BYTES: usize = 8 << 10;
 const QUEUE_BYTES: usize = 1 << 30;
+
+const ALL: Offset = Offset(i64::MAX);
 
 const COLD: ColdLimits = ColdLimits {
     warm_bytes_max: 1_500,

@@ -46,6 +46,10 @@ impl Flights {
         self.queue.iter().find(|(_, flight)| can_happen(flight)).map(|(key, _)| *key)
     }
 
+    pub fn count(&self, is_meant: impl Fn(&Flight) -> bool) -> usize {
+        self.queue.values().filter(|flight| is_meant(flight)).count()
+    }
+
     pub fn take(&mut self, key: Key) -> Flight {
         let flight = self.queue.remove(&key).expect("found just now");
         self.places.remove(&place(&flight));

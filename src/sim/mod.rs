@@ -244,6 +244,11 @@ impl World {
         self.0.borrow().open_fds(machine)
     }
 
+    /// Hints to disks to begin a write, of all machines, that have not ended.
+    pub fn write_backs_under_way(&self) -> usize {
+        self.0.borrow().write_backs_under_way()
+    }
+
     /// Breaks every connection that is open now.
     pub fn reset_connections(&self) {
         self.0.borrow_mut().net.reset_all();

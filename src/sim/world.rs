@@ -192,6 +192,10 @@ impl Core {
         self.running(machine).map_or(0, |process| self.processes[process].fds.len())
     }
 
+    pub fn write_backs_under_way(&self) -> usize {
+        self.flights.count(|flight| matches!(flight.op, Op::StartWriteBack { .. }))
+    }
+
     pub fn wall_ms(&self, machine: MachineId) -> i64 {
         let passed = (self.now.0 / 1_000_000) as i64;
         WALL_START_MS + passed + self.machines[machine.0].wall_offset_ms

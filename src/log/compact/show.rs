@@ -12,7 +12,7 @@ use crate::base::Bytes;
 use crate::log::compact::keys::{HashRange, KeyHash, NewestPerKey};
 use crate::log::compact::marks::Marks;
 use crate::log::compact::policy::{CompactionPolicy, PassBatch, PolicyError};
-use crate::log::compact::steps::{Step, count, decode, has_data, has_expired, is_expired, sample};
+use crate::log::compact::steps::{Step, bits, decode, has_data, has_expired, is_expired, sample};
 use crate::log::compact::transactions::Transactions;
 use crate::model::Offset;
 use crate::record::{Header, Records};
@@ -207,16 +207,16 @@ impl Name {
 
 impl Step for Name {
     fn batch(&mut self, header: &Header, bytes: &Bytes) -> Result<(), String> {
-        let first = self.bit;
-        self.bit += count(header);
+        let bits = bits(&self.marks, &mut self.bit, header)?;
         if !has_data(header) {
             return Ok(());
         }
         // Batches of aborted transactions are nobody's business.
         if self.watched.transactions.is_aborted(header) {
-            self.marks.set_all(first..self.bit);
+            self.marks.set_all(bits);
             return Ok(());
         }
+        let first = bits.start;
         let records = decode(bytes, self.watched.bytes_max)?;
         self.marks.tally.changes |= self.marks.needs_horizon(&records, first);
         let (batch, rows) = self.watched.shown.cut(records, self.watched.now_ms);

@@ -7,6 +7,7 @@
 //! Invariant: nothing here waits, and memory is one batch and what comes of one chunk.
 //! Start reading at: [`Survey`], then [`Observe`], [`Mark`], [`Rebuild`].
 //! Source: Kafka `Cleaner#shouldRetainRecord`, `MemoryRecords#filterTo`.
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::base::Bytes;
@@ -55,6 +56,18 @@ pub fn mark_in(header: &Header, bytes: &Bytes) -> Result<Option<ControlRecord>, 
 /// Records of a batch.
 pub fn count(header: &Header) -> usize {
     header.record_count.max(0) as usize
+}
+
+/// The bits of the next batch of a span, whose first is `*next`; moves that behind it.
+///
+/// Errors: it has more records than the span had when it was looked through.
+pub fn bits(marks: &Marks, next: &mut usize, header: &Header) -> Result<Range<usize>, String> {
+    let (first, all) = (*next, marks.tally.records);
+    *next += count(header);
+    match *next as u64 <= all {
+        true => Ok(first..*next),
+        false => Err(format!("its part of the segment had {all} records a moment ago")),
+    }
 }
 
 /// Whether a batch has records that are no marks of transactions.
@@ -174,15 +187,15 @@ pub struct Mark {
 
 impl Step for Mark {
     fn batch(&mut self, header: &Header, bytes: &Bytes) -> Result<(), String> {
-        let first = self.bit;
-        self.bit += count(header);
+        let bits = bits(&self.marks, &mut self.bit, header)?;
         if !has_data(header) {
             return Ok(());
         }
         if self.transactions.is_aborted(header) {
-            self.marks.set_all(first..self.bit);
+            self.marks.set_all(bits);
             return Ok(());
         }
+        let first = bits.start;
         let records = decode(bytes, self.bytes_max)?;
         for (index, row) in records.rows.iter().enumerate() {
             let key = records.key(row);
@@ -244,9 +257,9 @@ impl Rebuild {
         build(&records, records.rows.iter(), Some(self.horizon_ms()))
     }
 
-    fn data(&mut self, header: &Header, bytes: &Bytes, first: usize) -> Result<Kept, String> {
-        let all = count(header);
-        let goes = (first..first + all).filter(|bit| self.marks.is_set(*bit)).count();
+    fn data(&mut self, header: &Header, bytes: &Bytes, bits: Range<usize>) -> Result<Kept, String> {
+        let (first, all) = (bits.start, bits.len());
+        let goes = bits.filter(|bit| self.marks.is_set(*bit)).count();
         if goes == all {
             return Ok(Kept::Nothing(*header));
         }
@@ -267,16 +280,16 @@ impl Rebuild {
 
 impl Step for Rebuild {
     fn batch(&mut self, header: &Header, bytes: &Bytes) -> Result<(), String> {
-        let first = self.bit;
-        self.bit += count(header);
         let kept = if count(header) == 0 {
             Kept::Nothing(*header)
         } else if !self.marks.tally.changes {
             Kept::Batch(*header, bytes.clone())
-        } else if header.is_control() {
-            self.control(header, bytes, first)?
         } else {
-            self.data(header, bytes, first)?
+            let bits = bits(&self.marks, &mut self.bit, header)?;
+            match header.is_control() {
+                true => self.control(header, bytes, bits.start)?,
+                false => self.data(header, bytes, bits)?,
+            }
         };
         self.kept.push(kept);
         Ok(())

@@ -3,7 +3,6 @@ use super::*;
 use crate::log::ColdLimits;
 use crate::observe::Metrics;
 
-const ALL: Offset = Offset(i64::MAX);
 const VALUE_BYTES: usize = 100_000;
 const BATCHES: i64 = 40;
 const END: Offset = Offset(2 * BATCHES);

@@ -1,6 +1,12 @@
-//! What must not deceive a log: pages of a failed sync, a damaged topic id, a clock that jumps.
+//! What must not deceive a log: pages of a failed sync, a damaged topic id, a clock that jumps,
+//! names and lines that cannot be, an index that others wrote, a file that changes under a pass.
 use super::*;
 use crate::env::OpenHow;
+use crate::log::checkpoint::decode_offsets;
+use crate::log::index::OFFSET_ENTRY_BYTES;
+use crate::log::names::{INDEX, LOG, file_path};
+use crate::record::Stamp;
+use crate::sim::each_seed;
 
 const HERE: MachineId = MachineId::FIRST;
 
@@ -68,4 +74,113 @@ fn no_wall_clock_makes_a_log_forget_its_producers() {
         env.sleep_ms(log.config().producer_expiration_ms as u64 + 1).await;
         assert!(!log.append(&one, Acks::All, env.wall_ms()).unwrap().duplicate);
     });
+}
+
+#[test]
+fn no_name_and_no_line_ends_a_log_where_no_offset_can_follow() {
+    run(&quiet_world(), async |env| {
+        let log = open(&env, small(), 0, Start::New).await.unwrap();
+        log.append(&batch(1, &["a"]), Acks::All, 5).unwrap().ack.await.unwrap();
+        log.close().await.unwrap();
+        for suffix in [".log", ".index", ".timeindex", ".snapshot"] {
+            let path = file_path("data/flights-3", Offset(i64::MAX), suffix);
+            env.open(&path, OpenHow::Create).await.unwrap();
+        }
+        for start in [Start::Clean, Start::Unclean { recovery_point: None }] {
+            let log = open(&env, small(), 0, start).await.unwrap();
+            let found = values(&log).await.len() as i64;
+            let told = log.append(&batch(1, &["b"]), Acks::All, 5).unwrap();
+            assert_eq!(told.base_offset, Offset(found));
+            told.ack.await.unwrap();
+            log.close().await.unwrap();
+        }
+    });
+    assert_eq!(decode_offsets(&format!("0\n1\na 0 {}\n", i64::MAX)), None);
+}
+
+/// So does an index of a Kafka follower from before 4.0, which appended several at once.
+#[test]
+fn an_index_entry_may_name_the_last_of_several_batches_or_one_that_is_not_there() {
+    const BATCHES: i64 = 100;
+    for beyond in [2, 5_000] {
+        run(&quiet_world(), async move |env| {
+            let dense = LogConfig { index_interval_bytes: 200, ..LogConfig::default() };
+            let log = open(&env, dense.clone(), 0, Start::New).await.unwrap();
+            // More than is read whole for being small.
+            let value = "x".repeat(1_000);
+            for n in 0..BATCHES {
+                drop(log.append(&batch(n, &[&value]), Acks::Leader, 5).unwrap().ack);
+            }
+            log.close().await.unwrap();
+            let path = file_path("data/flights-3", Offset(0), INDEX);
+            let files = Files::unwatched(&env);
+            let mut index = files.read_whole(&path).await.unwrap().unwrap().to_vec();
+            index.truncate(index.len() - 6 * OFFSET_ENTRY_BYTES);
+            let last = index.len() - OFFSET_ENTRY_BYTES;
+            let named = u32::from_be_bytes(index[last..last + 4].try_into().unwrap()) + beyond;
+            index[last..last + 4].copy_from_slice(&named.to_be_bytes());
+            files.write_whole(&path, index).await.unwrap();
+            let damage = unnoticed_damage(&env, "data/flights-3").await.unwrap();
+            let damaged: Vec<String> = damage.into_iter().map(|one| one.path).collect();
+            assert_eq!(damaged, if beyond == 2 { vec![] } else { vec![path] });
+            let log = open(&env, dense, 1, Start::Clean).await.unwrap();
+            assert_eq!(values(&log).await.len() as i64, BATCHES);
+            for from in 0..BATCHES {
+                let found = log.read(Offset(from), 1, FirstBatch::Always, ALL).await.unwrap();
+                let header = Header::decode(&found.slices.concat()).unwrap();
+                assert_eq!(header.base_offset, Offset(from));
+            }
+        });
+    }
+}
+
+#[test]
+fn a_file_that_becomes_another_under_a_compaction_ends_no_more_than_that() {
+    const BATCHES: i64 = 40;
+    let refused = Cell::new(0);
+    each_seed(40, |seed| {
+        let world = World::new(seed, Faults { delay_ns_max: 1_000_000, ..Faults::NONE });
+        let mut shards = world.boot(HERE, 1);
+        let one = batch(1, &[&"x".repeat(200)]);
+        let (env, log) = world.block_on(&mut shards, async move |env| {
+            let log = open(&env, LogConfig::default(), 0, Start::New).await.unwrap();
+            for _ in 0..BATCHES {
+                drop(log.append(&one, Acks::Leader, 5).unwrap().ack);
+            }
+            log.roll().await.unwrap();
+            log.flush().await.unwrap();
+            (env, log)
+        });
+        let (told, compacted) = (Rc::new(RefCell::new(None)), log.clone());
+        let place = told.clone();
+        env.spawn(async move {
+            let range = compacted.compaction_range(Offset(0), 1_000);
+            let done = compacted.compact(&CompactionJob::new(range, 1_000), None).await;
+            *place.borrow_mut() = Some(done.map(drop));
+        });
+        world.run_for(&mut shards, 1 + world.below(8_000_000));
+        world.block_on(&mut shards, async move |env| {
+            let path = file_path("data/flights-3", Offset(0), LOG);
+            let file = env.open(&path, OpenHow::ReadWrite).await.unwrap();
+            env.write_all_at(&file, 0, with_more_records(BATCHES)).await.unwrap();
+        });
+        world.run(&mut shards, || told.borrow().is_some());
+        refused.set(refused.get() + u32::from(told.take().unwrap().is_err()));
+    });
+    assert!(0 < refused.get(), "no seed met it");
+}
+
+/// Batches with as many bytes, all of them whole, and ten times the records.
+fn with_more_records(batches: i64) -> Vec<Bytes> {
+    let bytes = batch(1, &[&"x".repeat(200)]).len_bytes();
+    let fits = |pad: usize| {
+        let other = batch(1, &[&["y"; 9][..], &["z".repeat(pad).as_str()]].concat());
+        (other.len_bytes() == bytes).then_some(other)
+    };
+    let other = (0..200).find_map(fits).expect("one of them");
+    let stamped = (0..batches).map(|n| {
+        let base_offset = Offset(10 * n);
+        other.stamp(&Stamp { base_offset, leader_epoch: LeaderEpoch(0), append_time_ms: None })
+    });
+    stamped.flat_map(|stored| [stored.head, stored.body]).collect()
 }

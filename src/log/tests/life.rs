@@ -5,8 +5,6 @@ use super::*;
 use crate::env::IoError;
 use crate::model::ErrorCode;
 
-const ALL: Offset = Offset(i64::MAX);
-
 #[test]
 fn records_come_back_from_memory_and_from_disk() {
     let world = quiet_world();
