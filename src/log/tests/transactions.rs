@@ -149,16 +149,22 @@ fn many_aborted_transactions_take_several_passes_and_little_memory() {
     });
 }
 
+/// A compacted log whose one transaction wrote a key that has a newer value.
+async fn with_one_superseded(env: &Env) -> Rc<Log> {
+    let log = open(env, config(), 0, Start::New).await.unwrap();
+    let writes = [Data(3, "a", "1"), Commit(3), Plain("a", "2"), Plain("x", "x")];
+    append(&log, &mut [0; 10], &writes);
+    let log = again(env, &log, 1).await;
+    pass(&log, 1_000, 0, 100).await;
+    log
+}
+
 #[test]
 fn a_producer_of_which_only_a_mark_is_left_keeps_its_epoch() {
     let world = quiet_world();
     run(&world, async |env| {
-        let log = open(&env, config(), 0, Start::New).await.unwrap();
-        let mut next = [0; 10];
-        append(&log, &mut next, &[Data(3, "a", "1"), Commit(3), Plain("a", "2"), Plain("x", "x")]);
-        let log = again(&env, &log, 1).await;
+        let log = with_one_superseded(&env).await;
         // The last batch of data stays empty: the sequence hangs on it.
-        pass(&log, 1_000, 0, 100).await;
         assert_eq!(shown(&log).await, "0:- 1:C 2:2 3:x");
         let log = again(&env, &log, 2).await;
         assert_eq!(log.producer_count(), 1);
@@ -169,11 +175,7 @@ fn a_producer_of_which_only_a_mark_is_left_keeps_its_epoch() {
 fn a_mark_goes_after_its_data_once_its_producer_is_forgotten() {
     let world = quiet_world();
     run(&world, async |env| {
-        let log = open(&env, config(), 0, Start::New).await.unwrap();
-        let mut next = [0; 10];
-        append(&log, &mut next, &[Data(3, "a", "1"), Commit(3), Plain("a", "2"), Plain("x", "x")]);
-        let log = again(&env, &log, 1).await;
-        pass(&log, 1_000, 0, 100).await;
+        let log = with_one_superseded(&env).await;
         log.set_config(LogConfig { producer_expiration_ms: 1_000, ..config() });
         for sequence in 0..2 {
             env.sleep_ms(700_000).await;
