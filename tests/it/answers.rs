@@ -4,7 +4,6 @@
 //! Leaves to others: whole clients (`clients`), bytes that are no request (`hostile`).
 //! Invariant: the tests of what Kafka has pass against Apache Kafka too (`LOGMILL_PEER=kafka`).
 use std::io::Write as _;
-use std::time::{Duration, Instant};
 
 use logmill::base::Bytes;
 use logmill::model::{ErrorCode, Offset, ProducerEpoch, ProducerId};
@@ -46,31 +45,23 @@ use logmill::wire::generated::produce_response::ProduceResponse;
 
 use crate::client::{Kafka, TYPE_TOPIC, batch};
 use crate::harness::broker::Broker;
+use crate::harness::wait::{SOON, Wait};
 use crate::plugins_live::Stage;
 
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
-const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 const INVALID_TOPIC: i16 = 17;
 const UNSUPPORTED_VERSION: i16 = 35;
 const INVALID_REQUEST: i16 = 42;
 /// Later than the clock of any record here.
 const FAR_MS: i64 = 9_000_000_000_000;
-const SOON: Duration = Duration::from_secs(30);
 
 /// A broker and a topic `seen` of three partitions, the first with two records.
 fn stage() -> (Broker, Kafka) {
     let broker = Broker::under_test(&[]);
     let mut kafka = Kafka::connect(broker.port, "answers");
     kafka.create_topic("seen", 3, &[]);
-    let start = Instant::now();
-    loop {
-        let told = kafka.put("seen", 0, batch(&[(None, "a"), (None, "b")]));
-        // Kafka answers a create before its partitions have their leaders.
-        if told.error_code != NOT_LEADER_OR_FOLLOWER || SOON < start.elapsed() {
-            assert_eq!(told.error_code, 0, "{told:?}");
-            return (broker, kafka);
-        }
-    }
+    kafka.put_when_led("seen", 0, batch(&[(None, "a"), (None, "b")]));
+    (broker, kafka)
 }
 
 fn create(kafka: &mut Kafka, topic: CreatableTopic, validate_only: bool) -> CreatableTopicResult {
@@ -237,15 +228,16 @@ fn describe_nobody(kafka: &mut Kafka, version: i16, operations: bool) -> Describ
         groups: vec!["nobody".into()],
         include_authorized_operations: operations,
     };
-    let start = Instant::now();
+    let wait = Wait::for_at_most(SOON);
     loop {
         let _: FindCoordinatorResponse = kafka.ask(&find, 4);
         let mut answer: DescribeGroupsResponse = kafka.ask(&request, version);
         let told = answer.groups.remove(0);
         // Loading, not available, not the coordinator: the offsets' topic is being made.
-        if ![14, 15, 16].contains(&told.error_code) || SOON < start.elapsed() {
+        if ![14, 15, 16].contains(&told.error_code) {
             return told;
         }
+        wait.again(|| format!("{told:?}"));
     }
 }
 

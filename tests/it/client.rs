@@ -11,7 +11,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use logmill::base::Bytes;
-use logmill::model::{Offset, ProducerEpoch, ProducerId};
+use logmill::model::{ErrorCode, Offset, ProducerEpoch, ProducerId};
 use logmill::record::{
     BatchBuilder, BatchSpec, Codec, Header, Records as Decoded, Scanned, next_batch,
 };
@@ -39,6 +39,8 @@ use logmill::wire::generated::produce_request::{
 use logmill::wire::generated::produce_response::{PartitionProduceResponse, ProduceResponse};
 use logmill::wire::protocol::{decode_response_header, frame_request};
 use logmill::wire::{Message, Records};
+
+use crate::harness::wait::{SOON, Wait};
 
 /// Longer than any answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -168,6 +170,21 @@ impl Kafka {
     /// One batch, acks=all.
     pub fn put(&mut self, topic: &str, partition: i32, batch: Bytes) -> Told {
         self.produce(topic, -1, vec![(partition, batch)]).remove(0)
+    }
+
+    /// As [`Kafka::put`], once the partition has its leader: Kafka answers a create before that.
+    #[track_caller]
+    pub fn put_when_led(&mut self, topic: &str, partition: i32, batch: Bytes) -> Told {
+        let wait = Wait::for_at_most(SOON);
+        loop {
+            let told = self.put(topic, partition, batch.clone());
+            let not_yet = [ErrorCode::UnknownTopicOrPartition, ErrorCode::NotLeaderOrFollower];
+            if !not_yet.map(ErrorCode::code).contains(&told.error_code) {
+                assert_eq!(told.error_code, 0, "{topic}-{partition}: {told:?}");
+                return told;
+            }
+            wait.again(|| format!("{topic}-{partition} has no leader: {told:?}"));
+        }
     }
 
     /// An id for idempotent batches.

@@ -8,19 +8,21 @@
 //! Start reading at: [`both_brokers_leave_the_same_records`].
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use logmill::base::Rng;
 
 use crate::harness::broker::Broker;
 use crate::harness::client::python;
 use crate::harness::script::Script;
+use crate::harness::wait::{Wait, let_pass};
 use crate::harness::{Tier, dump, run, skipped_below, tail, tier};
 
 const LIMIT_S: u32 = 120;
 const CLEANED_WITHIN: Duration = Duration::from_secs(60);
-const POLL_EVERY: Duration = Duration::from_millis(50);
 const HOUR_MS: u64 = 3_600_000;
+/// `delete.retention.ms` where they go.
+const TOMBSTONES_STAY: Duration = Duration::from_millis(100);
 /// Almost a segment: no batch lies before or behind it in the same one.
 const POKE_BYTES: &str = "19850";
 
@@ -44,12 +46,13 @@ fn cleaned_end(data: &Path, topic: &str) -> Option<i64> {
 
 #[track_caller]
 fn await_cleaned(broker: &Broker, topic: &str, end: i64) {
-    let start = Instant::now();
-    while cleaned_end(&broker.data(), topic) != Some(end) {
+    let wait = Wait::for_at_most(CLEANED_WITHIN);
+    loop {
         let found = cleaned_end(&broker.data(), topic);
-        let log = tail(&broker.log(), 20);
-        assert!(start.elapsed() < CLEANED_WITHIN, "{topic}: {found:?}, not {end}\n{log}");
-        std::thread::sleep(POLL_EVERY);
+        if found == Some(end) {
+            return;
+        }
+        wait.again(|| format!("{topic}: {found:?}, not {end}\n{}", tail(&broker.log(), 20)));
     }
 }
 
@@ -79,7 +82,7 @@ impl Case {
             is_young: kind == "young",
         };
         [
-            case("brief", "delete.retention.ms=100"),
+            case("brief", &format!("delete.retention.ms={}", TOMBSTONES_STAY.as_millis())),
             case("long", "delete.retention.ms=86400000"),
             case("young", "min.compaction.lag.ms=3600000"),
         ]
@@ -120,7 +123,7 @@ impl Case {
         }
         if self.tombstones_go {
             // All that stay have their horizon now. The next pass comes after it.
-            std::thread::sleep(Duration::from_millis(300));
+            let_pass(3 * TOMBSTONES_STAY);
             let end = self.poke(&bootstrap, late_ms);
             await_cleaned(broker, &self.topic, end);
         }

@@ -4,26 +4,22 @@
 //! Leaves to others: segments' files (`retention`), crashes under load (`retention_crash`).
 //! Invariant: the tests of what Kafka has pass against Apache Kafka too (`LOGMILL_PEER=kafka`).
 //! Start reading at: [`delete`].
-use std::time::{Duration, Instant};
 
 use logmill::wire::generated::delete_records_request::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
 };
 use logmill::wire::generated::delete_records_response::DeleteRecordsResponse;
-use logmill::wire::generated::find_coordinator_request::FindCoordinatorRequest;
-use logmill::wire::generated::find_coordinator_response::FindCoordinatorResponse;
 
 use crate::client::{Kafka, batch};
 use crate::harness::broker::{Broker, Peer};
 use crate::harness::{Tier, java, skipped_below};
+use crate::members;
 
 const OFFSET_OUT_OF_RANGE: i16 = 1;
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
-const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 const INVALID_TOPIC: i16 = 17;
 const POLICY_VIOLATION: i16 = 44;
 const HIGH_WATERMARK: i64 = -1;
-const SOON: Duration = Duration::from_secs(30);
 
 /// Error code and low watermark of each partition, in the order of their numbers.
 pub fn delete_some(
@@ -53,18 +49,10 @@ pub fn delete(kafka: &mut Kafka, topic: &str, below: i64) -> (i16, i64) {
 /// Makes a topic and writes `records` batches of one record to its first partition.
 fn filled(kafka: &mut Kafka, topic: &str, records: i64, configs: &[(&str, &str)]) {
     kafka.create_topic(topic, 2, configs);
-    let start = Instant::now();
     for number in 0..records {
         let value = format!("value {number}");
-        loop {
-            let told = kafka.put(topic, 0, batch(&[(Some("key"), &value)]));
-            // Kafka answers a create before its partitions have their leaders.
-            let early = [UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER];
-            if !early.contains(&told.error_code) || SOON < start.elapsed() {
-                assert_eq!((told.error_code, told.base_offset), (0, number), "{told:?}");
-                break;
-            }
-        }
+        let told = kafka.put_when_led(topic, 0, batch(&[(Some("key"), &value)]));
+        assert_eq!(told.base_offset, number, "{told:?}");
     }
 }
 
@@ -107,15 +95,7 @@ fn deleting_is_refused_where_it_makes_no_sense() {
     assert_eq!(delete(&mut kafka, "nowhere", 1), (UNKNOWN_TOPIC_OR_PARTITION, -1));
     let told = delete_some(&mut kafka, 2, "plain", &[(0, 1), (7, 1)]);
     assert_eq!(told, [(0, 1), (UNKNOWN_TOPIC_OR_PARTITION, -1)]);
-    let start = Instant::now();
-    loop {
-        let coordinator =
-            FindCoordinatorRequest { key: "group".into(), key_type: 0, ..Default::default() };
-        let told: FindCoordinatorResponse = kafka.ask(&coordinator, 2);
-        if told.error_code == 0 || SOON < start.elapsed() {
-            break;
-        }
-    }
+    members::find(&mut kafka, "group");
     assert_eq!(delete(&mut kafka, "__consumer_offsets", 0), (INVALID_TOPIC, -1));
 }
 

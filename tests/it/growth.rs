@@ -3,7 +3,6 @@
 //! Owns: CreatePartitions and DescribeLogDirs, over a bare connection and with Kafka's own tools.
 //! Leaves to others: creating and deleting topics (`operators`, `answers`).
 //! Invariant: the tests of what Kafka has pass against Apache Kafka too (`LOGMILL_PEER=kafka`).
-use std::time::{Duration, Instant};
 
 use logmill::wire::generated::create_partitions_request::{
     CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsTopic,
@@ -22,12 +21,10 @@ use crate::harness::client::{Client, Job, write_records};
 use crate::harness::{Tier, java, skipped_below, tail};
 
 const UNKNOWN_TOPIC: i16 = 3;
-const NOT_LEADER: i16 = 6;
 const INVALID_PARTITIONS: i16 = 37;
 const INVALID_ASSIGNMENT: i16 = 39;
 const INVALID_REQUEST: i16 = 42;
 const LOG_DIRS: &str = "org.apache.kafka.tools.LogDirsCommand";
-const SOON: Duration = Duration::from_secs(30);
 
 fn topic(name: &str, count: i32, replicas: Option<&[&[i32]]>) -> CreatePartitionsTopic {
     let one = |ids: &&[i32]| CreatePartitionsAssignment { broker_ids: ids.to_vec() };
@@ -53,15 +50,12 @@ fn grow(
 
 /// Appends a record, once the partition has its leader: Kafka answers before that.
 fn put(kafka: &mut Kafka, peer: Peer, topic: &str, partition: i32) {
-    let start = Instant::now();
-    loop {
-        let told = kafka.put(topic, partition, batch(&[(None, "a")]));
-        let not_yet = [UNKNOWN_TOPIC, NOT_LEADER].contains(&told.error_code);
-        if peer == Peer::Logmill || !not_yet || SOON < start.elapsed() {
-            assert_eq!(told.error_code, 0, "{topic}-{partition}: {told:?}");
-            return;
-        }
-    }
+    let record = batch(&[(None, "a")]);
+    let told = match peer {
+        Peer::Logmill => kafka.put(topic, partition, record),
+        Peer::Kafka => kafka.put_when_led(topic, partition, record),
+    };
+    assert_eq!(told.error_code, 0, "{topic}-{partition}: {told:?}");
 }
 
 #[test]

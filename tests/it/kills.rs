@@ -22,6 +22,7 @@ use logmill::wire::generated::metadata_response::MetadataResponse;
 
 use crate::client::{Kafka, Stored, batch};
 use crate::harness::broker::Broker;
+use crate::harness::wait::Wait;
 use crate::harness::{Tier, dump, skipped_below, tier};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -357,10 +358,9 @@ fn check_passing(broker: &Broker, passing: &mut Passing, round: u64) {
     }
     // What is on its way out goes with the start, and nothing stands beside what is there but
     // what the start has named: a folder whose deletion was committed and not begun.
-    let start = Instant::now();
+    let wait = Wait::for_at_most(DEADLINE);
     while 0 < folders(&broker.data()).1 {
-        assert!(start.elapsed() < DEADLINE, "{told}: folders of deleted topics stay");
-        std::thread::sleep(Duration::from_millis(5));
+        wait.again(|| format!("{told}: folders of deleted topics stay"));
     }
     let own = folders(&broker.data()).0;
     let named = broker.log().contains("belongs to no topic");

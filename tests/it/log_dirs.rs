@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use logmill::wire::generated::describe_configs_request::{
     DescribeConfigsRequest, DescribeConfigsResource,
@@ -22,6 +21,7 @@ use logmill::wire::generated::metadata_response::{MetadataResponse, MetadataResp
 use crate::client::{Kafka, batch};
 use crate::harness::broker::{Broker, Peer};
 use crate::harness::client::{Client, Job, write_records};
+use crate::harness::wait::{SOON, Wait};
 use crate::harness::{Tier, java, run, run_any, skipped_below};
 
 const DIRS: &str = "{folder}/data,{folder}/b,{folder}/c";
@@ -30,19 +30,17 @@ const TYPE_BROKER: i8 = 4;
 const NOT_LEADER: i16 = 6;
 const TOPIC_EXISTS: i16 = 36;
 const STORAGE: i16 = 56;
-const SOON: Duration = Duration::from_secs(30);
 
 /// Asks again until the answer is right: Kafka does many things after it has answered.
 #[track_caller]
 fn until<T: std::fmt::Debug>(mut ask: impl FnMut() -> T, is_right: impl Fn(&T) -> bool) -> T {
-    let start = Instant::now();
+    let wait = Wait::for_at_most(SOON);
     loop {
         let told = ask();
         if is_right(&told) {
             return told;
         }
-        assert!(start.elapsed() < SOON, "{told:?}");
-        std::thread::sleep(Duration::from_millis(50));
+        wait.again(|| format!("{told:?}"));
     }
 }
 

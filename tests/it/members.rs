@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use logmill::base::Bytes;
 use logmill::wire::generated::consumer_protocol_assignment::{
@@ -34,8 +34,8 @@ use logmill::wire::generated::sync_group_response::SyncGroupResponse;
 use logmill::wire::protocol::{read_versioned_value, write_versioned_value};
 
 use crate::client::Kafka;
+use crate::harness::wait::{SOON, Wait, let_pass};
 
-const WITHIN: Duration = Duration::from_secs(30);
 const BEAT_EVERY: Duration = Duration::from_millis(20);
 
 const MEMBER_ID_REQUIRED: i16 = 79;
@@ -84,7 +84,7 @@ impl Members {
     /// Partitions by client id, once all members are in one generation after `after`.
     #[track_caller]
     pub fn settled(&self, after: i32) -> (i32, BTreeMap<String, Vec<i32>>) {
-        let start = Instant::now();
+        let wait = Wait::for_at_most(SOON);
         loop {
             let board = self.board.lock().expect("no member failed").clone();
             let generations: Vec<i32> = board.values().map(|owned| owned.generation).collect();
@@ -94,8 +94,8 @@ impl Members {
                 return (generations[0], owned);
             }
             let failed = self.threads.iter().any(JoinHandle::is_finished);
-            assert!(!failed && start.elapsed() < WITHIN, "not settled after {after}: {board:?}");
-            std::thread::sleep(BEAT_EVERY);
+            assert!(!failed, "not settled after {after}: {board:?}");
+            wait.again(|| format!("not settled after {after}: {board:?}"));
         }
     }
 
@@ -123,7 +123,7 @@ impl Member {
             let owned = Owned { generation: self.generation, partitions };
             board.lock().expect("no member failed").insert(self.client_id.clone(), owned);
             while !stop.load(Ordering::Relaxed) && self.beat() {
-                std::thread::sleep(BEAT_EVERY);
+                let_pass(BEAT_EVERY);
             }
         }
     }
@@ -185,7 +185,7 @@ impl Member {
         if code == 25 {
             self.id.clear();
         }
-        std::thread::sleep(BEAT_EVERY);
+        let_pass(BEAT_EVERY);
         None
     }
 
@@ -220,7 +220,7 @@ fn partitions(assignment: &Bytes) -> Vec<i32> {
 }
 
 /// Waits until the group has a coordinator.
-fn find(kafka: &mut Kafka, group: &str) {
+pub fn find(kafka: &mut Kafka, group: &str) {
     let request = FindCoordinatorRequest { key: group.into(), ..Default::default() };
     again(|| kafka.ask::<_, FindCoordinatorResponse>(&request, 2).error_code);
 }
@@ -228,14 +228,13 @@ fn find(kafka: &mut Kafka, group: &str) {
 /// Asks until the coordinator is there.
 #[track_caller]
 fn again(mut ask: impl FnMut() -> i16) {
-    let start = Instant::now();
+    let wait = Wait::for_at_most(SOON);
     loop {
         match ask() {
             0 => return,
-            code if COME_AGAIN.contains(&code) && start.elapsed() < WITHIN => (),
+            code if COME_AGAIN.contains(&code) => wait.again(|| format!("error {code}")),
             code => panic!("error {code}"),
         }
-        std::thread::sleep(BEAT_EVERY);
     }
 }
 

@@ -4,11 +4,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
+use crate::harness::wait::{SOON, Wait};
 use crate::harness::{free_port, run_any, tail};
-
-const WAIT: Duration = Duration::from_secs(30);
 
 /// `logmill serve` on ports and a folder of its own; killed when it is dropped.
 struct Process {
@@ -68,12 +66,11 @@ impl Process {
     }
 
     fn wait_for(&mut self, done: impl Fn(&Self) -> bool) {
-        let start = Instant::now();
+        let wait = Wait::for_at_most(SOON);
         while !done(self) {
             let ended = self.child.try_wait().unwrap();
-            let waited = start.elapsed();
-            assert!(ended.is_none() && waited < WAIT, "{ended:?}\n{}", tail(&self.log(), 30));
-            std::thread::sleep(Duration::from_millis(10));
+            assert!(ended.is_none(), "{ended:?}\n{}", tail(&self.log(), 30));
+            wait.again(|| tail(&self.log(), 30));
         }
     }
 
@@ -87,13 +84,12 @@ impl Process {
     }
 
     fn end(&mut self) -> ExitStatus {
-        let start = Instant::now();
+        let wait = Wait::for_at_most(SOON);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(start.elapsed() < WAIT, "does not end\n{}", tail(&self.log(), 30));
-            std::thread::sleep(Duration::from_millis(10));
+            wait.again(|| format!("it does not end\n{}", tail(&self.log(), 30)));
         }
     }
 

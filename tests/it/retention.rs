@@ -5,7 +5,7 @@
 //! Leaves to others: one rule at a time (`log`'s own tests), crashes (`retention_crash`).
 //! Start reading at: [`CASES`], then [`segments_end_up_as_in_kafka`].
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use logmill::base::Bytes;
 use logmill::model::Offset;
@@ -14,12 +14,9 @@ use logmill::record::{BatchBuilder, BatchSpec};
 use crate::client::{Kafka, TYPE_TOPIC};
 use crate::delete_records::delete;
 use crate::harness::broker::Broker;
+use crate::harness::wait::{SOON, Wait};
 use crate::harness::{Tier, skipped_below};
 
-const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
-const NOT_LEADER_OR_FOLLOWER: i16 = 6;
-const SOON: Duration = Duration::from_secs(30);
-const POLL_EVERY: Duration = Duration::from_millis(20);
 const HOUR_MS: i64 = 60 * 60 * 1_000;
 /// A topic whose records are old when they come: when they go, a look has passed.
 const WATCH: &str = "watch";
@@ -151,15 +148,7 @@ impl Side {
 
     /// One batch of one record, patiently: Kafka answers a create before it has leaders.
     fn put(&mut self, topic: &str, batch: &Bytes) {
-        let start = Instant::now();
-        loop {
-            let told = self.kafka.put(topic, 0, batch.clone());
-            let early = [UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER];
-            if !early.contains(&told.error_code) || SOON < start.elapsed() {
-                assert_eq!(told.error_code, 0, "{topic}: {told:?}");
-                return;
-            }
-        }
+        self.kafka.put_when_led(topic, 0, batch.clone());
     }
 
     fn fill(&mut self, case: &Case, now_ms: i64) {
@@ -193,10 +182,9 @@ impl Side {
         // The first may end a look that began before, the second one that was half through.
         for number in 0..3 {
             self.put(WATCH, &batch(now_ms - 2 * HOUR_MS, number, "old"));
-            let start = Instant::now();
+            let wait = Wait::for_at_most(SOON);
             while self.kafka.start(WATCH, 0) <= number {
-                assert!(start.elapsed() < SOON, "{:?} does not look", self.broker.peer);
-                std::thread::sleep(POLL_EVERY);
+                wait.again(|| format!("{:?} does not look", self.broker.peer));
             }
         }
     }
@@ -244,7 +232,7 @@ fn segments_end_up_as_in_kafka() {
     }
     let [own, kafka] = &mut sides;
     for case in CASES {
-        let start = Instant::now();
+        let wait = Wait::for_at_most(SOON);
         loop {
             let (ours, theirs) = (own.state(case.topic), kafka.state(case.topic));
             let moved = [&ours, &theirs].iter().all(|state| 0 < state.log_start);
@@ -252,8 +240,7 @@ fn segments_end_up_as_in_kafka() {
                 break;
             }
             let topic = case.topic;
-            assert!(start.elapsed() < SOON, "{topic}: ours {ours:?}\nKafka's {theirs:?}");
-            std::thread::sleep(POLL_EVERY);
+            wait.again(|| format!("{topic}: ours {ours:?}\nKafka's {theirs:?}"));
         }
     }
 }

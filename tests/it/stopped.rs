@@ -10,6 +10,7 @@ use crate::crash::{Topic, WAYS};
 use crate::harness::broker::{Broker, Peer};
 use crate::harness::client::python;
 use crate::harness::script::Script;
+use crate::harness::wait::let_pass;
 use crate::harness::{Tier, free_port, run_any, skipped_below};
 use crate::kills::is_in_syncfs;
 use crate::members::Members;
@@ -44,7 +45,7 @@ fn a_broker_that_stands_still_for_seconds_loses_nothing() {
         {}
         broker.signal("-STOP");
         inside += usize::from(wait.elapsed() < SIGN_WITHIN);
-        std::thread::sleep(stop);
+        let_pass(stop);
         broker.signal("-CONT");
         topics.iter_mut().for_each(|topic| topic.await_acknowledgements(300));
         topics.iter_mut().for_each(|topic| topic.check(&mut reader, round, 1_000));

@@ -9,16 +9,16 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
+use super::wait::Wait;
 use super::{free_port, java, root, run, setup, tail};
 
 /// The user that logmill runs as when the tests are root: `nobody`.
 const ORDINARY_USER: u32 = 65_534;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(30);
-const POLL_EVERY: Duration = Duration::from_millis(10);
 /// The default is made for disks that are used for days; here each test fills its own with zeroes.
 const JOURNAL_BYTES: u64 = 16 << 20;
 
@@ -132,34 +132,20 @@ impl Broker {
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log).stderr(errors).current_dir(self.folder.path());
         self.child = Some(command.spawn().expect("the broker's program starts"));
-        let start = Instant::now();
+        let wait = Wait::for_at_most(READY_WITHIN);
         while !self.is_ready() {
             let child = self.child.as_mut().expect("just started");
             if let Some(status) = child.try_wait().expect("our child") {
                 panic!("the broker ended at start: {status}\n{}", tail(&self.log(), 30));
             }
-            let waited = start.elapsed();
-            assert!(waited < READY_WITHIN, "not ready in {waited:?}\n{}", tail(&self.log(), 30));
-            std::thread::sleep(POLL_EVERY);
+            wait.again(|| format!("not ready\n{}", tail(&self.log(), 30)));
         }
     }
 
     /// Asks it to stop (SIGTERM) and waits; fails when it does not end, or ends with an error.
     pub fn stop(&mut self) {
         self.signal("-TERM");
-        let mut child = self.child.take().expect("it runs");
-        let start = Instant::now();
-        let status = loop {
-            if let Some(status) = child.try_wait().expect("our child") {
-                break status;
-            }
-            if STOP_WITHIN < start.elapsed() {
-                let _ = child.kill();
-                let _ = child.wait();
-                panic!("did not stop in {STOP_WITHIN:?}\n{}", tail(&self.log(), 30));
-            }
-            std::thread::sleep(POLL_EVERY);
-        };
+        let status = self.await_end();
         // Java ends with 128 + SIGTERM after an orderly stop.
         let fine = status.success() || (self.peer == Peer::Kafka && status.code() == Some(143));
         assert!(fine, "stopped with {status}\n{}", tail(&self.log(), 30));
@@ -203,18 +189,18 @@ impl Broker {
 
     /// Waits until it ends by itself; true when it says that all is well.
     pub fn ends(&mut self) -> bool {
-        let mut child = self.child.take().expect("it runs");
-        let start = Instant::now();
+        self.await_end().success()
+    }
+
+    fn await_end(&mut self) -> ExitStatus {
+        let wait = Wait::for_at_most(STOP_WITHIN);
         loop {
+            let child = self.child.as_mut().expect("it runs");
             if let Some(status) = child.try_wait().expect("our child") {
-                return status.success();
+                self.child = None;
+                return status;
             }
-            if STOP_WITHIN < start.elapsed() {
-                let _ = child.kill();
-                let _ = child.wait();
-                panic!("it goes on after {STOP_WITHIN:?}\n{}", tail(&self.log(), 30));
-            }
-            std::thread::sleep(POLL_EVERY);
+            wait.again(|| format!("it goes on\n{}", tail(&self.log(), 30)));
         }
     }
 

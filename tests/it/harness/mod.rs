@@ -2,7 +2,7 @@
 //!
 //! Owns: the tier, the setup folder, free ports, temporary folders, running a program with a limit.
 //! Leaves to others: a broker's life (`broker`), Java's tools (`java`), what a log directory must
-//! look like (`dump`), the clients themselves (`client`).
+//! look like (`dump`), the clients themselves (`client`), waiting for what they do (`wait`).
 //! Invariant: nothing outlives the test: a broker ends with the thread that started it.
 //! Start reading at: [`Broker`](broker::Broker), then [`Client`](client::Client).
 #![allow(dead_code, reason = "tests of several rooms use it, each a part")]
@@ -15,6 +15,7 @@ pub mod raw;
 pub mod script;
 pub mod sim;
 pub mod small_disk;
+pub mod wait;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

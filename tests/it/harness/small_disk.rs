@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::wait::{SOON, Wait};
 use super::{run, run_any};
 
 pub const DISK_BYTES: u64 = 96 << 20;
@@ -76,7 +77,15 @@ impl SmallDisk {
 
     /// What an operator does then, when no process uses it any more.
     pub fn repair(&self) {
-        run(Command::new("umount").arg(&self.mounted), 30);
+        // The kernel closes the files of a ring some time after its process has ended.
+        let wait = Wait::for_at_most(SOON);
+        loop {
+            let done = run_any(Command::new("umount").arg(&self.mounted), 30);
+            if done.status.success() {
+                break;
+            }
+            wait.again(|| format!("umount: {}", String::from_utf8_lossy(&done.stderr)));
+        }
         // 1: errors were corrected.
         let checked = run_any(Command::new("e2fsck").arg("-p").arg(&self.image), 60);
         assert!(checked.status.code().is_some_and(|code| code <= 1), "{checked:?}");

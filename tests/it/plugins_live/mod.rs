@@ -20,16 +20,13 @@ mod weights;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::client::Kafka;
 use crate::harness::broker::Broker;
+use crate::harness::wait::{SOON, Wait};
 use crate::harness::{root, run_any};
-
-const SOON: Duration = Duration::from_secs(30);
-const POLL_EVERY: Duration = Duration::from_millis(10);
 
 /// A broker and the ways to it.
 pub struct Stage {
@@ -54,13 +51,12 @@ fn guest(name: &str) -> PathBuf {
 /// Waits until `done` gives a value; fails with `what` when it does not in time.
 #[track_caller]
 fn wait_for<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
+    let wait = Wait::for_at_most(SOON);
     loop {
         if let Some(value) = done() {
             return value;
         }
-        assert!(start.elapsed() < SOON, "{what}: not within {SOON:?}");
-        std::thread::sleep(POLL_EVERY);
+        wait.again(|| what.to_owned());
     }
 }
 

@@ -131,15 +131,21 @@ fn activate_in_turn(stage: &Stage) {
     println!("{activations} activations took {:?}", start.elapsed());
 }
 
-#[test]
-fn a_thousand_activations_under_load_decide_each_batch_by_one_version() {
-    let stage = Stage::start(SHARDS, &[]);
+/// A topic whose plugin has two versions, the first of them live.
+fn two_versions(shards: u16) -> (Stage, Kafka) {
+    let stage = Stage::start(shards, &[]);
     stage.live("hash@1", "murmur2");
     stage.install("hash@2", "murmur2-shifted");
     let mut kafka = stage.kafka("setup");
     kafka.create_topic("swapped", PARTITIONS, &[]);
     stage.bind("hash", &["--topic", "swapped"], &[]);
     stage.wait_binding("swapped", |state| state == "live");
+    (stage, kafka)
+}
+
+#[test]
+fn a_thousand_activations_under_load_decide_each_batch_by_one_version() {
+    let (stage, mut kafka) = two_versions(SHARDS);
     let detail = stage.json(&["topic", "describe", "swapped"]);
     let shard_of = |partition: i32| {
         let all = detail["partitions"].as_array().expect("a list");
@@ -172,13 +178,7 @@ fn a_thousand_activations_under_load_decide_each_batch_by_one_version() {
 /// Two people activate at once: each is answered, and what is active is what the last one was told.
 #[test]
 fn activations_at_the_same_time_wait_for_each_other() {
-    let stage = Stage::start(2, &[]);
-    stage.live("hash@1", "murmur2");
-    stage.install("hash@2", "murmur2-shifted");
-    let mut kafka = stage.kafka("setup");
-    kafka.create_topic("swapped", PARTITIONS, &[]);
-    stage.bind("hash", &["--topic", "swapped"], &[]);
-    stage.wait_binding("swapped", |state| state == "live");
+    let (stage, _) = two_versions(2);
     let stop = Arc::new(AtomicBool::new(false));
     let producer = produce_until(stage.kafka("producer"), 0, stop.clone());
     let bearer = stage.bearer();
