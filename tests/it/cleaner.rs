@@ -12,7 +12,9 @@ use logmill::shard::partition::Partition;
 use logmill::sim::{DATA_DIR, Death, Faults, SimBroker, World};
 use logmill::wire::generated::produce_response::ProduceResponse;
 
-use crate::harness::sim::{TOPIC, batch, connect, create, create_topic, produce, produce_request};
+use crate::harness::sim::{
+    TOPIC, batch, connect, create, create_topic, delete_topic, produce, produce_request,
+};
 
 /// Small segments, so that little data closes some.
 const SEGMENTS: (&str, &str) = ("internal.segment.bytes", "4000");
@@ -117,12 +119,7 @@ fn a_deleted_topic_leaves_no_boundary_to_its_namesake() {
     assert!(node.checkpoint().contains(TOPIC));
     let env = node.0.clients();
     node.wait(async move {
-        use logmill::wire::generated::delete_topics_request::DeleteTopicsRequest;
-        use logmill::wire::generated::delete_topics_response::DeleteTopicsResponse;
-        let topic_names = vec![TOPIC.to_owned()];
-        let request = DeleteTopicsRequest { topic_names, timeout_ms: 5_000, ..Default::default() };
-        let told: DeleteTopicsResponse = connect(&env).await.ask(&request, 5).await.unwrap();
-        assert_eq!(told.responses[0].error_code, 0);
+        delete_topic(&env, TOPIC).await;
         create(&env, &[COMPACT, SEGMENTS]).await;
     });
     node.rest(1);

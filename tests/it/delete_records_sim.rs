@@ -10,21 +10,19 @@ use logmill::env::Env;
 use logmill::record::Codec;
 use logmill::sim::{Death, Faults, SimBroker, World, each_seed};
 use logmill::wire::Message;
-use logmill::wire::generated::create_topics_request::{CreatableTopic, CreateTopicsRequest};
-use logmill::wire::generated::create_topics_response::CreateTopicsResponse;
 use logmill::wire::generated::delete_records_request::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
 };
 use logmill::wire::generated::delete_records_response::DeleteRecordsResponse;
-use logmill::wire::generated::delete_topics_request::DeleteTopicsRequest;
-use logmill::wire::generated::delete_topics_response::DeleteTopicsResponse;
 use logmill::wire::generated::list_offsets_request::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
 };
 use logmill::wire::generated::list_offsets_response::ListOffsetsResponse;
 use logmill::wire::generated::produce_response::ProduceResponse;
 
-use crate::harness::sim::{HANGS_MS, TOPIC, batch, connect, produce_request, run};
+use crate::harness::sim::{
+    TOPIC, ask, batch, create_topic, delete_topic, produce_request_to, run, serve,
+};
 
 const PARTITIONS: i32 = 3;
 const EARLIEST: i64 = -2;
@@ -36,8 +34,7 @@ struct Node {
 
 impl Node {
     fn boot(&mut self, shards: u16) {
-        self.broker.start(shards);
-        self.broker.served(HANGS_MS).expect("it serves");
+        serve(&mut self.broker, shards);
     }
 
     /// Runs a client's work to its end.
@@ -50,35 +47,21 @@ impl Node {
     }
 
     fn ask<Q: Message + 'static, A: Message + 'static>(&mut self, request: Q, version: i16) -> A {
-        self.run(|env| async move {
-            connect(&env).await.ask(&request, version).await.expect("an answer")
-        })
+        ask(&mut self.broker, request, version)
     }
 
     fn create(&mut self) {
-        let topic = CreatableTopic {
-            name: TOPIC.to_owned(),
-            num_partitions: PARTITIONS,
-            replication_factor: 1,
-            ..Default::default()
-        };
-        let request =
-            CreateTopicsRequest { topics: vec![topic], timeout_ms: 5_000, ..Default::default() };
-        let told: CreateTopicsResponse = self.ask(request, 5);
-        assert_eq!(told.topics[0].error_code, 0, "{told:?}");
+        self.run(|env| async move { create_topic(&env, TOPIC, PARTITIONS, &[]).await });
     }
 
     fn remove(&mut self) {
-        let topic_names = vec![TOPIC.to_owned()];
-        let request = DeleteTopicsRequest { topic_names, timeout_ms: 5_000, ..Default::default() };
-        let told: DeleteTopicsResponse = self.ask(request, 5);
-        assert_eq!(told.responses[0].error_code, 0, "{told:?}");
+        self.run(|env| async move { delete_topic(&env, TOPIC).await });
     }
 
     fn produce(&mut self, partition: i32, acks: i16) {
-        let mut request = produce_request(batch(Codec::None, &[(None, b"a record")]));
+        let records = batch(Codec::None, &[(None, b"a record")]);
+        let mut request = produce_request_to(partition, records);
         request.acks = acks;
-        request.topic_data[0].partition_data[0].index = partition;
         let told: ProduceResponse = self.ask(request, 9);
         let told = &told.responses[0].partition_responses[0];
         assert_eq!(told.error_code, 0, "{told:?}");

@@ -14,26 +14,24 @@ use logmill::model::ErrorCode;
 use logmill::record::{Codec, Header, Records as Decoded};
 use logmill::shard::Core;
 use logmill::shard::delete_records::{DeleteBelow, DeleteRecords};
-use logmill::sim::{ClientError, DATA_DIR, Death, Faults, MachineId, SimBroker, World};
-use logmill::wire::Records;
-use logmill::wire::generated::create_topics_request::{CreatableTopic, CreateTopicsRequest};
-use logmill::wire::generated::create_topics_response::CreateTopicsResponse;
-use logmill::wire::generated::delete_topics_request::DeleteTopicsRequest;
-use logmill::wire::generated::delete_topics_response::DeleteTopicsResponse;
+use logmill::sim::{DATA_DIR, Death, Faults, MachineId, SimBroker, World};
 use logmill::wire::generated::describe_log_dirs_request::DescribeLogDirsRequest;
-use logmill::wire::generated::describe_log_dirs_response::DescribeLogDirsResponse;
+use logmill::wire::generated::describe_log_dirs_response::{
+    DescribeLogDirsResponse, DescribeLogDirsResult,
+};
 use logmill::wire::generated::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use logmill::wire::generated::fetch_response::FetchResponse;
 use logmill::wire::generated::find_coordinator_request::FindCoordinatorRequest;
 use logmill::wire::generated::find_coordinator_response::FindCoordinatorResponse;
 use logmill::wire::generated::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use logmill::wire::generated::metadata_response::{MetadataResponse, MetadataResponsePartition};
-use logmill::wire::generated::produce_request::{
-    PartitionProduceData, ProduceRequest, TopicProduceData,
-};
 use logmill::wire::generated::produce_response::ProduceResponse;
+use logmill::wire::{Message, Records};
 
-use crate::harness::sim::{HANGS_MS, TOPIC, batch, connect, create, create_topic, produce, run};
+use crate::harness::sim::{
+    HANGS_MS, TOPIC, ask, batch, connect, create, create_topic, delete_topic, produce,
+    produce_request_to, run, serve, try_create_topic,
+};
 
 const OTHER: &str = "/other";
 const BOTH: &str = "/data,/other";
@@ -69,35 +67,30 @@ impl Node {
     }
 
     fn boot(&mut self) {
-        self.broker.start(2);
-        self.broker.served(HANGS_MS).expect("it serves");
+        serve(&mut self.broker, 2);
     }
 
     fn run<T: 'static>(&mut self, env: &Env, work: impl Future<Output = T> + 'static) -> T {
         run(&mut self.broker, env, work)
     }
 
+    fn ask<Q: Message + 'static, A: Message + 'static>(&mut self, request: Q, version: i16) -> A {
+        ask(&mut self.broker, request, version)
+    }
+
+    /// Why partitions are offline.
+    fn offline_reasons(&self) -> Vec<String> {
+        let cores = self.broker.cores().borrow().clone();
+        let all = cores.iter().flat_map(|core| core.partitions());
+        all.filter_map(|one| one.offline_reason()).collect()
+    }
+
     /// Produces one record with acks=all; its code.
     fn produce(&mut self, partition: i32) -> i16 {
         let text = format!("{partition}:{}", self.acked[partition as usize].len());
         let records = batch(Codec::None, &[(None, text.as_bytes())]);
-        let partition_data =
-            PartitionProduceData { index: partition, records: Some(Records(vec![records])) };
-        let topic = TopicProduceData {
-            name: TOPIC.to_owned(),
-            partition_data: vec![partition_data],
-            ..Default::default()
-        };
-        let request = ProduceRequest {
-            acks: -1,
-            timeout_ms: 5_000,
-            topic_data: vec![topic],
-            ..Default::default()
-        };
-        let env = self.broker.clients();
-        let told: Result<ProduceResponse, ClientError> =
-            self.run(&env.clone(), async move { connect(&env).await.ask(&request, 9).await });
-        let told = told.unwrap().responses.remove(0).partition_responses.remove(0);
+        let mut told: ProduceResponse = self.ask(produce_request_to(partition, records), 9);
+        let told = told.responses.remove(0).partition_responses.remove(0);
         if told.error_code == 0 {
             let acked = &mut self.acked[partition as usize];
             assert_eq!(told.base_offset, acked.len() as i64, "partition {partition}");
@@ -131,10 +124,8 @@ impl Node {
             };
             let request =
                 FetchRequest { max_bytes: 1 << 20, topics: vec![topic], ..Default::default() };
-            let env = self.broker.clients();
-            let told: Result<FetchResponse, ClientError> =
-                self.run(&env.clone(), async move { connect(&env).await.ask(&request, 11).await });
-            let told = told.unwrap().responses.remove(0).partitions.remove(0);
+            let mut told: FetchResponse = self.ask(request, 11);
+            let told = told.responses.remove(0).partitions.remove(0);
             if told.error_code != 0 {
                 return Err(told.error_code);
             }
@@ -162,27 +153,21 @@ impl Node {
     fn metadata(&mut self) -> Vec<MetadataResponsePartition> {
         let topic = MetadataRequestTopic { name: Some(TOPIC.to_owned()), ..Default::default() };
         let request = MetadataRequest { topics: Some(vec![topic]), ..Default::default() };
-        let env = self.broker.clients();
-        let told: Result<MetadataResponse, ClientError> =
-            self.run(&env.clone(), async move { connect(&env).await.ask(&request, 9).await });
-        let mut partitions = told.unwrap().topics.remove(0).partitions;
+        let mut told: MetadataResponse = self.ask(request, 9);
+        let mut partitions = told.topics.remove(0).partitions;
         partitions.sort_by_key(|one| one.partition_index);
         partitions
     }
 
     /// Per log directory: its name, its error, and its partitions of the topic.
     fn log_dirs(&mut self) -> Vec<(String, i16, Vec<i32>)> {
-        let request = DescribeLogDirsRequest { topics: None };
-        let env = self.broker.clients();
-        let told: Result<DescribeLogDirsResponse, ClientError> =
-            self.run(&env.clone(), async move { connect(&env).await.ask(&request, 4).await });
-        let row =
-            |dir: logmill::wire::generated::describe_log_dirs_response::DescribeLogDirsResult| {
-                let topics = dir.topics.into_iter().filter(|topic| topic.name == TOPIC);
-                let numbers = topics.flat_map(|topic| topic.partitions);
-                (dir.log_dir, dir.error_code, numbers.map(|one| one.partition_index).collect())
-            };
-        told.unwrap().results.into_iter().map(row).collect()
+        let told: DescribeLogDirsResponse = self.ask(DescribeLogDirsRequest { topics: None }, 4);
+        let row = |dir: DescribeLogDirsResult| {
+            let topics = dir.topics.into_iter().filter(|topic| topic.name == TOPIC);
+            let numbers = topics.flat_map(|topic| topic.partitions);
+            (dir.log_dir, dir.error_code, numbers.map(|one| one.partition_index).collect())
+        };
+        told.results.into_iter().map(row).collect()
     }
 
     /// Partitions of the topic in a log directory.
@@ -253,8 +238,7 @@ fn records_in(records: &Records) -> Vec<String> {
 fn a_failed_sync_on_one_shard_stops_them_all() {
     let world = World::new(1, Faults::NONE);
     let mut broker = SimBroker::new(world.clone(), &[]);
-    broker.start(2);
-    broker.served(HANGS_MS).expect("it serves");
+    serve(&mut broker, 2);
     let env = broker.clients();
     run(&mut broker, &env.clone(), async move { create(&env, &[]).await });
     assert_eq!(produce_one(&mut broker), 0);
@@ -311,10 +295,8 @@ fn a_group_whose_offsets_lie_in_a_failed_directory_has_no_coordinator() {
     let ask = |node: &mut Node| {
         let coordinator_keys = (0..20).map(|number| format!("group-{number}")).collect();
         let request = FindCoordinatorRequest { coordinator_keys, ..Default::default() };
-        let env = node.broker.clients();
-        let told: Result<FindCoordinatorResponse, ClientError> =
-            node.run(&env.clone(), async move { connect(&env).await.ask(&request, 4).await });
-        let codes = told.unwrap().coordinators.into_iter().map(|one| one.error_code);
+        let told: FindCoordinatorResponse = node.ask(request, 4);
+        let codes = told.coordinators.into_iter().map(|one| one.error_code);
         codes.collect::<Vec<i16>>()
     };
     assert_eq!(ask(&mut node), [0; 20]);
@@ -481,11 +463,8 @@ fn a_partition_that_lies_in_two_directories_is_offline_until_one_is_gone() {
     node.boot();
     assert_eq!(node.produce(copied), STORAGE);
     assert_eq!(node.read(copied), Err(STORAGE));
-    let cores = node.broker.cores().borrow().clone();
-    let all = cores.iter().flat_map(|core| core.partitions());
-    let reasons: Vec<String> = all.filter_map(|one| one.offline_reason()).collect();
     let why = format!("{folder} lies in {OTHER} and in {DATA_DIR}; remove the older of the two");
-    assert_eq!(reasons, [why]);
+    assert_eq!(node.offline_reasons(), [why]);
     node.end(Some(Death::Crash));
     let gone = format!("{OTHER}/{folder}");
     node.operate(|env| async move { env.remove_dir_all(&gone).await.unwrap() });
@@ -632,28 +611,6 @@ fn a_log_start_that_lay_where_a_partition_is_moved_to_is_a_namesakes() {
     node.produce_all(1);
 }
 
-/// The codes of deleting a topic and of making one of that name.
-async fn delete_and_create(env: Env) -> (i16, i16) {
-    let mut client = connect(&env).await;
-    let topic_names = vec![TOPIC.to_owned()];
-    let request = DeleteTopicsRequest { topic_names, timeout_ms: 5_000, ..Default::default() };
-    let deleted: DeleteTopicsResponse = client.ask(&request, 5).await.unwrap();
-    (deleted.responses[0].error_code, create_code(env).await)
-}
-
-async fn create_code(env: Env) -> i16 {
-    let topic = CreatableTopic {
-        name: TOPIC.to_owned(),
-        num_partitions: 4,
-        replication_factor: 1,
-        ..Default::default()
-    };
-    let request =
-        CreateTopicsRequest { topics: vec![topic], timeout_ms: 5_000, ..Default::default() };
-    let told: CreateTopicsResponse = connect(&env).await.ask(&request, 5).await.unwrap();
-    told.topics[0].error_code
-}
-
 #[test]
 fn a_topic_is_not_made_while_a_file_says_how_far_its_namesake_was() {
     for name in ["log-start-offset-checkpoint", "recovery-point-offset-checkpoint"] {
@@ -671,15 +628,20 @@ fn a_topic_is_not_made_while_a_file_says_how_far_its_namesake_was() {
             }
         });
         let clients = node.broker.clients();
-        let codes = node.run(&clients, delete_and_create(clients.clone()));
-        assert_eq!(codes, (0, STORAGE), "{name}");
+        let env = clients.clone();
+        let code = node.run(&clients, async move {
+            delete_topic(&env, TOPIC).await;
+            try_create_topic(&env, TOPIC, 4, &[]).await
+        });
+        assert_eq!(code, STORAGE, "{name}");
         let env = disk.clone();
         node.run(&disk, async move {
             for way in ways {
                 unblock(&env, &way).await;
             }
         });
-        assert_eq!(node.run(&clients, create_code(clients.clone())), 0, "{name}");
+        let env = clients.clone();
+        node.run(&clients, async move { create_topic(&env, TOPIC, 4, &[]).await });
         node.acked = Default::default();
         node.produce_all(2);
         node.end(Some(Death::PowerCut));
@@ -708,6 +670,28 @@ fn a_start_whose_recovery_points_cannot_be_read_says_so_and_leaves_them() {
     node.boot();
     node.check_all(75);
     node.produce_all(2);
+}
+
+#[test]
+fn without_journals_logs_are_read_where_recovery_points_cannot_be() {
+    let mut node = Node::new(76, Faults::NONE, &[("journal.bytes", "0")]);
+    node.produce_all(5);
+    let core = node.broker.cores().borrow()[0].clone();
+    let env = core.env.clone();
+    let unwritten = node.run(&env, async move { core.write_recovery_points().await });
+    assert!(unwritten.is_empty(), "{unwritten:?}");
+    node.end(Some(Death::Crash));
+    let points = format!("{DATA_DIR}/recovery-point-offset-checkpoint");
+    node.broker.world.set_unreadable(MachineId::FIRST, &points, true);
+    // The second start finds what the first one wrote in its place.
+    for _ in 0..2 {
+        node.boot();
+        node.check_all(76);
+        node.produce_all(2);
+        node.end(Some(Death::PowerCut));
+    }
+    node.boot();
+    node.check_all(76);
 }
 
 #[test]
@@ -756,9 +740,7 @@ fn a_folder_that_is_missing_after_a_clean_stop_is_not_made_anew() {
         node.boot();
         assert_eq!(node.produce(1), STORAGE);
         assert_eq!([0, 2, 3].map(|partition| node.produce(partition)), [0; 3]);
-        let cores = node.broker.cores().borrow().clone();
-        let all = cores.iter().flat_map(|core| core.partitions());
-        let reasons: Vec<String> = all.filter_map(|one| one.offline_reason()).collect();
+        let reasons = node.offline_reasons();
         assert!(reasons.len() == 1 && reasons[0].contains(&gone), "{reasons:?}");
         assert!(!node.broker.stop(HANGS_MS).unwrap(), "one log is not closed");
     }

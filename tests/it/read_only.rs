@@ -63,6 +63,17 @@ fn place(kafka: &mut Kafka) -> BTreeMap<i32, bool> {
     (0..PARTITIONS).map(|partition| (partition, in_small.contains(&partition))).collect()
 }
 
+/// Repairs the file system and starts the broker: writers go on, and nothing is missing.
+fn check_repaired(broker: &mut Broker, disk: &SmallDisk, topics: &mut [Topic]) {
+    disk.repair();
+    broker.start();
+    let bootstrap = broker.bootstrap();
+    let mut reader = Script::start(python("load.py").args(["read", &bootstrap, "read-only"]));
+    topics.iter_mut().for_each(|topic| topic.await_acknowledgements(100));
+    topics.iter_mut().for_each(|topic| topic.check(&mut reader, 0, i64::MAX));
+    topics.iter_mut().for_each(|topic| topic.finish(&mut reader, 1));
+}
+
 #[test]
 fn one_directory_that_turns_read_only_takes_its_own_partitions_alone() {
     if skipped_below(Tier::Test, "a file system that turns read-only") {
@@ -102,12 +113,7 @@ fn one_directory_that_turns_read_only_takes_its_own_partitions_alone() {
 
     broker.signal("-TERM");
     assert!(!broker.ends(), "it says that it left logs open");
-    disk.repair();
-    broker.start();
-    let mut reader = Script::start(python("load.py").args(["read", &bootstrap, "read-only"]));
-    topics.iter_mut().for_each(|topic| topic.await_acknowledgements(100));
-    topics.iter_mut().for_each(|topic| topic.check(&mut reader, 0, i64::MAX));
-    topics.iter_mut().for_each(|topic| topic.finish(&mut reader, 1));
+    check_repaired(&mut broker, &disk, &mut topics);
     let mut kafka = Kafka::connect(broker.port, "told");
     for partition in 0..PARTITIONS {
         let told = kafka.put("told", partition, batch(&[(None, "again")]));
@@ -136,11 +142,6 @@ fn a_broker_whose_metadata_cannot_be_written_ends_with_a_sentence_and_loses_noth
     let last = log.trim_end().lines().next_back().unwrap_or_default();
     assert!(last.contains("log directory") || last.contains("metadata"), "{last}");
 
-    disk.repair();
-    broker.start();
-    let mut reader = Script::start(python("load.py").args(["read", &bootstrap, "read-only"]));
-    topics.iter_mut().for_each(|topic| topic.await_acknowledgements(100));
-    topics.iter_mut().for_each(|topic| topic.check(&mut reader, 0, i64::MAX));
-    topics.iter_mut().for_each(|topic| topic.finish(&mut reader, 1));
+    check_repaired(&mut broker, &disk, &mut topics);
     broker.stop();
 }

@@ -11,12 +11,10 @@ use logmill::env::{Env, OpenHow};
 use logmill::model::ErrorCode;
 use logmill::record::Codec;
 use logmill::sim::{DATA_DIR, Death, Faults, MachineId, SimBroker, World};
-use logmill::wire::generated::create_topics_request::{CreatableTopic, CreateTopicsRequest};
-use logmill::wire::generated::create_topics_response::CreateTopicsResponse;
-use logmill::wire::generated::delete_topics_request::DeleteTopicsRequest;
-use logmill::wire::generated::delete_topics_response::DeleteTopicsResponse;
 
-use crate::harness::sim::{HANGS_MS, TOPIC, batch, connect, create, produce, run};
+use crate::harness::sim::{
+    HANGS_MS, TOPIC, batch, connect, create, delete_topic, produce, run, serve, try_create_topic,
+};
 
 /// A node of one shard, and what clients and the disk do to it.
 struct Life {
@@ -34,8 +32,7 @@ impl Life {
     }
 
     fn boot(&mut self) {
-        self.broker.start(1);
-        self.broker.served(HANGS_MS).expect("it serves");
+        serve(&mut self.broker, 1);
     }
 
     /// Runs a future to its end while the node lives.
@@ -50,15 +47,7 @@ impl Life {
 
     fn delete(&mut self) {
         let env = self.broker.clients();
-        let told: DeleteTopicsResponse = self.run(&env.clone(), async move {
-            let request = DeleteTopicsRequest {
-                topic_names: vec![TOPIC.to_owned()],
-                timeout_ms: 5_000,
-                ..Default::default()
-            };
-            connect(&env).await.ask(&request, 5).await.expect("an answer")
-        });
-        assert_eq!(told.responses[0].error_code, 0, "{told:?}");
+        self.run(&env.clone(), async move { delete_topic(&env, TOPIC).await });
     }
 
     /// One record with acks=all: error code and offset.
@@ -69,6 +58,17 @@ impl Life {
             let told = produce(&mut connect(&env).await, records).await;
             (told.error_code, told.base_offset)
         })
+    }
+
+    /// Twenty records to a new topic, all of them below its recovery point.
+    fn produce_and_record_the_point(&mut self) {
+        for offset in 0..20 {
+            assert_eq!(self.produce(), (0, offset));
+        }
+        let core = self.broker.cores().borrow()[0].clone();
+        let env = core.env.clone();
+        let unwritten = self.run(&env, async move { core.write_recovery_points().await });
+        assert!(unwritten.is_empty(), "{unwritten:?}");
     }
 
     /// What the node's disk is made to do.
@@ -150,14 +150,8 @@ fn a_topic_whose_partition_is_offline_is_deleted_with_its_files() {
 fn a_topic_created_again_never_meets_the_recovery_point_of_its_namesake() {
     let mut life = Life::start();
     life.create();
-    for offset in 0..20 {
-        assert_eq!(life.produce(), (0, offset));
-    }
-    // The point is recorded, and the topic goes; its successor is short when the process dies.
-    let core = life.broker.cores().borrow()[0].clone();
-    let env = core.env.clone();
-    let unwritten = life.run(&env, async move { core.write_recovery_points().await });
-    assert!(unwritten.is_empty(), "{unwritten:?}");
+    life.produce_and_record_the_point();
+    // The topic goes; its successor is short when the process dies.
     life.delete();
     life.create();
     assert_eq!(life.produce(), (0, 0));
@@ -170,13 +164,7 @@ fn a_topic_created_again_never_meets_the_recovery_point_of_its_namesake() {
 fn a_log_that_was_cut_below_its_recovery_point_stays_offline_through_starts() {
     let mut life = Life::start();
     life.create();
-    for offset in 0..20 {
-        assert_eq!(life.produce(), (0, offset));
-    }
-    let core = life.broker.cores().borrow()[0].clone();
-    let env = core.env.clone();
-    let unwritten = life.run(&env, async move { core.write_recovery_points().await });
-    assert!(unwritten.is_empty(), "{unwritten:?}");
+    life.produce_and_record_the_point();
     life.disk(|env| async move {
         let path = format!("{}/{:020}.log", directory(), 0);
         let file = env.open(&path, OpenHow::ReadWrite).await.expect("the segment");
@@ -204,18 +192,8 @@ fn no_topic_is_created_while_nobody_can_tell_what_its_namesake_left() {
     life.broker.die(Death::Crash);
     life.boot();
     let env = life.broker.clients();
-    let told: CreateTopicsResponse = life.run(&env.clone(), async move {
-        let topic = CreatableTopic {
-            name: TOPIC.to_owned(),
-            num_partitions: 1,
-            replication_factor: 1,
-            ..Default::default()
-        };
-        let request =
-            CreateTopicsRequest { topics: vec![topic], timeout_ms: 5_000, ..Default::default() };
-        connect(&env).await.ask(&request, 5).await.expect("an answer")
-    });
-    assert_eq!(told.topics[0].error_code, ErrorCode::KafkaStorageError.code(), "{told:?}");
+    let code = life.run(&env.clone(), async move { try_create_topic(&env, TOPIC, 1, &[]).await });
+    assert_eq!(code, ErrorCode::KafkaStorageError.code());
     world.set_unreadable(MachineId::FIRST, &starts(), false);
     life.create();
     assert_eq!(life.produce(), (0, 0));

@@ -14,18 +14,17 @@ use logmill::sim::{
     ADDRESS, DATA_DIR, Death, Faults, KafkaClient, LastEnd, MachineId, SimBroker, World, each_seed,
     seeds,
 };
-use logmill::wire::generated::delete_topics_request::DeleteTopicsRequest;
-use logmill::wire::generated::delete_topics_response::DeleteTopicsResponse;
 use logmill::wire::generated::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use logmill::wire::generated::fetch_response::{FetchResponse, PartitionData};
-use logmill::wire::generated::produce_response::ProduceResponse;
+use logmill::wire::generated::produce_response::{PartitionProduceResponse, ProduceResponse};
 
 use crate::crash::{Topic, WAYS};
 use crate::harness::broker::Broker;
 use crate::harness::client::python;
 use crate::harness::script::Script;
 use crate::harness::sim::{
-    HANGS_MS, TOPIC, batch, connect, create, create_topic, produce, produce_request, run,
+    HANGS_MS, TOPIC, ask, batch, connect, create, create_topic, delete_topic, produce,
+    produce_request, produce_request_to, run, serve,
 };
 use crate::harness::small_disk::{DISK_BYTES, SmallDisk};
 use crate::harness::{self, Tier, skipped_below};
@@ -77,13 +76,14 @@ async fn produce_one(env: &Env, bytes: usize) -> i16 {
 
 /// The code that an acks=all batch for that partition is answered with.
 fn produce_to(broker: &mut SimBroker, partition: i32, bytes: usize) -> i16 {
-    let env = broker.clients();
-    run(broker, &env.clone(), async move {
-        let mut request = produce_request(batch(Codec::None, &[(None, &vec![b'x'; bytes])]));
-        request.topic_data[0].partition_data[0].index = partition;
-        let told: ProduceResponse = connect(&env).await.ask(&request, 9).await.unwrap();
-        told.responses[0].partition_responses[0].error_code
-    })
+    put(broker, partition, bytes).error_code
+}
+
+/// A record of so many bytes with acks=all, and what is said of it.
+fn put(broker: &mut SimBroker, partition: i32, bytes: usize) -> PartitionProduceResponse {
+    let records = batch(Codec::None, &[(None, &vec![b'x'; bytes])]);
+    let mut told: ProduceResponse = ask(broker, produce_request_to(partition, records), 9);
+    told.responses.remove(0).partition_responses.remove(0)
 }
 
 fn wait(broker: &mut SimBroker, ms: u64) {
@@ -94,8 +94,7 @@ fn wait(broker: &mut SimBroker, ms: u64) {
 /// second in its files. Then the node is killed. Tells how many bytes the disk holds.
 fn killed_with_a_full_journal(world: &World) -> (SimBroker, u64) {
     let mut broker = SimBroker::new(world.clone(), &[]);
-    broker.start(1);
-    broker.served(HANGS_MS).expect("it serves");
+    serve(&mut broker, 1);
     let env = broker.clients();
     run(&mut broker, &env.clone(), async move { create_topic(&env, TOPIC, 2, &[]).await });
     for partition in [1, 1, 1, 0] {
@@ -116,10 +115,9 @@ fn used_bytes(broker: &mut SimBroker) -> u64 {
     space.total_bytes - space.usable_bytes
 }
 
-fn serving(world: &World) -> SimBroker {
-    let mut broker = SimBroker::new(world.clone(), &[]);
-    broker.start(1);
-    broker.served(HANGS_MS).expect("it serves");
+fn serving(world: &World, settings: &[(&str, &str)]) -> SimBroker {
+    let mut broker = SimBroker::new(world.clone(), settings);
+    serve(&mut broker, 1);
     let env = broker.clients();
     run(&mut broker, &env.clone(), async move { create(&env, &[]).await });
     broker
@@ -128,7 +126,7 @@ fn serving(world: &World) -> SimBroker {
 #[test]
 fn readers_of_a_failed_directory_get_what_is_whole_and_then_the_error_at_once() {
     let world = World::new(1, Faults::NONE);
-    let mut broker = serving(&world);
+    let mut broker = serving(&world, &[]);
     let env = broker.clients();
     for _ in 0..3 {
         let env = env.clone();
@@ -157,7 +155,7 @@ fn readers_of_a_failed_directory_get_what_is_whole_and_then_the_error_at_once() 
 fn a_full_disk_is_refused_with_19_and_clients_go_on_when_there_is_room() {
     let world = World::new(1, Faults::NONE);
     world.set_disk_bytes_max(MachineId::FIRST, 2 << 20);
-    let mut broker = serving(&world);
+    let mut broker = serving(&world, &[]);
     let env = broker.clients();
     let held = env.clone();
     let (count, code) = run(&mut broker, &env, async move {
@@ -185,7 +183,7 @@ fn a_full_disk_is_refused_with_19_and_clients_go_on_when_there_is_room() {
 #[test]
 fn a_stop_that_left_something_in_a_journal_counts_as_a_crash() {
     let world = World::new(1, Faults::NONE);
-    let mut broker = serving(&world);
+    let mut broker = serving(&world, &[]);
     let env = broker.clients();
     for _ in 0..3 {
         let held = env.clone();
@@ -199,8 +197,7 @@ fn a_stop_that_left_something_in_a_journal_counts_as_a_crash() {
     }
     broker.die(Death::Crash);
     broker.set_last_end(LastEnd::Stopped);
-    broker.start(1);
-    broker.served(HANGS_MS).expect("it serves");
+    serve(&mut broker, 1);
     let cores = broker.cores().borrow().clone();
     let partitions = cores.iter().flat_map(|core| core.partitions());
     let epochs: Vec<i32> = partitions.map(|partition| partition.leader_epoch.get().0).collect();
@@ -216,8 +213,7 @@ fn a_start_on_a_full_disk_serves_what_is_whole_and_goes_on_when_there_is_room() 
         let (mut broker, used) = killed_with_a_full_journal(&world);
         // For what the metadata must say, not for the batch.
         world.set_disk_bytes_max(MachineId::FIRST, used + 6_000);
-        broker.start(1);
-        broker.served(HANGS_MS).expect("it serves");
+        serve(&mut broker, 1);
         let (told, _) = fetch_of(&mut broker, 1, 0, 1);
         assert_eq!((told.error_code, told.high_watermark), (0, 3), "readers go on");
         let full = ErrorCode::NotEnoughReplicas.code();
@@ -232,8 +228,7 @@ fn a_start_on_a_full_disk_serves_what_is_whole_and_goes_on_when_there_is_room() 
         }
         world.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
         if dies_again.is_some() {
-            broker.start(1);
-            broker.served(HANGS_MS).expect("it serves");
+            serve(&mut broker, 1);
         } else {
             wait(&mut broker, 12_000);
         }
@@ -254,13 +249,7 @@ type Ends = [i64; 3];
 fn produce_some(broker: &mut SimBroker, ends: &mut Ends) {
     for _ in 0..broker.world.below(12) {
         let (at, bytes) = (broker.world.below(3) as usize, broker.world.below(9_000) as usize);
-        let env = broker.clients();
-        let told = run(broker, &env.clone(), async move {
-            let mut request = produce_request(batch(Codec::None, &[(None, &vec![b'x'; bytes])]));
-            request.topic_data[0].partition_data[0].index = at as i32;
-            let told: Result<ProduceResponse, _> = connect(&env).await.ask(&request, 9).await;
-            told.unwrap().responses.remove(0).partition_responses.remove(0)
-        });
+        let told = put(broker, at as i32, bytes);
         if told.error_code == 0 {
             assert!(ends[at] <= told.base_offset, "{at}: {} was {ends:?}", told.base_offset);
             ends[at] = told.base_offset + 1;
@@ -291,8 +280,7 @@ fn starts_on_full_disks_lose_nothing_whenever_they_end() {
         let world = World::new(seed, Faults::LEGAL);
         let mut broker = SimBroker::new(world.clone(), &[]);
         let mut ends = Ends::default();
-        broker.start(1 + world.below(2) as u16);
-        broker.served(HANGS_MS).expect("it serves");
+        serve(&mut broker, 1 + world.below(2) as u16);
         let env = broker.clients();
         run(&mut broker, &env.clone(), async move { create_topic(&env, TOPIC, 3, &[]).await });
         for _ in 0..3 {
@@ -335,19 +323,22 @@ fn a_start_that_cannot_say_anything_waits_for_room() {
     }
 }
 
-#[test]
-fn a_log_whose_indexes_have_no_room_is_opened_when_there_is() {
-    let world = World::new(1, Faults::NONE);
-    let mut broker = SimBroker::new(world.clone(), &[("journal.bytes", "0")]);
-    broker.start(1);
-    broker.served(HANGS_MS).expect("it serves");
-    let env = broker.clients();
-    run(&mut broker, &env.clone(), async move { create(&env, &[]).await });
+/// A node without a journal, killed when a partition had 400 batches of one record of so many
+/// bytes: a start makes its indexes again. Tells how many bytes the disk holds.
+fn killed_with_indexes(world: &World, record_bytes: usize) -> (SimBroker, u64) {
+    let mut broker = serving(world, &[("journal.bytes", "0")]);
     for _ in 0..400 {
-        assert_eq!(produce_to(&mut broker, 0, 5_000), 0);
+        assert_eq!(produce_to(&mut broker, 0, record_bytes), 0);
     }
     let used = used_bytes(&mut broker);
     broker.die(Death::Crash);
+    (broker, used)
+}
+
+#[test]
+fn a_log_whose_indexes_have_no_room_is_opened_when_there_is() {
+    let world = World::new(1, Faults::NONE);
+    let (mut broker, used) = killed_with_indexes(&world, 5_000);
     world.set_disk_bytes_max(MachineId::FIRST, used);
     broker.start(1);
     broker.served(5_000).expect_err("the metadata has no room");
@@ -367,10 +358,7 @@ fn a_log_whose_indexes_have_no_room_is_opened_when_there_is() {
 fn create_again(broker: &mut SimBroker, partitions: i32) {
     let env = broker.clients();
     run(broker, &env.clone(), async move {
-        let topic_names = vec![TOPIC.to_owned()];
-        let request = DeleteTopicsRequest { topic_names, timeout_ms: 5_000, ..Default::default() };
-        let told: DeleteTopicsResponse = connect(&env).await.ask(&request, 5).await.unwrap();
-        assert_eq!(told.responses[0].error_code, 0, "{told:?}");
+        delete_topic(&env, TOPIC).await;
         create_topic(&env, TOPIC, partitions, &[]).await;
     });
 }
@@ -379,20 +367,10 @@ fn create_again(broker: &mut SimBroker, partitions: i32) {
 fn a_log_that_is_deleted_while_it_is_opened_takes_nothing_from_its_namesake() {
     each_seed(if harness::tier() < Tier::Test { 3 } else { 20 }, |seed| {
         let world = World::new(seed, Faults::NONE);
-        let mut broker = SimBroker::new(world.clone(), &[("journal.bytes", "0")]);
-        broker.start(1);
-        broker.served(HANGS_MS).expect("it serves");
-        let env = broker.clients();
-        run(&mut broker, &env.clone(), async move { create(&env, &[]).await });
-        for _ in 0..400 {
-            assert_eq!(produce_to(&mut broker, 0, 50_000), 0);
-        }
-        let used = used_bytes(&mut broker);
-        broker.die(Death::Crash);
+        let (mut broker, used) = killed_with_indexes(&world, 50_000);
         // For what the metadata must say, not for an index.
         world.set_disk_bytes_max(MachineId::FIRST, used + 2_000);
-        broker.start(1);
-        broker.served(HANGS_MS).expect("it serves");
+        serve(&mut broker, 1);
         let offline = ErrorCode::KafkaStorageError.code();
         assert_eq!(fetch(&mut broker, 0, 1).0.error_code, offline);
         // Until the connections of these clients are closed.
@@ -410,8 +388,7 @@ fn a_log_that_is_deleted_while_it_is_opened_takes_nothing_from_its_namesake() {
         }
         wait(&mut broker, 12_000);
         broker.die(Death::Crash);
-        broker.start(1);
-        broker.served(HANGS_MS).expect("it serves");
+        serve(&mut broker, 1);
         let (told, _) = fetch(&mut broker, 2, 1);
         assert_eq!((told.error_code, told.high_watermark), (0, 3));
     });
@@ -422,14 +399,12 @@ fn a_topic_created_again_gets_no_recovery_point_of_its_namesake_out_of_a_journal
     let world = World::new(1, Faults::NONE);
     let (mut broker, used) = killed_with_a_full_journal(&world);
     world.set_disk_bytes_max(MachineId::FIRST, used + 6_000);
-    broker.start(1);
-    broker.served(HANGS_MS).expect("it serves");
+    serve(&mut broker, 1);
     create_again(&mut broker, 2);
     world.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
     wait(&mut broker, 12_000);
     broker.die(Death::Crash);
-    broker.start(1);
-    broker.served(HANGS_MS).expect("it serves");
+    serve(&mut broker, 1);
     for partition in [0, 1] {
         assert_eq!(produce_to(&mut broker, partition, 10), 0, "{partition}");
     }
@@ -440,8 +415,7 @@ fn acks_all_that_waits_too_long_is_told_so_with_its_offset() {
     const INTERNAL: &str = "__consumer_offsets";
     let world = World::new(1, Faults::NONE);
     let mut broker = SimBroker::new(world.clone(), &[("journal.bytes", "0")]);
-    broker.start(1);
-    broker.served(HANGS_MS).expect("it serves");
+    serve(&mut broker, 1);
     let env = broker.clients();
     let held = env.clone();
     run(&mut broker, &env, async move { create_topic(&held, INTERNAL, 1, &[]).await });

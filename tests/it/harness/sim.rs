@@ -11,20 +11,29 @@ use logmill::env::Env;
 use logmill::model::Offset;
 use logmill::record::{BatchBuilder, BatchSpec, Codec};
 use logmill::sim::{ADDRESS, ClientError, KafkaClient, SimBroker};
-use logmill::wire::Records;
 use logmill::wire::generated::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use logmill::wire::generated::create_topics_response::CreateTopicsResponse;
+use logmill::wire::generated::delete_topics_request::DeleteTopicsRequest;
+use logmill::wire::generated::delete_topics_response::DeleteTopicsResponse;
 use logmill::wire::generated::produce_request::{
     PartitionProduceData, ProduceRequest, TopicProduceData,
 };
 use logmill::wire::generated::produce_response::{PartitionProduceResponse, ProduceResponse};
+use logmill::wire::{Message, Records};
 
 pub const TOPIC: &str = "flights";
 
 /// Simulated time after which a test takes what it waits for to hang.
 pub const HANGS_MS: u64 = 60_000;
+
+/// Starts a node, and returns when it serves.
+#[track_caller]
+pub fn serve(broker: &mut SimBroker, shards: u16) {
+    broker.start(shards);
+    broker.served(HANGS_MS).expect("it serves");
+}
 
 /// Runs a future of that shard or client to its end while the node lives.
 pub fn run<T: 'static>(
@@ -39,6 +48,17 @@ pub fn run<T: 'static>(
     place.take().expect("just seen")
 }
 
+/// A request on a connection of its own, and its answer.
+pub fn ask<Q: Message + 'static, A: Message + 'static>(
+    broker: &mut SimBroker,
+    request: Q,
+    version: i16,
+) -> A {
+    let env = broker.clients();
+    let held = env.clone();
+    run(broker, &env, async move { connect(&held).await.ask(&request, version).await.unwrap() })
+}
+
 pub async fn connect(env: &Env) -> KafkaClient {
     KafkaClient::connect(env, ADDRESS, "it").await.unwrap()
 }
@@ -49,6 +69,17 @@ pub async fn create(env: &Env, configs: &[(&str, &str)]) {
 
 /// Makes a topic of so many partitions.
 pub async fn create_topic(env: &Env, name: &str, partitions: i32, configs: &[(&str, &str)]) {
+    let code = try_create_topic(env, name, partitions, configs).await;
+    assert_eq!(code, 0, "{name} was not created");
+}
+
+/// The code that making a topic is answered with.
+pub async fn try_create_topic(
+    env: &Env,
+    name: &str,
+    partitions: i32,
+    configs: &[(&str, &str)],
+) -> i16 {
     let configs = configs.iter().map(|(name, value)| CreatableTopicConfig {
         name: (*name).to_owned(),
         value: Some((*value).to_owned()),
@@ -63,7 +94,14 @@ pub async fn create_topic(env: &Env, name: &str, partitions: i32, configs: &[(&s
     let request =
         CreateTopicsRequest { topics: vec![topic], timeout_ms: 5_000, ..Default::default() };
     let told: CreateTopicsResponse = connect(env).await.ask(&request, 5).await.unwrap();
-    assert_eq!(told.topics[0].error_code, 0, "{told:?}");
+    told.topics[0].error_code
+}
+
+pub async fn delete_topic(env: &Env, name: &str) {
+    let topic_names = vec![name.to_owned()];
+    let request = DeleteTopicsRequest { topic_names, timeout_ms: 5_000, ..Default::default() };
+    let told: DeleteTopicsResponse = connect(env).await.ask(&request, 5).await.unwrap();
+    assert_eq!(told.responses[0].error_code, 0, "{name} was not deleted");
 }
 
 /// One batch of these keys and values.
@@ -77,7 +115,12 @@ pub fn batch(codec: Codec, records: &[(Option<&str>, &[u8])]) -> Bytes {
 }
 
 pub fn produce_request(records: Bytes) -> ProduceRequest {
-    let partition = PartitionProduceData { index: 0, records: Some(Records(vec![records])) };
+    produce_request_to(0, records)
+}
+
+/// A batch for that partition, with acks=all.
+pub fn produce_request_to(index: i32, records: Bytes) -> ProduceRequest {
+    let partition = PartitionProduceData { index, records: Some(Records(vec![records])) };
     let topic = TopicProduceData {
         name: TOPIC.to_owned(),
         partition_data: vec![partition],
