@@ -5,6 +5,7 @@ Leaves to others: what is measured (one module a bench). Start reading at `main`
 """
 
 import argparse
+import dataclasses
 import datetime
 import json
 import os
@@ -104,6 +105,15 @@ class Context:
             yield number
             self.rounds_done += 1
             longest = max(longest, self.minutes() - before)
+
+    def samples_of(self, bench):
+        """Runs a bench, and stops it whatever comes; its samples, which are kept."""
+        try:
+            bench.run()
+        finally:
+            bench.stop()
+        self.raw = [dataclasses.asdict(sample) for sample in bench.samples]
+        return bench.samples
 
     def facts(self, before, after):
         """One line: when, how, on what."""

@@ -114,6 +114,10 @@ class Cold:
             for kind in [brokers.Kafka, brokers.Logmill]:
                 self.life(kind, number)
 
+    def stop(self):
+        self.driver.stop()
+        self.group.remove()
+
 
 def table(samples):
     headings = [
@@ -139,12 +143,7 @@ def table(samples):
 
 def run(context):
     bench = Cold(context)
-    try:
-        bench.run()
-    finally:
-        bench.driver.stop()
-        bench.group.remove()
-    context.raw = [dataclasses.asdict(sample) for sample in bench.samples]
+    samples = context.samples_of(bench)
     chosen = bench.size
     about = f"Memory cgroup: {chosen.memory_mib:,} MiB; log before the loads: {chosen.log_mib:,} MiB."
-    return f"{about}\n\n{table(bench.samples)}"
+    return f"{about}\n\n{table(samples)}"

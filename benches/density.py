@@ -43,7 +43,7 @@ class Density:
     def __init__(self, context):
         self.context = context
         self.driver = brokers.Driver(context.folder)
-        self.lives = []
+        self.samples = []
 
     def life(self, side, partitions, acks):
         kind = brokers.Kafka if side == "Kafka" else brokers.Logmill
@@ -58,7 +58,7 @@ class Density:
             life.first = self.load(broker, "one-record-to-each", life, "--acks", acks)["wall_s"]
             life.active_kib = (self.resident_kib(broker) - before) / partitions
             life.descriptors = machine.descriptors(broker.process.pid)
-            life.stop = self.stop(broker)
+            life.stop = self.stop_cleanly(broker)
             life.restart = self.start(broker, life)
             # So that the crash finds work under way in every partition.
             self.load(broker, "one-record-to-each", life, "--acks", acks)
@@ -79,7 +79,7 @@ class Density:
         time.sleep(0.2 if self.context.quick else IDLE_S)
         return machine.rss_mib(broker.process.pid) * 1024
 
-    def stop(self, broker):
+    def stop_cleanly(self, broker):
         begin = time.perf_counter()
         if not broker.stop():
             words = f"{broker.name} did not stop cleanly: its next start would not be a clean one"
@@ -102,8 +102,11 @@ class Density:
                         if side == "Kafka" and acks != ACKS[0]:
                             continue  # It syncs neither, so that both are the same.
                         life = self.life(side, partitions, acks)
-                        self.lives.append(life)
+                        self.samples.append(life)
                         self.context.say(f"  {life}")
+
+    def stop(self):
+        self.driver.stop()
 
 
 def table(lives):
@@ -144,9 +147,5 @@ def lives_beside(lives, kafka):
 
 def run(context):
     bench = Density(context)
-    try:
-        bench.run()
-    finally:
-        bench.driver.stop()
-    context.raw = [dataclasses.asdict(life) for life in bench.lives]
-    return f"{table(bench.lives)}\n\n{ratio_line(bench.lives)}"
+    lives = context.samples_of(bench)
+    return f"{table(lives)}\n\n{ratio_line(lives)}"

@@ -181,10 +181,6 @@ def comparison(samples, bare):
 
 def run(context):
     bench = Durable(context)
-    try:
-        bench.run()
-    finally:
-        bench.stop()
-    context.raw = [dataclasses.asdict(sample) for sample in bench.samples]
-    parts = [table(bench.samples), comparison(bench.samples, bench.bare)]
+    samples = context.samples_of(bench)
+    parts = [table(samples), comparison(samples, bench.bare)]
     return "\n\n".join([*parts, floor.bare_line(bench.bare)])

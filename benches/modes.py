@@ -99,6 +99,9 @@ class Modes:
                 for mode in SETTINGS:
                     self.life(mode, partitions, number)
 
+    def stop(self):
+        self.driver.stop()
+
 
 def table(samples):
     headings = [
@@ -120,9 +123,5 @@ def table(samples):
 
 def run(context):
     bench = Modes(context)
-    try:
-        bench.run()
-    finally:
-        bench.driver.stop()
-    context.raw = [dataclasses.asdict(sample) for sample in bench.samples]
-    return f"{table(bench.samples)}\n\n{floor.bare_line(bench.bare)}"
+    samples = context.samples_of(bench)
+    return f"{table(samples)}\n\n{floor.bare_line(bench.bare)}"

@@ -174,9 +174,5 @@ def table(samples):
 
 def run(context):
     bench = Sweep(context)
-    try:
-        bench.run()
-    finally:
-        bench.stop()
-    context.raw = [dataclasses.asdict(sample) for sample in bench.samples]
-    return f"{table(bench.samples)}\n\n{floor.bare_line(bench.bare)}"
+    samples = context.samples_of(bench)
+    return f"{table(samples)}\n\n{floor.bare_line(bench.bare)}"
