@@ -63,7 +63,7 @@ impl OffsetIndex {
                 last.relative < entry.relative && last.position < entry.position
             });
             let inside = u64::from(entry.position) < log_bytes;
-            if !ascends || !inside || i32::MAX as u32 <= entry.relative {
+            if !ascends || !inside || entry.relative > i32::MAX as u32 {
                 return None;
             }
             last = Some(entry);
@@ -107,10 +107,14 @@ pub struct TimeIndex {
 impl TimeIndex {
     /// Adds an entry when its timestamp is larger than all before.
     pub fn push_if_later(&mut self, timestamp: i64, relative: u32) {
-        let last = self.entries.last().map_or(-1, |last| last.timestamp);
-        if last < timestamp {
+        if self.latest() < timestamp {
             self.entries.push(TimeEntry { timestamp, relative });
         }
+    }
+
+    /// The largest timestamp that it knows; -1: none.
+    pub fn latest(&self) -> i64 {
+        self.entries.last().map_or(-1, |last| last.timestamp)
     }
 
     /// Relative offset from which a first record at or after `timestamp` can be searched.

@@ -331,8 +331,7 @@ impl Recovery<'_> {
                 None => self.scan(base).await?,
             };
             self.loaded.report.segments_scanned += 1;
-            let gap = next.is_some_and(|next| scan.end < next && self.floor < next);
-            if scan.bad.is_some() || gap {
+            if scan.bad.is_some() || next.is_some_and(|next| self.is_torn_before(scan.end, next)) {
                 return self.cut(scan, &bases[at + 1..]).await;
             }
             match next {
@@ -341,6 +340,16 @@ impl Recovery<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether whole segments between which offsets are missing are what a power cut left.
+    ///
+    /// Our own passes keep the last offset of each segment, and what they worked on lies below the
+    /// floor: above it, a file lost its end, or the one between them its name. Kafka's cleaner
+    /// keeps a segment's end only for a producer's sake, so with it a gap says nothing.
+    fn is_torn_before(&self, end: Offset, next: Offset) -> bool {
+        let is_ours = !matches!(self.start, Start::Foreign { .. });
+        is_ours && end < next && self.floor < next
     }
 
     fn end_with(&mut self, segment: Active, end: Offset) {
@@ -374,7 +383,7 @@ impl Recovery<'_> {
                 Walked::End => break None,
                 Walked::Bad { position, why } => break Some((position, why)),
                 Walked::Batch { header, bytes, position } => {
-                    if i64::from(i32::MAX) <= header.last_offset().0 - base.0
+                    if i64::from(i32::MAX) < header.last_offset().0 - base.0
                         || i32::MAX as u64 <= position
                     {
                         break Some((position, "its place does not fit an index"));

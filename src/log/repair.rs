@@ -14,7 +14,8 @@ use crate::model::Offset;
 const COPY_BYTES: usize = 4 << 20;
 
 /// Saves a segment from `position` on, and all files of later offsets, under `save`; then removes
-/// them from `dir`. Gives the number of bytes saved.
+/// them from `dir`. Gives the number of bytes saved, and the segment's first offset: what lies
+/// below is as it was.
 ///
 /// `segment` is the path of the damaged `.log` file.
 pub async fn cut_away(
@@ -23,7 +24,7 @@ pub async fn cut_away(
     segment: &str,
     position: u64,
     save: &str,
-) -> Result<u64, DiskError> {
+) -> Result<(u64, Offset), DiskError> {
     let files = Files::unwatched(env);
     files.create_dir_all(save).await?;
     let name = segment.rsplit('/').next().unwrap_or(segment);
@@ -50,7 +51,7 @@ pub async fn cut_away(
     files.sync_dir(dir).await?;
     files.truncate(&file, segment, position).await?;
     files.sync(&file, segment).await?;
-    Ok(saved)
+    Ok((saved, base))
 }
 
 async fn copy(

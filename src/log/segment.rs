@@ -21,6 +21,12 @@ pub struct MaxTimestamp {
     pub offset: Offset,
 }
 
+/// Whether a batch's largest timestamp is one that a search by time can find: a batch without
+/// records has no record that could have it.
+pub fn has_time(header: &Header) -> bool {
+    0 < header.record_count && 0 <= header.max_timestamp
+}
+
 /// The segment that grows, or one that is being scanned.
 #[derive(Debug)]
 pub struct Active {
@@ -53,19 +59,18 @@ impl Active {
     }
 
     fn relative(&self, offset: Offset) -> u32 {
-        u32::try_from(offset.0 - self.base.0).expect("a segment spans less than 2^31 offsets")
+        u32::try_from(offset.0 - self.base.0).expect("a segment spans 2^31 offsets at most")
     }
 
     /// Notes a batch of `bytes` at the end of the file.
     pub fn note(&mut self, header: &Header, bytes: u64, config: &LogConfig) {
         let last = header.last_offset();
-        // A batch without records has no record that could have this timestamp.
         let timestamp = header.max_timestamp;
         if 0 < header.record_count {
             self.first_timestamp.get_or_insert(timestamp);
-            if self.max_timestamp.is_none_or(|max| max.timestamp < timestamp) && 0 <= timestamp {
-                self.max_timestamp = Some(MaxTimestamp { timestamp, offset: last });
-            }
+        }
+        if has_time(header) && self.max_timestamp.is_none_or(|max| max.timestamp < timestamp) {
+            self.max_timestamp = Some(MaxTimestamp { timestamp, offset: last });
         }
         if config.index_interval_bytes < self.bytes_since_entry {
             let relative = self.relative(last);
@@ -154,7 +159,7 @@ impl Active {
             || config.segment_ms_max.saturating_sub(self.jitter_ms) < age_ms
             || config.index_bytes_max < index_bytes as u64
             || config.index_bytes_max < time_bytes as u64
-            || i64::from(i32::MAX) <= header.last_offset().0 - self.base.0
+            || i64::from(i32::MAX) < header.last_offset().0 - self.base.0
             || POSITION_MAX < self.bytes + bytes
     }
 }

@@ -16,6 +16,7 @@ mod confirm;
 mod crash;
 mod deceived;
 mod flush;
+mod foreign;
 mod full;
 mod journals;
 mod known_faults;

@@ -3,11 +3,13 @@
 //! Owns: what clients find after Kafka was stopped or killed and logmill started in its place.
 //! Leaves to others: one partition's files (`log_files`), damage (`log`'s own tests).
 //! Start reading at: [`what_kafka_wrote_is_served`].
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::compaction::{SETTINGS, await_cleaned, peer};
 use crate::harness::broker::{Broker, Peer};
 use crate::harness::client::{Client, Job, Outcome, write_records};
-use crate::harness::{Tier, java, root, run, skipped_below, tail};
+use crate::harness::{Tier, java, root, run, run_any, skipped_below, tail};
 
 const CONFIGS: &str = "kafka.admin.ConfigCommand";
 
@@ -77,7 +79,7 @@ fn what_kafka_wrote_is_served() {
         } else {
             broker.stop();
         }
-        is_whole(&broker);
+        is_whole(&broker, &broker.data());
         broker.hand_over(Peer::Logmill);
         broker.start();
         let after = (all(&broker, "moved", count), committed(&broker), topic_ids(&broker));
@@ -124,10 +126,75 @@ fn goes_back(mut broker: Broker, want: &[(i32, i64, String)]) {
 }
 
 /// `logmill log verify` finds nothing wrong in what Kafka left.
-fn is_whole(broker: &Broker) {
-    let data = broker.data().display().to_string();
-    let said = run(broker.cli().args(["log", "verify", &data]), 60);
+fn is_whole(broker: &Broker, path: &Path) {
+    let path = path.display().to_string();
+    let said = run_any(broker.cli().args(["log", "verify", &path]), 60);
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
     assert!(said.contains(" 0 damaged"), "{said}");
+}
+
+/// Kafka's cleaner takes the ends of segments, and what it has done a minute ago or later stands in
+/// no recovery point when it is killed.
+#[test]
+fn what_kafka_compacted_before_it_was_killed_is_served() {
+    if skipped_below(Tier::Test, "adopting what Kafka compacted") {
+        return;
+    }
+    let mut broker = Broker::kafka(&[&SETTINGS[..], &[("shards", "2")]].concat());
+    let (bootstrap, topic) = (broker.bootstrap(), "kept");
+    let sizes = ["cleanup.policy=compact", "segment.bytes=1048576"];
+    peer(
+        &[&["create", &bootstrap, topic][..], &sizes, &["min.cleanable.dirty.ratio=0.01"]].concat(),
+    );
+    // One producer, whose last batch comes last; of all segments but the first nothing stays.
+    let value = "v".repeat(300);
+    let key = |n: usize| if n < 300 { n } else { n % 99 };
+    let records: Vec<String> = (0..20_000).map(|n| format!("k{}:{value} {n}", key(n))).collect();
+    let file = write_records(broker.folder(), &records);
+    let job = Job { topic: topic.into(), acks: "all", codec: "none" };
+    Client::Confluent.produce(&bootstrap, &file, &[job]);
+    let dir = broker.data().join("kept-0");
+    let active = segments(&dir).pop().expect("a segment").0;
+    await_cleaned(&broker, topic, active);
+    let before = peer(&["read", &bootstrap, topic]);
+    broker.kill();
+    let found = segments(&dir)
+        .into_iter()
+        .map(|(base, path)| (base, end_of(&std::fs::read(path).expect("a segment"))));
+    let found: Vec<(i64, i64)> = found.collect();
+    assert!(found.windows(2).any(|pair| pair[0].1 < pair[1].0), "none lost its end: {found:?}");
+    // The killed broker may just have begun topics of its own.
+    is_whole(&broker, &dir);
+    broker.hand_over(Peer::Logmill);
+    broker.start();
+    let after = peer(&["read", &bootstrap, topic]);
+    assert!(before == after, "{before}\n{after}\n{}", tail(&broker.log(), 30));
+    assert!(300 < before.lines().count());
+    broker.kill();
+    broker.start();
+    assert!(before == peer(&["read", &bootstrap, topic]), "{}", tail(&broker.log(), 30));
+}
+
+/// Where each segment begins, and its file; in order.
+fn segments(dir: &Path) -> Vec<(i64, PathBuf)> {
+    let entries = std::fs::read_dir(dir).expect("a partition").map(|entry| entry.expect("ours"));
+    let logs = entries.map(|entry| entry.path());
+    let logs = logs.filter(|path| path.extension() == Some("log".as_ref()));
+    let base = |path: &Path| path.file_stem()?.to_str()?.parse().ok();
+    let mut found: Vec<_> = logs.map(|path| (base(&path).expect("an offset"), path)).collect();
+    found.sort();
+    found
+}
+
+/// Behind the last offset of a file of batches.
+fn end_of(mut bytes: &[u8]) -> i64 {
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |all, byte| all << 8 | i64::from(*byte));
+    let mut end = 0;
+    while !bytes.is_empty() {
+        end = number(&bytes[..8]) + number(&bytes[23..27]) + 1;
+        bytes = &bytes[12 + number(&bytes[8..12]) as usize..];
+    }
+    end
 }
 
 #[test]
@@ -140,7 +207,7 @@ fn a_directory_of_several_nodes_is_refused_in_one_sentence() {
     broker.stop();
     broker.hand_over(Peer::Logmill);
     let mut command = broker.serve_command();
-    let said = crate::harness::run_any(command.args(["--set", "node.id=7"]), 20);
+    let said = run_any(command.args(["--set", "node.id=7"]), 20);
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.contains("belongs to node 1, but node.id is 7"), "{said}");
 }

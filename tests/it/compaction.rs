@@ -26,14 +26,14 @@ const TOMBSTONES_STAY: Duration = Duration::from_millis(100);
 /// Almost a segment: no batch lies before or behind it in the same one.
 const POKE_BYTES: &str = "19850";
 
-const SETTINGS: [(&str, &str); 2] =
+pub const SETTINGS: [(&str, &str); 2] =
     [("log.cleaner.backoff.ms", "100"), ("log.segment.delete.delay.ms", "1000")];
 const MEMORY: &str = "log.cleaner.dedupe.buffer.size";
 const COMPACTED: [&str; 3] =
     ["cleanup.policy=compact", "internal.segment.bytes=20000", "min.cleanable.dirty.ratio=0.01"];
 
 #[track_caller]
-fn peer(args: &[&str]) -> String {
+pub fn peer(args: &[&str]) -> String {
     run(python("compact.py").args(args), LIMIT_S)
 }
 
@@ -45,7 +45,7 @@ fn cleaned_end(data: &Path, topic: &str) -> Option<i64> {
 }
 
 #[track_caller]
-fn await_cleaned(broker: &Broker, topic: &str, end: i64) {
+pub fn await_cleaned(broker: &Broker, topic: &str, end: i64) {
     let wait = Wait::for_at_most(CLEANED_WITHIN);
     loop {
         let found = cleaned_end(&broker.data(), topic);

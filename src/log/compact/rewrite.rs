@@ -249,7 +249,7 @@ impl Pass<'_> {
         config: &LogConfig,
     ) -> Result<(), CompactError> {
         out.gone = None;
-        if i64::from(i32::MAX) <= header.last_offset().0 - out.segment.base.0 {
+        if i64::from(i32::MAX) < header.last_offset().0 - out.segment.base.0 {
             let (path, position) = (out.path.clone(), out.segment.bytes);
             let why = "its offset does not fit an index".to_owned();
             return Err(CompactError::Corrupt { path, position, why });

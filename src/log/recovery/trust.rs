@@ -11,7 +11,7 @@ use crate::log::index::{OFFSET_ENTRY_BYTES, OffsetIndex, TIME_ENTRY_BYTES, TimeI
 use crate::log::names::{INDEX, LOG, TIME_INDEX, file_path};
 use crate::log::recovery::{Recovery, SMALL_SEGMENT_BYTES};
 use crate::log::scan::{Check, Scanner, Walked};
-use crate::log::segment::{Active, Closed, MaxTimestamp};
+use crate::log::segment::{Active, Closed, MaxTimestamp, has_time};
 use crate::log::{DiskError, LogError, Start};
 use crate::model::Offset;
 use crate::record::{HEADER_BYTES, Header};
@@ -67,15 +67,20 @@ impl Recovery<'_> {
             max = Some(MaxTimestamp { timestamp, offset });
         }
         if self.start != Start::Clean {
-            // The bytes behind the last entry; it also shows that the entry is a batch's start.
+            // The bytes behind the last entry; it also shows that the entry is a batch's start. All
+            // of them where the time index is empty: it must not hide records that have a time.
             let path = file_path(self.dir, base, LOG);
-            let range = u64::from(position)..bytes;
+            let from = if max.is_some() { u64::from(position) } else { 0 };
+            let range = from..bytes;
             let mut scan = Scanner::new(self.files, file, &path, range, base, Check::Crc);
             let mut end = base;
             loop {
                 match scan.next().await? {
                     Walked::End => break,
                     Walked::Bad { .. } => return Ok(false),
+                    Walked::Batch { header, .. } if max.is_none() && has_time(&header) => {
+                        return Ok(false);
+                    }
                     Walked::Batch { header, .. } => end = header.next_offset(),
                 }
             }
@@ -143,7 +148,7 @@ impl Recovery<'_> {
                 Walked::Bad { .. } => return Ok(false),
                 Walked::Batch { header, bytes, .. } => {
                     let last = header.last_offset().0 - base.0;
-                    if i64::from(i32::MAX) <= last {
+                    if i64::from(i32::MAX) < last {
                         return Ok(false);
                     }
                     segment.note(&header, bytes.len() as u64, self.config);

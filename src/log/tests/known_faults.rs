@@ -2,9 +2,9 @@
 use std::collections::BTreeSet;
 
 use super::compaction::{HOUR_MS, compacted, pass};
+use super::foreign::segment;
 use super::*;
-use crate::log::names::{LOG, file_path};
-use crate::record::{Stamp, TimestampType};
+use crate::record::TimestampType;
 
 /// Appends one batch; no value: a tombstone.
 fn append(log: &Log, spec: &BatchSpec, time: i64, records: &[(&str, Option<&str>)]) {
@@ -34,22 +34,8 @@ fn segments_far_apart_do_not_become_one() {
     run(&world, async |env| {
         let far = i64::from(i32::MAX);
         let bases = [0, 1_000, far - 50, far - 1, far + 300, 3 * far];
-        env.create_dir_all("data/flights-3").await.unwrap();
         for base in bases {
-            let stamp = |offset| Stamp {
-                base_offset: Offset(offset),
-                leader_epoch: LeaderEpoch(0),
-                append_time_ms: None,
-            };
-            let stored = [base, base + 10].map(|offset| {
-                let mut builder = BatchBuilder::new(&spec(None));
-                let key = format!("k{}", offset % 7);
-                builder.push(Offset(0), 1, Some(key.as_bytes()), Some(b"v"), []).unwrap();
-                builder.finish_checked().unwrap().stamp(&stamp(offset))
-            });
-            let bytes = stored.map(|batch| [&batch.head[..], &batch.body[..]].concat()).concat();
-            let path = file_path("data/flights-3", Offset(base), LOG);
-            Files::unwatched(&env).write_whole(&path, bytes).await.unwrap();
+            segment(&env, base, "", &[base, base + 10]).await;
         }
         let start = Start::Unclean { recovery_point: Some(Offset(3 * far)) };
         let log = open(&env, compacted(), 1, start).await.unwrap();

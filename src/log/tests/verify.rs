@@ -170,9 +170,9 @@ fn what_is_cut_on_request_is_saved_first() {
         let start = Start::Unclean { recovery_point: Some(Offset(all)) };
         let error = open_at(&env, &dir, 1, start).await.err().unwrap();
         let LogError::Corrupt { path, position, .. } = error else { panic!("{error}") };
-        let saved = cut_away(&env, &log_dir, &path, position, &kept).await.unwrap();
+        let (saved, base) = cut_away(&env, &log_dir, &path, position, &kept).await.unwrap();
         assert!(0 < saved);
-        let again = Start::Unclean { recovery_point: None };
+        let again = Start::Unclean { recovery_point: Some(base) };
         let log = open_at(&env, &dir, 2, again).await.unwrap();
         log.ends().log_end
     });

@@ -59,20 +59,25 @@ async fn repair(
         Err(error) => error,
     };
     let Some(save) = save else { return Err(error.into()) };
-    match &error {
+    // What lies before was durable once: nothing of it is taken for a torn tail.
+    let whole_end = match &error {
         LogError::Corrupt { path, position, .. } => {
             let save = save.display().to_string();
-            let saved = cut_away(env, &place.dir(), path, *position, &save).await?;
+            let (saved, base) = cut_away(env, &place.dir(), path, *position, &save).await?;
             let size = words::bytes(saved);
             words::print_out(&format!("{path} is cut at byte {position}; {size} are in {save}"));
+            base
         }
-        LogError::Short { path, end, recovery_point } => words::print_out(&format!(
-            "{path} ends at {end}; what lay between there and {recovery_point} is lost"
-        )),
+        LogError::Short { path, end, recovery_point } => {
+            words::print_out(&format!(
+                "{path} ends at {end}; what lay between there and {recovery_point} is lost"
+            ));
+            *end
+        }
         LogError::Disk(_) | LogError::ForeignTopic { .. } => return Err(error.into()),
-    }
+    };
     forget_point(env, place).await?;
-    let log = place.open(env, Start::Unclean { recovery_point: None }).await?;
+    let log = place.open(env, Start::Unclean { recovery_point: Some(whole_end) }).await?;
     Ok(log.recovered().clone())
 }
 
