@@ -8,6 +8,7 @@ use crate::log::disk::Files;
 use crate::log::index::{OffsetEntry, OffsetIndex, TimeIndex};
 use crate::log::names::{INDEX, LOG, TIME_INDEX, file_path, parse};
 use crate::log::scan::Walked;
+use crate::log::segment::has_time;
 use crate::log::{Damage, DiskError, walk};
 use crate::model::Offset;
 
@@ -19,9 +20,13 @@ pub async fn unnoticed_damage(env: &Env, dir: &str) -> Result<Vec<Damage>, DiskE
     let mut note = |path: String, position, what| {
         found.push(Damage { path, position, what, done: NOT_LOOKED_AT });
     };
-    for name in files.names(dir).await? {
-        let Some((base, LOG)) = parse(&name) else { continue };
-        let path = format!("{dir}/{name}");
+    let names = files.names(dir).await?;
+    let parsed = names.iter().filter_map(|name| parse(name));
+    let bases: Vec<Offset> =
+        parsed.filter(|(_, kind)| *kind == LOG).map(|(base, _)| base).collect();
+    let active = bases.iter().max().copied();
+    for base in bases {
+        let path = file_path(dir, base, LOG);
         let file = files.open(&path, crate::env::OpenHow::Read).await?;
         let log_bytes = files.bytes(&file, &path).await?;
         let index_path = file_path(dir, base, INDEX);
@@ -31,11 +36,14 @@ pub async fn unnoticed_damage(env: &Env, dir: &str) -> Result<Vec<Damage>, DiskE
             note(index_path.clone(), None, "its entries do not ascend within the segment");
         }
         let mut signs = Signs::of(index.flatten().unwrap_or_default(), base);
-        let mut batches = walk(env, &path, base).await?;
+        let (mut batches, mut latest) = (walk(env, &path, base).await?, -1);
         loop {
             match batches.next().await? {
                 Walked::Batch { header, position, .. } => {
                     signs.pass(position, header.last_offset());
+                    if has_time(&header) {
+                        latest = header.max_timestamp.max(latest);
+                    }
                 }
                 Walked::End => {
                     if signs.is_wrong || signs.awaited.is_some() || signs.at < signs.entries.len() {
@@ -51,8 +59,17 @@ pub async fn unnoticed_damage(env: &Env, dir: &str) -> Result<Vec<Damage>, DiskE
         }
         let times_path = file_path(dir, base, TIME_INDEX);
         let times = files.read_whole(&times_path).await?;
-        if times.is_some_and(|bytes| TimeIndex::decode(&bytes).is_none()) {
-            note(times_path, None, "its entries do not ascend");
+        match times.map(|bytes| TimeIndex::decode(&bytes)) {
+            Some(None) => note(times_path, None, "its entries do not ascend"),
+            // The index of the segment that grows is as old as the last stop.
+            Some(Some(times)) if active != Some(base) && times.latest() < latest => {
+                note(
+                    times_path,
+                    None,
+                    "records are later than its last entry: who seeks misses them",
+                );
+            }
+            _ => {}
         }
     }
     Ok(found)

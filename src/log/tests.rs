@@ -26,6 +26,7 @@ mod memory;
 mod policies;
 mod removal;
 mod retention;
+mod seek;
 mod settled;
 mod space;
 mod starts;

@@ -7,12 +7,12 @@
 use std::rc::Rc;
 
 use crate::base::Bytes;
-use crate::env::IoError;
+use crate::env::{IoError, yield_now};
 use crate::log::index::TimeIndex;
 use crate::log::names::{TIME_INDEX, file_path};
 use crate::log::scan::{Check, Scanner, Walked};
 use crate::log::segment::MaxTimestamp;
-use crate::log::{DiskError, Life, Log};
+use crate::log::{DiskError, FirstBatch, Life, Log};
 use crate::model::{ErrorCode, LeaderEpoch, Offset};
 use crate::record::{Codec, Header, RecordError, Records};
 
@@ -38,14 +38,39 @@ pub enum TimestampError {
 impl From<&TimestampError> for ErrorCode {
     fn from(error: &TimestampError) -> Self {
         match error {
-            TimestampError::Disk(_) => Self::KafkaStorageError,
+            TimestampError::Disk(error) => error.into(),
             TimestampError::Corrupt { .. } | TimestampError::Records { .. } => Self::CorruptMessage,
         }
     }
 }
 
+/// Batches in memory that are looked at before other tasks of the shard run.
+const TURN_BATCHES: usize = 512;
 /// Uncompressed batches up to this size are decoded on the shard.
 pub(super) const INLINE_BYTES_MAX: usize = 64 << 10;
+
+/// Whether a record that is later than the time sought will do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Later {
+    Too,
+    No,
+}
+
+/// What a search looks for.
+#[derive(Clone, Copy)]
+struct Sought {
+    timestamp: i64,
+    later: Later,
+}
+
+impl Sought {
+    fn is(&self, timestamp: i64) -> bool {
+        match self.later {
+            Later::Too => self.timestamp <= timestamp,
+            Later::No => self.timestamp == timestamp,
+        }
+    }
+}
 
 /// One segment as the search sees it.
 struct Candidate {
@@ -87,8 +112,8 @@ impl Log {
             None => self.load_time_index(candidate.base).await?,
         };
         let from = Offset(candidate.base.0 + i64::from(times.floor(timestamp)));
-        let wanted = |row: &crate::record::Row| timestamp <= row.timestamp;
-        self.search(from, upper.min(candidate.end), timestamp, wanted).await
+        let sought = Sought { timestamp, later: Later::Too };
+        self.search(from, upper.min(candidate.end), sought).await
     }
 
     /// Whether a file is missing because its segment went since the search began.
@@ -108,9 +133,8 @@ impl Log {
             let best = candidates.rev().max_by_key(|candidate| candidate.max.timestamp);
             let Some(best) = best else { return Ok(None) };
             let max = best.max;
-            let wanted = |row: &crate::record::Row| row.timestamp == max.timestamp;
-            let stop = upper.min(best.end);
-            match self.search(max.offset, stop, max.timestamp, wanted).await {
+            let sought = Sought { timestamp: max.timestamp, later: Later::No };
+            match self.search(max.offset, upper.min(best.end), sought).await {
                 Err(error) if self.was_removed(&best, &error) => {}
                 found => return found,
             }
@@ -147,32 +171,64 @@ impl Log {
         Ok(Rc::new(TimeIndex::decode(&content).unwrap_or_default()))
     }
 
-    /// Walks batches from the one that holds `from`; decodes those that reach `timestamp`.
+    /// Looks through batches from the one that holds `from`: in files what is there, in memory what
+    /// is not yet. So neither a full disk nor who asks for the newest waits for a write.
     async fn search(
         &self,
         from: Offset,
         upper: Offset,
-        timestamp: i64,
-        wanted: impl Fn(&crate::record::Row) -> bool,
+        sought: Sought,
     ) -> Result<Option<TimestampHit>, TimestampError> {
-        let (upper, log_start) = {
-            let state = self.state.borrow();
-            (upper.min(state.progress.safe_end), state.progress.log_start)
-        };
-        if upper <= from {
-            return Ok(None);
+        let upper = upper.min(self.state.borrow().progress.safe_end);
+        let (mut next, mut looked_at) = (from, 0);
+        while next < upper {
+            let written = self.written_end().min(upper);
+            if next < written {
+                if let Some(hit) = self.search_file(next, written, sought).await? {
+                    return Ok(Some(hit));
+                }
+                next = written;
+                continue;
+            }
+            let Some(found) = self.tail.read(next, 1, FirstBatch::Always, upper) else {
+                // Too much came at once for the memory.
+                self.written_to(upper).await?;
+                if let Some(error) = self.offline() {
+                    return Err(error.into());
+                }
+                continue;
+            };
+            let Some(header) = found.slices.first().and_then(|head| Header::decode(head)) else {
+                return Ok(None);
+            };
+            if sought.timestamp <= header.max_timestamp {
+                let bytes = Bytes::from(found.slices.concat());
+                if let Some(hit) = self.look_into(header, bytes, sought).await? {
+                    return Ok(Some(hit));
+                }
+            }
+            next = found.next;
+            looked_at += 1;
+            if looked_at % TURN_BATCHES == 0 {
+                yield_now().await;
+            }
         }
-        match self.offline() {
-            Some(error) if self.written_end() < upper => return Err(error.into()),
-            Some(_) => {}
-            None => self.written_to(upper).await?,
-        }
+        Ok(None)
+    }
+
+    /// Walks one segment's file, which has everything below `written`.
+    async fn search_file(
+        &self,
+        from: Offset,
+        written: Offset,
+        sought: Sought,
+    ) -> Result<Option<TimestampHit>, TimestampError> {
         let view = self.view(from).await?;
         let range = view.position..view.bytes;
         let mut scan =
             Scanner::new(&self.files, view.file, &view.path, range, view.base, Check::Shape);
         let mut next = view.base;
-        while next < upper {
+        while next < written {
             match scan.next().await? {
                 Walked::End => break,
                 Walked::Bad { position, why } => {
@@ -180,26 +236,41 @@ impl Log {
                 }
                 Walked::Batch { header, bytes, .. } => {
                     next = header.next_offset();
-                    let reaches = timestamp <= header.max_timestamp && log_start < next;
-                    if !reaches || header.is_control() || upper < next {
-                        continue;
+                    if written < next {
+                        break;
                     }
-                    let records = self.decode(header, bytes).await.map_err(|source| {
-                        TimestampError::Records { base: header.base_offset, source }
-                    })?;
-                    let hit =
-                        records.rows.iter().find(|row| log_start <= row.offset && wanted(row));
-                    if let Some(row) = hit {
-                        return Ok(Some(TimestampHit {
-                            offset: row.offset,
-                            timestamp: row.timestamp,
-                            leader_epoch: header.leader_epoch,
-                        }));
+                    if let Some(hit) = self.look_into(header, bytes, sought).await? {
+                        return Ok(Some(hit));
                     }
                 }
             }
         }
         Ok(None)
+    }
+
+    /// The first record of a batch that is sought; decodes only what can have it.
+    async fn look_into(
+        &self,
+        header: Header,
+        bytes: Bytes,
+        sought: Sought,
+    ) -> Result<Option<TimestampHit>, TimestampError> {
+        let log_start = self.state.borrow().progress.log_start;
+        let reaches = sought.timestamp <= header.max_timestamp && log_start < header.next_offset();
+        if !reaches || header.is_control() {
+            return Ok(None);
+        }
+        let records = self
+            .decode(header, bytes)
+            .await
+            .map_err(|source| TimestampError::Records { base: header.base_offset, source })?;
+        let mut rows = records.rows.iter();
+        let hit = rows.find(|row| log_start <= row.offset && sought.is(row.timestamp));
+        Ok(hit.map(|row| TimestampHit {
+            offset: row.offset,
+            timestamp: row.timestamp,
+            leader_epoch: header.leader_epoch,
+        }))
     }
 
     /// Decodes a batch: compressed and large ones on a worker, so that the turn stays short.

@@ -104,7 +104,7 @@ async fn offset_for(core: &Rc<Core>, ask: &OffsetFor) -> Result<OffsetTold, Erro
     };
     let found = found.map_err(|error| {
         tracing::error!(partition = %partition.name, %error, "search by timestamp failed");
-        ErrorCode::KafkaStorageError
+        ErrorCode::from(&error)
     })?;
     Ok(found.map_or(OffsetTold::failed(ErrorCode::None), |found| OffsetTold {
         error: ErrorCode::None,

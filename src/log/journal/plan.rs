@@ -22,8 +22,8 @@ pub struct Plan {
     /// All below was stable, by what entries say.
     known_stable: Offset,
     pub batches: u64,
-    /// Where the second walk is: a run, and batches of it that were seen.
-    at: (usize, u64),
+    /// Where the second walk is: a run, batches of it that were seen, and where the next begins.
+    at: (usize, u64, Offset),
 }
 
 /// Batches that follow each other without a gap.
@@ -100,9 +100,9 @@ impl Plan {
         Ok(())
     }
 
-    /// A segment that was closed since may have index files of a part of it, which recovery would
-    /// trust below the recovery point: it makes them anew. The snapshot behind a segment is written
-    /// after its indexes.
+    /// A segment that was closed may have index files of a part of it, which recovery would trust
+    /// below the recovery point: it makes them anew. Segments are finished in order, and the
+    /// snapshot behind one is written after its indexes; the journal's tail says nothing of that.
     async fn drop_unfinished_indexes(&self, files: &Files, dir: &str) -> Result<(), DiskError> {
         let names = files.names(dir).await?;
         let parsed = || names.iter().filter_map(|name| parse(name));
@@ -111,10 +111,10 @@ impl Plan {
         bases.extend(&self.segments);
         bases.sort_unstable();
         bases.dedup();
-        let first = self.runs.first().map_or(Offset(0), |run| run.first.segment);
+        let snapshots = parsed().filter(|(_, kind)| *kind == SNAPSHOT).map(|(end, _)| end);
+        let finished_end = snapshots.max();
         for pair in bases.windows(2) {
-            let is_finished = parsed().any(|(base, kind)| kind == SNAPSHOT && base == pair[1]);
-            if first <= pair[1] && !is_finished {
+            if finished_end < Some(pair[1]) {
                 for suffix in [INDEX, TIME_INDEX] {
                     files.remove(&file_path(dir, pair[0], suffix)).await?;
                 }
@@ -123,12 +123,23 @@ impl Plan {
         Ok(())
     }
 
-    /// Whether the next batch is written; for the second walk, which sees what the first saw.
-    pub fn takes(&mut self) -> bool {
-        let (run, seen) = self.at;
-        let Run { batches, has_ground, .. } = self.runs[run];
-        self.at = if seen + 1 == batches { (run + 1, 0) } else { (run, seen + 1) };
-        has_ground
+    /// Whether a batch is written, for the second walk; `None`: the first walk saw another one
+    /// here, or none.
+    pub fn takes(&mut self, head: &EntryHead) -> Option<bool> {
+        let (run, seen, next) = self.at;
+        let Run { first, batches, has_ground, .. } = self.runs.get(run)?;
+        let expected = if seen == 0 { first.base_offset } else { next };
+        if head.base_offset != expected {
+            return None;
+        }
+        let is_last = seen + 1 == *batches;
+        self.at = if is_last { (run + 1, 0, head.end) } else { (run, seen + 1, head.end) };
+        Some(*has_ground)
+    }
+
+    /// Whether the second walk has seen all that the first saw.
+    pub fn is_done(&self) -> bool {
+        self.at.0 == self.runs.len()
     }
 }
 
@@ -154,4 +165,41 @@ async fn has_ground(
     let path = file_path(dir, first.segment, LOG);
     let Some(file) = files.open_if_there(&path).await? else { return Ok(false) };
     Ok(u64::from(first.position) <= files.bytes(&file, &path).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{LeaderEpoch, TopicId};
+
+    fn head(base: i64, end: i64) -> EntryHead {
+        EntryHead {
+            topic_id: TopicId([7; 16]),
+            partition: 0,
+            leader_epoch: LeaderEpoch(0),
+            segment: Offset(0),
+            position: 0,
+            bytes: 70,
+            base_offset: Offset(base),
+            end: Offset(end),
+            stable_end: Offset(0),
+        }
+    }
+
+    /// A disk that reads otherwise the second time must not end the start with a panic, nor go by
+    /// unseen.
+    #[test]
+    fn a_second_walk_that_differs_from_the_first_is_noticed() {
+        let seen = [head(0, 2), head(2, 3), head(9, 10)];
+        let walk = |second: &[EntryHead]| {
+            let mut plan = Plan::default();
+            seen.iter().for_each(|head| plan.note(head));
+            let takes: Vec<bool> = second.iter().map_while(|head| plan.takes(head)).collect();
+            (takes.len(), plan.is_done())
+        };
+        assert_eq!(walk(&seen), (3, true));
+        assert_eq!(walk(&seen[..2]), (2, false), "one is missing");
+        assert_eq!(walk(&[&seen[..], &[head(10, 11)]].concat()), (3, true), "one too many");
+        assert_eq!(walk(&[seen[0], head(4, 5), seen[2]]), (1, false), "another one");
+    }
 }

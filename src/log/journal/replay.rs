@@ -58,6 +58,11 @@ pub enum JournalError {
     Short { path: String, bytes: u64, want: u64 },
     #[error("{path} is damaged: neither of its two slots can be read")]
     NoSlot { path: String },
+    #[error(
+        "{path} does not read the same twice: its disk is failing; nothing is taken out of it, so \
+         copy it elsewhere before anything else"
+    )]
+    Changed { path: String },
     #[error("{path}, which says whose batches {journal} is kept for, is missing or damaged")]
     List { path: String, journal: String },
 }
@@ -236,7 +241,10 @@ impl Replay<'_> {
                     let key = (head.topic_id, head.partition);
                     let plan = self.plans.get_mut(&key).filter(|_| holds.contains(&key));
                     let Some((plan, Some(home))) = plan else { continue };
-                    if !plan.takes() || replayed.is_out(key) {
+                    let Some(takes) = plan.takes(&head) else {
+                        return Err(JournalError::Changed { path: path.clone() });
+                    };
+                    if !takes || replayed.is_out(key) {
                         continue;
                     }
                     replayed.batches += 1;
@@ -252,7 +260,11 @@ impl Replay<'_> {
             }
         }
         self.put_all(replayed, &mut waiting).await;
-        Ok(())
+        let mut written = self.plans.values().filter(|(_, home)| home.is_some());
+        match written.all(|(plan, _)| plan.is_done()) {
+            true => Ok(()),
+            false => Err(JournalError::Changed { path: self.dir.to_owned() }),
+        }
     }
 
     async fn put_all(&self, replayed: &mut Replayed, waiting: &mut BTreeMap<Key, Piece>) {

@@ -66,7 +66,8 @@ async fn produce(log: Rc<Log>, env: Env, model: Shared, id: usize) {
 /// Sends one batch; its answer comes in a task of its own, so that five can be in flight.
 fn send(log: &Rc<Log>, env: &Env, model: &Shared, id: usize, sequence: i32, value: String) {
     let spec = spec(Some((id as i64, 0, sequence)));
-    let appended = log.append(&batch_of(&spec, 5, &[&value]), Acks::All, env.wall_ms());
+    let batch = batch_of(&spec, time_of(&value), &[&value]);
+    let appended = log.append(&batch, Acks::All, env.wall_ms());
     let appended = appended.unwrap_or_else(|error| panic!("producer {id}, {sequence}: {error}"));
     let model = model.clone();
     env.spawn(async move {
@@ -90,7 +91,8 @@ async fn write_plain(log: Rc<Log>, env: Env, model: Shared) {
             value
         };
         let acks = if env.random().is_multiple_of(4) { Acks::None } else { Acks::Leader };
-        let appended = log.append(&batch(5, &[&value]), acks, env.wall_ms()).unwrap();
+        let batch = batch(time_of(&value), &[&value]);
+        let appended = log.append(&batch, acks, env.wall_ms()).unwrap();
         if appended.ack.await.is_ok() && acks == Acks::Leader {
             model.borrow_mut().safe.insert(appended.base_offset.0, value);
         }
@@ -157,6 +159,26 @@ fn check(model: &Shared, found: &[(i64, String)], crash: Crash) {
     model.safe.retain(|offset, _| *offset < cut);
 }
 
+/// The time of a record: its number, by which values differ.
+fn time_of(value: &str) -> i64 {
+    let mut words = value.split('-');
+    let number = if value.starts_with('w') { words.nth(1) } else { words.nth(2) };
+    number.unwrap().parse().unwrap()
+}
+
+/// A search by time finds what a walk over everything finds.
+async fn check_times(log: &Log, found: &[(i64, String)]) {
+    let latest = found.iter().map(|(_, value)| time_of(value)).max().unwrap_or(0);
+    for time in (0..=latest + 1).step_by(1 + latest as usize / 30) {
+        let want =
+            found.iter().find(|(_, value)| time <= time_of(value)).map(|(offset, _)| *offset);
+        let hit = log.offset_for_timestamp(time, Offset(i64::MAX)).await.unwrap();
+        assert_eq!(hit.map(|hit| hit.offset.0), want, "the first record at or after {time}");
+    }
+    let hit = log.max_timestamp(Offset(i64::MAX)).await.unwrap();
+    assert_eq!(hit.map_or(0, |hit| hit.timestamp), latest);
+}
+
 /// One life: recover, check, repeat what was not answered, work until the crash.
 async fn live(
     env: Env,
@@ -174,7 +196,9 @@ async fn live(
     if let Some(crash) = last {
         let ends = log.ends();
         assert_eq!(ends.high_watermark, ends.log_end);
-        check(&model, &values(&log).await, crash);
+        let found = values(&log).await;
+        check(&model, &found, crash);
+        check_times(&log, &found).await;
         let again: Vec<_> = {
             let model = model.borrow();
             let flights = |id: usize| model.clients[id].in_flight.iter().cloned();
