@@ -142,6 +142,8 @@ pub struct CompactionReport {
     pub kept_tombstones: u64,
     /// Batches that stay without records.
     pub empty_batches: u64,
+    /// Batches that stay as they are because they cannot be unpacked.
+    pub unseen_batches: u64,
     /// Ranges of key hashes that were decided one after the other, because not all keys fit into
     /// memory at once; 0: no key was observed.
     pub rounds: u64,
@@ -513,6 +515,7 @@ impl<'a> Pass<'a> {
             marks: Marks::default(),
             bit: 0,
             samples: std::mem::take(&mut self.report.sample_keys),
+            unseen: 0,
         };
         for n in 0..self.spans.len() {
             (step.marks, step.bit) = (self.store.lend(&mut self.spans[n]).await?, 0);
@@ -522,6 +525,7 @@ impl<'a> Pass<'a> {
             self.store.give_back(&mut self.spans[n], marks).await?;
         }
         self.report.sample_keys = step.samples;
+        self.report.unseen_batches = step.unseen;
         Ok(step.keys)
     }
 

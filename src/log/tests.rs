@@ -31,6 +31,7 @@ mod settled;
 mod space;
 mod starts;
 mod transactions;
+mod unseen;
 mod values;
 mod verify;
 

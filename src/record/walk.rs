@@ -6,6 +6,7 @@
 //! Source: Kafka protocol guide, "Record".
 use std::ops::Range;
 
+use crate::record::CodecError;
 use crate::record::varint::{read_int, read_long};
 
 /// Bytes of the smallest record: its length and six one-byte fields.
@@ -31,7 +32,14 @@ pub enum RecordError {
     #[error("the table of records and headers would take more than {max} bytes")]
     TooMany { max: usize },
     #[error("decompression: {0}")]
-    Codec(#[from] crate::record::CodecError),
+    Codec(#[from] CodecError),
+}
+
+impl RecordError {
+    /// The batch may be whole, but unpacks to more than may be in memory at once.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::Codec(CodecError::TooLarge { .. }) | Self::TooMany { .. })
+    }
 }
 
 /// Where one record's parts lie in the body.

@@ -126,6 +126,7 @@ async fn run(
                 before = report.records_before,
                 after = report.records_after,
                 rounds = report.rounds,
+                unseen_batches = report.unseen_batches,
                 "compacted"
             );
             if order.mode == PassMode::Run {

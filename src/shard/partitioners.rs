@@ -22,9 +22,7 @@ use crate::shard::ask::{Ask, Work};
 use crate::shard::desk::ClientDisagreement;
 use crate::shard::partition::Partition;
 use crate::shard::plugins::Bound;
-use crate::shard::unpack::{
-    RecordRules, Unpacked, check_plain, check_rows, is_too_large, unreadable,
-};
+use crate::shard::unpack::{RecordRules, Unpacked, check_plain, check_rows, unreadable};
 
 /// Clients that are counted apart, per shard; all others count together.
 const CLIENTS_MAX: usize = 1_000;
@@ -128,7 +126,7 @@ impl Core {
                     self.judge(partition, &bound, answer, records.rows.len(), client_id)
                 }
                 (Some(bound), _, Err(error))
-                    if is_too_large(error) && bound.mode == PartitionerMode::Advise =>
+                    if error.is_too_large() && bound.mode == PartitionerMode::Advise =>
                 {
                     self.count_fallback(&bound.plugin, PluginKind::Partitioner);
                     Ok(())

@@ -14,7 +14,7 @@ use crate::shard::Core;
 use crate::shard::append::{AppendTold, record_rules};
 use crate::shard::budget::Permit;
 use crate::shard::partition::Partition;
-use crate::shard::unpack::{Unpacked, check_rows, is_too_large, unreadable};
+use crate::shard::unpack::{Unpacked, check_rows, unreadable};
 
 /// How a batch is to be packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Core {
             }
             let Some(wanted) = packing(&partition.settings(), batch) else { return Ok(None) };
             let unpacked =
-                self.unpack(batch).await.map_err(|error| match is_too_large(&error) {
+                self.unpack(batch).await.map_err(|error| match error.is_too_large() {
                     true => AppendTold::failed(ErrorCode::MessageTooLarge, error.to_string()),
                     false => unreadable(&error),
                 })?;

@@ -7,9 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::model::ErrorCode;
-use crate::record::{
-    CheckedBatch, Codec, CodecError, Header, RecordError, Records, TimestampRule, Walker,
-};
+use crate::record::{CheckedBatch, Codec, Header, RecordError, Records, TimestampRule, Walker};
 use crate::shard::Core;
 use crate::shard::append::{AppendTold, RECORD_ERRORS_MAX};
 use crate::shard::budget::Permit;
@@ -31,7 +29,7 @@ pub struct Unpacked {
 impl Core {
     /// The records of a batch; on a worker, and within the shard's budget, when compressed.
     ///
-    /// Errors: the batch is damaged, or too large for us: [`is_too_large`].
+    /// Errors: the batch is damaged, or too large for us: [`RecordError::is_too_large`].
     pub async fn unpack(self: &Rc<Self>, batch: &CheckedBatch) -> Result<Unpacked, RecordError> {
         if batch.header().codec() == Some(Codec::None) {
             let records = Arc::new(Records::decode(batch.bytes(), BATCH_BYTES_MAX)?);
@@ -40,7 +38,7 @@ impl Core {
         let usual = batch.len_bytes().saturating_mul(USUAL_RATIO).saturating_add(USUAL_BYTES);
         let first = self.unpack_to(batch, usual.min(BATCH_BYTES_MAX)).await;
         match first {
-            Err(error) if is_too_large(&error) && usual < BATCH_BYTES_MAX => {
+            Err(error) if error.is_too_large() && usual < BATCH_BYTES_MAX => {
                 self.unpack_to(batch, BATCH_BYTES_MAX).await
             }
             first => first,
@@ -60,11 +58,6 @@ impl Core {
         permit.shrink(records.held_bytes());
         Ok(Unpacked { records: Arc::new(records), permit: Some(permit) })
     }
-}
-
-/// Whether a batch that may be whole unpacks to more than we hold.
-pub fn is_too_large(error: &RecordError) -> bool {
-    matches!(error, RecordError::Codec(CodecError::TooLarge { .. }) | RecordError::TooMany { .. })
 }
 
 /// What the client is told about records that cannot be read.

@@ -211,7 +211,8 @@ impl Pass<'_> {
         };
         let watched = env.long_work(finish).await?;
         let samples = std::mem::take(&mut self.report.sample_keys);
-        let mut step = Name { watched, marks: Marks::default(), bit: 0, samples, failed: None };
+        let (marks, failed) = (Marks::default(), None);
+        let mut step = Name { watched, marks, bit: 0, samples, unseen: 0, failed };
         for n in 0..self.spans.len() {
             (step.marks, step.bit) = (self.store.lend(&mut self.spans[n]).await?, 0);
             let track = self.spans[n].track.clone();
@@ -224,6 +225,7 @@ impl Pass<'_> {
             self.store.give_back(&mut self.spans[n], marks).await?;
         }
         self.report.sample_keys = std::mem::take(&mut step.samples);
+        self.report.unseen_batches = step.unseen;
         Ok(self.keep_shown(step.watched))
     }
 }

@@ -45,9 +45,9 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// Adds the records of the span's next batch, none of them marked; says the first one's number.
-    pub fn push(&mut self, header: &Header) -> usize {
-        let count = header.record_count.max(0) as u64;
+    /// Adds the bits of the span's next batch, none of them marked; says the first one's number.
+    pub fn push(&mut self, header: &Header, bits: usize) -> usize {
+        let count = bits as u64;
         let first = self.tally.records;
         self.tally.records += count;
         self.tally.data_records += if header.is_control() { 0 } else { count };

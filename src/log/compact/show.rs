@@ -12,7 +12,7 @@ use crate::base::Bytes;
 use crate::log::compact::keys::{HashRange, KeyHash, NewestPerKey};
 use crate::log::compact::marks::Marks;
 use crate::log::compact::policy::{CompactionPolicy, PassBatch, PolicyError};
-use crate::log::compact::steps::{Step, bits, decode, has_data, has_expired, is_expired, sample};
+use crate::log::compact::steps::{Step, bits, has_data, has_expired, is_expired, sample, unpack};
 use crate::log::compact::transactions::Transactions;
 use crate::model::Offset;
 use crate::record::{Header, Records};
@@ -72,7 +72,7 @@ impl Step for Collect {
         {
             return Ok(());
         }
-        let records = decode(bytes, self.bytes_max)?;
+        let Some(records) = unpack(bytes, self.bytes_max) else { return Ok(()) };
         for row in &records.rows {
             if is_dirty || is_expired(header, row, self.now_ms) {
                 self.keys.observe(KeyHash::of(records.key(row)), row.offset);
@@ -149,7 +149,7 @@ impl Step for Look {
         {
             return Ok(());
         }
-        let records = decode(bytes, self.watched.bytes_max)?;
+        let Some(records) = unpack(bytes, self.watched.bytes_max) else { return Ok(()) };
         let (batch, rows) = self.watched.shown.cut(records, self.watched.now_ms);
         if rows.is_empty() {
             return Ok(());
@@ -179,6 +179,8 @@ pub struct Name {
     pub marks: Marks,
     pub bit: usize,
     pub samples: Vec<String>,
+    /// As in [`Mark`](crate::log::compact::steps::Mark).
+    pub unseen: u64,
     pub failed: Option<PolicyError>,
 }
 
@@ -195,9 +197,8 @@ impl Name {
             // reader that lags would never learn of the deletion.
             let row = &batch.records.rows[at];
             let is_tombstone = row.value.is_null();
-            if (!is_tombstone || batch.expired_tombstones[at])
-                && self.marks.set(first + *from as usize, is_tombstone)
-            {
+            let is_over = self.unseen == 0 && batch.expired_tombstones[at];
+            if (!is_tombstone || is_over) && self.marks.set(first + *from as usize, is_tombstone) {
                 sample(&mut self.samples, batch.records.key(row));
             }
         }
@@ -207,7 +208,7 @@ impl Name {
 
 impl Step for Name {
     fn batch(&mut self, header: &Header, bytes: &Bytes) -> Result<(), String> {
-        let bits = bits(&self.marks, &mut self.bit, header)?;
+        let bits = bits(&self.marks, &mut self.bit, header, self.watched.bytes_max)?;
         if !has_data(header) {
             return Ok(());
         }
@@ -217,7 +218,10 @@ impl Step for Name {
             return Ok(());
         }
         let first = bits.start;
-        let records = decode(bytes, self.watched.bytes_max)?;
+        let Some(records) = unpack(bytes, self.watched.bytes_max) else {
+            self.unseen += 1;
+            return Ok(());
+        };
         self.marks.tally.changes |= self.marks.needs_horizon(&records, first);
         let (batch, rows) = self.watched.shown.cut(records, self.watched.now_ms);
         if !rows.is_empty() {

@@ -41,8 +41,11 @@ pub trait Step: Send + 'static {
     }
 }
 
-pub fn decode(bytes: &Bytes, max: usize) -> Result<Records, String> {
-    Records::decode(bytes, max).map_err(|error| error.to_string())
+/// The records of a batch whose checksum holds; `None`: it cannot be unpacked, or not within so
+/// much memory. That is no damage: a topic takes such batches as long as nobody looks into them,
+/// and may be compacted later. They stay as they are.
+pub fn unpack(bytes: &Bytes, max: usize) -> Option<Records> {
+    Records::decode(bytes, max).ok()
 }
 
 /// The mark in a control batch; `None` for one that was emptied.
@@ -50,7 +53,8 @@ pub fn mark_in(header: &Header, bytes: &Bytes) -> Result<Option<ControlRecord>, 
     if header.record_count <= 0 {
         return Ok(None);
     }
-    Ok(ControlRecord::of(&decode(bytes, MARK_BYTES_MAX)?))
+    let records = Records::decode(bytes, MARK_BYTES_MAX).map_err(|error| error.to_string())?;
+    Ok(ControlRecord::of(&records))
 }
 
 /// Records of a batch.
@@ -58,12 +62,23 @@ pub fn count(header: &Header) -> usize {
     header.record_count.max(0) as usize
 }
 
+/// Bits of a batch: one for each record, or one for all when nobody could hold so many.
+fn bits_of(header: &Header, bytes_max: usize) -> usize {
+    let records = count(header);
+    if Records::rows_bytes(records) <= bytes_max { records } else { 1 }
+}
+
 /// The bits of the next batch of a span, whose first is `*next`; moves that behind it.
 ///
 /// Errors: it has more records than the span had when it was looked through.
-pub fn bits(marks: &Marks, next: &mut usize, header: &Header) -> Result<Range<usize>, String> {
+pub fn bits(
+    marks: &Marks,
+    next: &mut usize,
+    header: &Header,
+    bytes_max: usize,
+) -> Result<Range<usize>, String> {
     let (first, all) = (*next, marks.tally.records);
-    *next += count(header);
+    *next += bits_of(header, bytes_max);
     match *next as u64 <= all {
         true => Ok(first..*next),
         false => Err(format!("its part of the segment had {all} records a moment ago")),
@@ -120,20 +135,17 @@ impl Survey {
 
 impl Step for Survey {
     fn batch(&mut self, header: &Header, bytes: &Bytes) -> Result<(), String> {
-        let records = count(header);
-        if self.bytes_max < Records::rows_bytes(records) {
-            return Err(format!("{records} records are more than may be in memory at once"));
-        }
-        if self.span_records_max < self.marks.tally.records + records as u64 {
+        let bits = bits_of(header, self.bytes_max);
+        if self.span_records_max < self.marks.tally.records + bits as u64 {
             self.end_span();
         }
         self.empty.extend(self.last_empty.take());
-        if records == 0 {
+        if bits == 0 {
             self.last_empty = Some(*header);
         }
         self.span.to += bytes.len() as u64;
         self.next = header.next_offset();
-        let bit = self.marks.push(header);
+        let bit = self.marks.push(header, bits);
         self.marks.tally.has_expired |= has_expired(header, self.now_ms);
         if header.is_control() {
             let Some(mark) = mark_in(header, bytes)? else { return Ok(()) };
@@ -163,7 +175,7 @@ impl Step for Observe {
         {
             return Ok(());
         }
-        let records = decode(bytes, self.bytes_max)?;
+        let Some(records) = unpack(bytes, self.bytes_max) else { return Ok(()) };
         for row in &records.rows {
             if let Some(key) = records.key(row) {
                 self.keys.observe(KeyHash::of(Some(key)), row.offset);
@@ -183,11 +195,14 @@ pub struct Mark {
     pub marks: Marks,
     pub bit: usize,
     pub samples: Vec<String>,
+    /// Batches so far that could not be unpacked. A tombstone behind one stays: its key may be in
+    /// there.
+    pub unseen: u64,
 }
 
 impl Step for Mark {
     fn batch(&mut self, header: &Header, bytes: &Bytes) -> Result<(), String> {
-        let bits = bits(&self.marks, &mut self.bit, header)?;
+        let bits = bits(&self.marks, &mut self.bit, header, self.bytes_max)?;
         if !has_data(header) {
             return Ok(());
         }
@@ -196,10 +211,13 @@ impl Step for Mark {
             return Ok(());
         }
         let first = bits.start;
-        let records = decode(bytes, self.bytes_max)?;
+        let Some(records) = unpack(bytes, self.bytes_max) else {
+            self.unseen += 1;
+            return Ok(());
+        };
         for (index, row) in records.rows.iter().enumerate() {
             let key = records.key(row);
-            let goes = is_expired(header, row, self.now_ms)
+            let goes = (self.unseen == 0 && is_expired(header, row, self.now_ms))
                 || key.is_none()
                 || self.keys.is_newer_known(KeyHash::of(key), row.offset);
             if goes && self.marks.set(first + index, row.value.is_null()) {
@@ -253,7 +271,7 @@ impl Rebuild {
         if header.delete_horizon_ms().is_some() {
             return Ok(Kept::Nothing(*header));
         }
-        let records = decode(bytes, MARK_BYTES_MAX)?;
+        let records = Records::decode(bytes, MARK_BYTES_MAX).map_err(|error| error.to_string())?;
         build(&records, records.rows.iter(), Some(self.horizon_ms()))
     }
 
@@ -263,7 +281,9 @@ impl Rebuild {
         if goes == all {
             return Ok(Kept::Nothing(*header));
         }
-        let records = decode(bytes, self.bytes_max)?;
+        let Some(records) = unpack(bytes, self.bytes_max) else {
+            return Ok(Kept::Batch(*header, bytes.clone()));
+        };
         let rows = records.rows.iter().enumerate();
         let stays = rows.filter(|(index, _)| !self.marks.is_set(first + index)).map(|(_, row)| row);
         let tombstones = stays.clone().filter(|row| row.value.is_null()).count() as u64;
@@ -285,7 +305,7 @@ impl Step for Rebuild {
         } else if !self.marks.tally.changes {
             Kept::Batch(*header, bytes.clone())
         } else {
-            let bits = bits(&self.marks, &mut self.bit, header)?;
+            let bits = bits(&self.marks, &mut self.bit, header, self.bytes_max)?;
             match header.is_control() {
                 true => self.control(header, bytes, bits.start)?,
                 false => self.data(header, bytes, bits)?,
