@@ -284,7 +284,7 @@ fn settings_are_told_and_changed_as_by_kafka() {
 /// What Kafka has and this test has no row for would go unseen.
 #[test]
 fn every_setting_of_a_topic_has_its_row() {
-    let newer = ["errors.deadletterqueue.group.enable", "max.decompressed.message.bytes"];
+    let newer = ["errors.deadletterqueue.group.enable"];
     let ours = ["plugin", "partitioner.", "flush.on.acks.all", "internal.", "compaction.policy."];
     let tiered = ["remote.copy.lag.ms", "remote.copy.lag.bytes"];
     for key in keys(Scope::Topic) {

@@ -229,9 +229,6 @@ keys! { KEYS:
     CLEANER_MIN_RATIO = double("log.cleaner.min.cleanable.ratio").default("0.5").cluster_wide()
         .now().rule(Rule::BetweenReal(0.0, 1.0))
         .doc("Default of a topic's `min.cleanable.dirty.ratio`.");
-    MAX_DECOMPRESSED_BYTES = int("max.decompressed.message.bytes").default("2147483639")
-        .between(1, 2_147_483_639).cluster_wide()
-        .doc("Default of a topic's `max.decompressed.message.bytes`.");
     MESSAGE_MAX_BYTES = int("message.max.bytes").default("1048588").at_least(0).cluster_wide()
         .now()
         .doc("Default of a topic's `max.message.bytes`.");

@@ -76,12 +76,11 @@ keys! { KEYS:
     MAX_COMPACTION_LAG_MS = long("max.compaction.lag.ms").default(MAX).of_topic().at_least(1)
         .now().from(&[same("log.cleaner.max.compaction.lag.ms")])
         .doc("Longest time a record may stay uncompacted.");
-    MAX_DECOMPRESSED_BYTES = int("max.decompressed.message.bytes").default("2147483639")
-        .of_topic().between(1, 2_147_483_639).from(&[same("max.decompressed.message.bytes")])
-        .doc("Largest record after decompression.");
     MAX_MESSAGE_BYTES = int("max.message.bytes").default("1048588").of_topic().now().at_least(0)
         .from(&[same("message.max.bytes")])
-        .doc("Largest batch, as it is on the wire and on disk (after compression).");
+        .doc("Largest batch, as it is on the wire and on disk (after compression). Where the \
+              broker looks into batches (compacted topics, `compression.type`, windows of time, \
+              partitioners), one that unpacks to more than 64 MiB is refused.");
     TIMESTAMP_AFTER_MAX_MS = long("message.timestamp.after.max.ms").default("3600000")
         .of_topic().now().at_least(0).from(&[same("log.message.timestamp.after.max.ms")])
         .doc("How far a record's time may lie ahead of the broker's clock.");
