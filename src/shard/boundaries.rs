@@ -3,7 +3,8 @@
 //! Owns: the file of each log directory, which shard 0 alone writes, and its lines.
 //! Leaves to others: the file's format (`log::checkpoint`), moving a boundary (`compaction`).
 //! Invariant: a line is written only after what it says is durable in the log; one that is lost
-//! or behind costs work, never records.
+//! or behind costs work, never records; no line of a deleted topic is there when one of its name
+//! can be created.
 //! Start reading at: [`NoteCleaned`].
 //! Source: Kafka `LogCleanerManager#updateCheckpoints`.
 use std::cell::{Cell, RefCell};
@@ -17,6 +18,7 @@ use crate::model::{Offset, PartitionIndex, TopicId, TopicPartition};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::partition::Turnstile;
+use crate::shard::starts::namesake_in;
 
 /// Clean boundaries by log directory, topic name and partition, as the files give them.
 pub type Boundaries = BTreeMap<(Arc<str>, String, PartitionIndex), Offset>;
@@ -28,7 +30,7 @@ type Lines = BTreeMap<(TopicId, PartitionIndex), CheckpointLine>;
 pub struct Checkpoint {
     /// By log directory.
     lines: RefCell<BTreeMap<Arc<str>, Lines>>,
-    /// What the files say, in order.
+    /// What the files say, in order, as far as the disk tells.
     on_disk: RefCell<BTreeMap<Arc<str>, Vec<CheckpointLine>>>,
     changes: Cell<u64>,
     written: Cell<u64>,
@@ -37,15 +39,15 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Takes over what a file said, as far as it is about partitions of this image.
-    fn adopt(&self, found: &Boundaries, image: &Image) {
+    fn adopt(&self, dir: &Arc<str>, mut found: Vec<CheckpointLine>, image: &Image) {
         let mut lines = self.lines.borrow_mut();
-        for ((dir, name, partition), offset) in found {
-            let (topic, partition, offset) = (name.clone(), *partition, *offset);
-            let line = CheckpointLine { topic, partition, offset };
-            self.on_disk.borrow_mut().entry(dir.clone()).or_default().push(line.clone());
-            let Some(topic) = image.topic(name) else { continue };
-            lines.entry(dir.clone()).or_default().insert((topic.id, partition), line);
+        for line in &found {
+            let Some(topic) = image.topic(&line.topic) else { continue };
+            let place = (topic.id, line.partition);
+            lines.entry(dir.clone()).or_default().insert(place, line.clone());
         }
+        found.sort_unstable();
+        self.on_disk.borrow_mut().insert(dir.clone(), found);
     }
 
     /// Drops the lines of a deleted topic; true when there were any.
@@ -97,17 +99,45 @@ impl Core {
                 Ok(lines) => lines.unwrap_or_default(),
                 Err(error) => {
                     tracing::warn!(%error, "compaction begins at the start of every log");
-                    Vec::new()
+                    continue;
                 }
             };
-            let key =
-                |line: CheckpointLine| ((dir.clone(), line.topic, line.partition), line.offset);
-            found.extend(lines.into_iter().map(key));
-        }
-        if self.shard.0 == 0 {
-            self.clean_checkpoint.adopt(&found, image);
+            let entry = |line: &CheckpointLine| {
+                ((dir.clone(), line.topic.clone(), line.partition), line.offset)
+            };
+            found.extend(lines.iter().map(entry));
+            if self.shard.0 == 0 {
+                self.clean_checkpoint.adopt(&dir, lines, image);
+            }
         }
         found
+    }
+
+    /// Makes sure that no line is left of a topic that had this name before; on shard 0, before a
+    /// topic of this name is there.
+    ///
+    /// Errors: a file that may still have one.
+    pub(super) async fn free_boundaries(&self, topic: &str) -> Result<(), String> {
+        {
+            let turn = self.clean_checkpoint.line.enter();
+            turn.called().await;
+            if self.namesakes_boundaries(topic).is_none() {
+                return Ok(());
+            }
+        }
+        let changes = &self.clean_checkpoint.changes;
+        changes.set(changes.get() + 1);
+        self.write_boundaries().await;
+        self.namesakes_boundaries(topic).map_or(Ok(()), |path| Err(namesake_in(&path, topic)))
+    }
+
+    /// A file in a log directory that works with a line of this topic, as far as anybody knows.
+    fn namesakes_boundaries(&self, topic: &str) -> Option<String> {
+        let on_disk = self.clean_checkpoint.on_disk.borrow();
+        let has = |lines: &Vec<CheckpointLine>| lines.iter().any(|line| line.topic == topic);
+        let (dir, _) =
+            self.online_dirs().find(|(dir, _)| on_disk.get(&dir.path).is_none_or(has))?;
+        Some(format!("{}/{CLEANER_OFFSETS}", dir.path))
     }
 
     /// Drops a deleted topic's boundaries; a topic created under its name begins at its start.
@@ -136,8 +166,7 @@ impl Core {
                 None => Vec::new(),
             };
             lines.sort_unstable();
-            let known = checkpoint.on_disk.borrow().get(&dir).cloned().unwrap_or_default();
-            if lines == known {
+            if checkpoint.on_disk.borrow().get(&dir) == Some(&lines) {
                 continue;
             }
             match write_offsets(&self.logs.files(), &dir, CLEANER_OFFSETS, &lines).await {

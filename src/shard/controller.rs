@@ -93,6 +93,7 @@ impl Controller {
         if let Command::CreateTopic(seed) = &command {
             self.core().free_recovery_points(&seed.name).await?;
             self.core().free_starts(&seed.name).await?;
+            self.core().free_boundaries(&seed.name).await?;
         }
         let image = self.write(image, command).await;
         let image = image.map_err(|error| format!("The metadata log failed: {error}"))?;

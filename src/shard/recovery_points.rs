@@ -4,7 +4,9 @@
 //! directory.
 //! Leaves to others: making logs durable (`log`), what a start does with the points (`log`).
 //! Invariant: shard 0 alone writes; a line names a topic that exists, so that a topic created again
-//! under a name never meets its namesake's; the line of a log that is offline stays as it was.
+//! under a name never meets its namesake's; the line of a log that is offline stays as it was;
+//! where the points cannot be read their log directory is offline, because nobody could tell damage
+//! below them from a torn end.
 //! Start reading at: [`Core::write_recovery_points`].
 //! Source: Kafka `LogManager#checkpointLogRecoveryOffsets`,
 //! `ReplicaManager#checkpointHighWatermarks`.
@@ -55,7 +57,8 @@ pub struct PointsDesk {
 #[derive(Clone, Default)]
 struct Written {
     points: Vec<CheckpointLine>,
-    marks: Vec<CheckpointLine>,
+    /// `None`: the disk does not tell, and any line may be there.
+    marks: Option<Vec<CheckpointLine>>,
 }
 
 /// Where one log is.
@@ -115,18 +118,31 @@ impl Ask for WriteRecoveryPoints {
 }
 
 impl Core {
-    /// The points that the process before this one left in these log directories; none when they
-    /// cannot be read.
+    /// The points that the process before this one left in these log directories; one where they
+    /// cannot be read fails.
     pub async fn read_recovery_points(&self, dirs: &[Arc<str>]) -> Points {
         let mut all = Points::default();
         for dir in dirs {
-            all.0.insert(dir.clone(), self.read_points_of(dir).await);
+            let lines = self.read_points_of(dir).await.unwrap_or_default();
+            all.0.insert(dir.clone(), points_of(lines));
         }
         all
     }
 
-    async fn read_points_of(&self, dir: &str) -> PointsOfDir {
-        points_of(self.read_lines(dir, RECOVERY_POINTS).await)
+    /// `None`: they cannot be read, and the log directory has failed.
+    async fn read_points_of(&self, dir: &str) -> Option<Vec<CheckpointLine>> {
+        match read_offsets(&self.env, dir, RECOVERY_POINTS).await {
+            Ok(lines) => Some(lines.unwrap_or_default()),
+            Err(error) => {
+                tracing::error!(
+                    dir,
+                    "restore {RECOVERY_POINTS} from a copy, or remove it: then every log is read \
+                     whole, and what is damaged goes with all behind it"
+                );
+                self.logs.dir(dir).fail(&error);
+                None
+            }
+        }
     }
 
     /// Notes, durably, what the journals have shown to be stable, of topics that exist. On shard 0
@@ -162,16 +178,6 @@ impl Core {
             }
         }
         Ok(())
-    }
-
-    async fn read_lines(&self, dir: &str, name: &str) -> Vec<CheckpointLine> {
-        match read_offsets(&self.env, dir, name).await {
-            Ok(lines) => lines.unwrap_or_default(),
-            Err(error) => {
-                tracing::warn!(%error, "recovery reads more than it would need to");
-                Vec::new()
-            }
-        }
     }
 
     /// Asks all shards and writes what changed, durably; gives the log directories where that
@@ -227,9 +233,10 @@ impl Core {
             write_offsets(&self.logs.files(), dir, RECOVERY_POINTS, &points).await?;
             self.points.written.borrow_mut().entry(dir.clone()).or_default().points = points;
         }
-        let marks = lines(&before.marks, |at| at.1);
+        let marks = Some(lines(before.marks.as_deref().unwrap_or_default(), |at| at.1));
         if marks != before.marks {
-            write_offsets(&self.logs.files(), dir, HIGH_WATERMARKS, &marks).await?;
+            let text = marks.as_deref().unwrap_or_default();
+            write_offsets(&self.logs.files(), dir, HIGH_WATERMARKS, text).await?;
             self.points.written.borrow_mut().entry(dir.clone()).or_default().marks = marks;
         }
         Ok(())
@@ -240,10 +247,11 @@ impl Core {
     pub async fn begin_recovery_points(self: &Rc<Self>) {
         let dirs: Vec<_> = self.online_dirs().map(|(dir, _)| dir.path.clone()).collect();
         for dir in dirs {
-            let mut points = self.read_lines(&dir, RECOVERY_POINTS).await;
-            let mut marks = self.read_lines(&dir, HIGH_WATERMARKS).await;
+            let Some(mut points) = self.read_points_of(&dir).await else { continue };
+            let marks = read_offsets(&self.env, &dir, HIGH_WATERMARKS).await;
+            let mut marks = marks.map(Option::unwrap_or_default).ok();
             points.sort_unstable();
-            marks.sort_unstable();
+            marks.iter_mut().for_each(|marks| marks.sort_unstable());
             self.points.written.borrow_mut().insert(dir, Written { points, marks });
         }
         self.write_recovery_points().await;
@@ -277,11 +285,11 @@ impl Core {
     /// A file in a log directory that works with a line of this topic.
     fn namesakes_points(&self, topic: &str) -> Option<String> {
         let written = self.points.written.borrow();
-        let has = |lines: &[CheckpointLine]| lines.iter().any(|line| line.topic == topic);
+        let has = |lines: &Vec<CheckpointLine>| lines.iter().any(|line| line.topic == topic);
         self.online_dirs().find_map(|(dir, _)| {
             let Written { points, marks } = written.get(&dir.path)?;
-            let files = [(RECOVERY_POINTS, points), (HIGH_WATERMARKS, marks)];
-            let (name, _) = files.into_iter().find(|(_, lines)| has(lines))?;
+            let files = [(RECOVERY_POINTS, Some(points)), (HIGH_WATERMARKS, marks.as_ref())];
+            let (name, _) = files.into_iter().find(|(_, lines)| lines.is_none_or(has))?;
             Some(format!("{}/{name}", dir.path))
         })
     }

@@ -279,9 +279,9 @@ impl Core {
     }
 }
 
-/// Why a topic cannot be created: a line in that file is of a topic that had its name before.
+/// Why a topic cannot be created: a line in that file may be of a topic that had its name before.
 pub fn namesake_in(path: &str, topic: &str) -> String {
-    format!("{path} cannot be written and still has a line of a deleted topic {topic}")
+    format!("{path} cannot be written and may have a line of a deleted topic {topic} still")
 }
 
 /// Drops lines whose segments are gone and tries again what failed; on shard 0, for ever.

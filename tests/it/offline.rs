@@ -50,6 +50,14 @@ fn damage_is_named_by_file_and_byte_and_repaired_on_request() {
     assert!(code == 0 && said.contains(" 0 damaged"), "{said}");
     let (code, said) = log(&broker, &["topics", &data]);
     assert!(code == 0 && said.contains("shop"), "{said}");
+    // Without its recovery points a repair could cut what was acknowledged.
+    let (points, aside) = ("recovery-point-offset-checkpoint", broker.data().join("aside"));
+    std::fs::rename(broker.data().join(points), &aside).unwrap();
+    std::fs::create_dir(broker.data().join(points)).unwrap();
+    let (code, said) = log(&broker, &["verify", &data]);
+    assert!(code == 1 && said.contains(points), "{said}");
+    std::fs::remove_dir(broker.data().join(points)).unwrap();
+    std::fs::rename(&aside, broker.data().join(points)).unwrap();
     let path = segment(&broker.data(), "shop");
     let name = path.display().to_string();
     let (code, said) = log(&broker, &["dump", "--records", &name]);
@@ -137,6 +145,7 @@ fn what_the_journal_holds_counts() {
     assert!(code == 1 && said.contains("repair the whole of"), "{said}");
     let (code, said) = log(&broker, &["repair", &data]);
     assert_eq!(code, 0, "{said}");
-    assert_eq!(std::fs::read(&path).unwrap(), bytes, "it is in the file again");
+    // And more, if the kill came before the file had all of it.
+    assert!(std::fs::read(&path).unwrap().starts_with(&bytes), "it is in the file again");
     assert_eq!(ends(&broker), end);
 }

@@ -182,11 +182,7 @@ fn no_topic_is_created_while_nobody_can_tell_what_its_namesake_left() {
     let starts = || format!("{DATA_DIR}/log-start-offset-checkpoint");
     let mut life = Life::start();
     // As it is after a deletion whose end a crash has cut off.
-    life.disk(|env| async move {
-        let file = env.open(&starts(), OpenHow::Create).await.expect("a file");
-        let line = Bytes::from(format!("0\n1\n{TOPIC} 0 5\n").into_bytes());
-        env.write_all_at(&file, 0, vec![line]).await.expect("a write");
-    });
+    life.disk(|env| write_line(env, starts()));
     let world = life.broker.world.clone();
     world.set_unreadable(MachineId::FIRST, &starts(), true);
     life.broker.die(Death::Crash);
@@ -201,5 +197,63 @@ fn no_topic_is_created_while_nobody_can_tell_what_its_namesake_left() {
         life.broker.die(Death::Crash);
         life.boot();
         assert_eq!(life.produce(), (0, offset), "the namesake's line is gone");
+    }
+}
+
+/// A file in the log directory with one line, of the topic.
+async fn write_line(env: Env, path: String) {
+    let file = env.open(&path, OpenHow::Create).await.expect("a file");
+    env.truncate(&file, 0).await.expect("a cut");
+    let line = Bytes::from(format!("0\n1\n{TOPIC} 0 5\n").into_bytes());
+    env.write_all_at(&file, 0, vec![line]).await.expect("a write");
+}
+
+#[test]
+fn recovery_points_that_cannot_be_read_cost_no_record() {
+    let points = || format!("{DATA_DIR}/recovery-point-offset-checkpoint");
+    let mut life = Life::start();
+    life.create();
+    for offset in 0..20 {
+        assert_eq!(life.produce(), (0, offset));
+    }
+    let core = life.broker.cores().borrow()[0].clone();
+    let env = core.env.clone();
+    let unwritten = life.run(&env, async move { core.write_recovery_points().await });
+    assert!(unwritten.is_empty(), "{unwritten:?}");
+    // Below the point, where nobody could tell it from a torn end without.
+    life.disk(|env| async move {
+        let path = format!("{}/{:020}.log", directory(), 0);
+        let file = env.open(&path, OpenHow::ReadWrite).await.expect("the segment");
+        env.write_all_at(&file, 300, vec![Bytes::from_static(&[0xff; 4])]).await.expect("a write");
+    });
+    let world = life.broker.world.clone();
+    world.set_unreadable(MachineId::FIRST, &points(), true);
+    life.broker.die(Death::Crash);
+    life.broker.start(1);
+    let sentence = life.broker.served(HANGS_MS).expect_err("its only log directory has failed");
+    assert!(sentence.contains(&points()), "{sentence}");
+    world.set_unreadable(MachineId::FIRST, &points(), false);
+    life.broker.die(Death::Crash);
+    life.boot();
+    assert_eq!(life.produce().0, ErrorCode::KafkaStorageError.code(), "nothing is cut");
+}
+
+#[test]
+fn no_line_of_a_namesake_outlives_that_it_could_not_be_read() {
+    for name in ["cleaner-offset-checkpoint", "replication-offset-checkpoint"] {
+        let path = move || format!("{DATA_DIR}/{name}");
+        let mut life = Life::start();
+        // As it is after a deletion whose end a crash has cut off.
+        life.disk(|env| write_line(env, path()));
+        let world = life.broker.world.clone();
+        world.set_unreadable(MachineId::FIRST, &path(), true);
+        life.broker.die(Death::Crash);
+        life.boot();
+        life.create();
+        let text = life.disk(move |env| async move {
+            let file = env.open(&path(), OpenHow::Read).await.expect("the file");
+            env.read_at(&file, 0, 1_000).await.expect("it is another one")
+        });
+        assert!(!String::from_utf8_lossy(&text).contains(TOPIC), "{name}");
     }
 }

@@ -128,7 +128,7 @@ fn places(path: &Path) -> Result<Places, OfflineError> {
     if dirs.is_empty() && !data_dir.join("meta.properties").exists() {
         return Err(nothing());
     }
-    let how = HowLeft::of(&data_dir);
+    let how = HowLeft::of(&data_dir)?;
     let mut partitions = Vec::new();
     for dir in dirs {
         let (topic, partition) = parse_name(&dir).expect("chosen by its name");
@@ -159,13 +159,20 @@ struct HowLeft {
 }
 
 impl HowLeft {
-    fn of(data_dir: &Path) -> Self {
-        let text = std::fs::read_to_string(data_dir.join(RECOVERY_POINTS)).ok();
-        Self {
+    /// Errors: the recovery points cannot be read; without them a repair would cut too much.
+    fn of(data_dir: &Path) -> Result<Self, OfflineError> {
+        let path = data_dir.join(RECOVERY_POINTS);
+        let content = match std::fs::read(&path) {
+            Ok(content) => content,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(source) => return Err(OfflineError::Read { path, source }),
+        };
+        let points = std::str::from_utf8(&content).ok().and_then(decode_offsets);
+        Ok(Self {
             clean: data_dir.join(data_dir::CLEAN_FILE).exists(),
             foreign: !data_dir.join("metadata").exists() && is_kafkas(data_dir),
-            points: text.as_deref().and_then(decode_offsets).unwrap_or_default(),
-        }
+            points: points.unwrap_or_default(),
+        })
     }
 
     fn start(&self, topic: &str, partition: i32) -> Start {
