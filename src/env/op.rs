@@ -231,6 +231,8 @@ pub struct Space {
     pub total_bytes: u64,
     /// What an ordinary user may still write.
     pub usable_bytes: u64,
+    /// The same for all directories of one file system, another for each other one.
+    pub file_system: u64,
 }
 
 /// What a letter carries.

@@ -183,7 +183,8 @@ fn space(path: &str) -> std::io::Result<Space> {
         stat.assume_init()
     };
     let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
-    Ok(Space { total_bytes: bytes(stat.f_blocks), usable_bytes: bytes(stat.f_bavail) })
+    let (total_bytes, usable_bytes) = (bytes(stat.f_blocks), bytes(stat.f_bavail));
+    Ok(Space { total_bytes, usable_bytes, file_system: stat.f_fsid })
 }
 
 /// A time before 1970 counts as 1970.

@@ -20,10 +20,10 @@ impl Log {
             return;
         }
         let bytes = config.segment_bytes_max;
-        if self.home.room.offers(bytes).await.is_err() {
+        let Ok(_promise) = self.home.room.promise(bytes).await else {
             tracing::warn!(partition = %self.dir, bytes, "too little room to reserve a segment's");
             return;
-        }
+        };
         self.state.borrow_mut().on_disk.has_reserve = true;
         if let Err(error) = self.host.env.reserve(file, bytes).await {
             tracing::warn!(partition = %self.dir, ?error, "a segment's room is not reserved");

@@ -5,7 +5,7 @@
 //! Invariant: what all shards have accepted and not yet written, and what was promised on any of
 //! them, fits on the disk, as far as anybody can know; a broker that nobody writes to asks nothing
 //! and has no timer.
-//! Start reading at: [`Room::admit`], then [`Room::look`].
+//! Start reading at: [`Room::admit`], [`Room::promise`], then [`Room::look`].
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
@@ -13,7 +13,7 @@ use std::rc::{Rc, Weak};
 use crate::env::local::Notify;
 use crate::env::{Env, Instant};
 use crate::log::{DiskError, Log};
-use crate::observe::LogMetrics;
+use crate::observe::{Gauge, LogMetrics};
 
 /// Time after which the file system is asked again, while there are appends.
 const LOOK_MS: u64 = 1_000;
@@ -52,8 +52,8 @@ pub struct Room {
     counters: LogMetrics,
     seen: Cell<Option<Seen>>,
     looks: Cell<bool>,
-    /// This shard's share of what is promised on all: what its file in the making lacks.
-    promised_bytes: Cell<u64>,
+    /// What is promised on all shards, on this file system.
+    promised_bytes: RefCell<Gauge>,
     /// There was too little when last looked.
     is_short: Cell<bool>,
     /// The largest append that was refused since there was room for all.
@@ -67,6 +67,30 @@ pub struct Room {
     told: Notify,
     /// Reasons to try at once that no look tells.
     nudges: Cell<u64>,
+}
+
+/// Room that is kept for a file in the making; what is left of it goes back when this is dropped.
+#[derive(Debug)]
+pub struct Promise {
+    on_disk: Gauge,
+    everywhere: Gauge,
+    left_bytes: u64,
+}
+
+impl Promise {
+    /// Notes that the file has so many bytes more now.
+    pub fn keep(&mut self, bytes: u64) {
+        let kept = bytes.min(self.left_bytes);
+        self.left_bytes -= kept;
+        self.on_disk.dec_by(as_i64(kept));
+        self.everywhere.dec_by(as_i64(kept));
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.keep(self.left_bytes);
+    }
 }
 
 /// Who wants to append.
@@ -85,7 +109,7 @@ impl Room {
             counters,
             seen: Cell::default(),
             looks: Cell::default(),
-            promised_bytes: Cell::default(),
+            promised_bytes: RefCell::default(),
             is_short: Cell::default(),
             refused_bytes: Cell::default(),
             watches: Cell::default(),
@@ -120,34 +144,26 @@ impl Room {
         Err(free_bytes)
     }
 
-    /// Puts so much aside for a file that is about to be made; no other shard gets it.
+    /// Puts so much aside, beside the reserve, for a file that is about to be made; nobody else
+    /// gets it, on any shard.
     ///
     /// Errors: how many bytes are free beside what was promised before.
-    pub async fn promise(self: &Rc<Self>, bytes: u64) -> Result<(), u64> {
-        assert_eq!(self.promised_bytes.get(), 0, "one file at a time");
-        // Before the question: of two shards that ask at one moment the first gets it.
-        let before = self.counters.promised_bytes.inc_by(as_i64(bytes));
-        self.promised_bytes.set(bytes);
-        let offered = self.offers_beside(bytes, u64::try_from(before).unwrap_or(0)).await;
-        offered.inspect_err(|_| self.keep_promise(0))
-    }
-
-    /// Whether a file of so many bytes leaves the reserve alone.
-    ///
-    /// Errors: how many bytes are free.
-    pub async fn offers(self: &Rc<Self>, bytes: u64) -> Result<(), u64> {
-        let promised = self.promised();
-        self.offers_beside(bytes, promised).await
-    }
-
-    async fn offers_beside(self: &Rc<Self>, bytes: u64, promised: u64) -> Result<(), u64> {
+    pub async fn promise(self: &Rc<Self>, bytes: u64) -> Result<Promise, u64> {
+        // Which file system it is the first look tells.
+        self.begin().await;
+        let (on_disk, everywhere) =
+            (self.promised_bytes.borrow().clone(), self.counters.promised_bytes.clone());
+        // Before the question: of two that ask at one moment the first gets it.
+        let before = u64::try_from(on_disk.inc_by(as_i64(bytes))).unwrap_or(0);
+        everywhere.inc_by(as_i64(bytes));
+        let promise = Promise { on_disk, everywhere, left_bytes: bytes };
         self.look_now().await;
-        let Some(seen) = self.seen.get() else { return Ok(()) };
-        let free_bytes = self.unclaimed_bytes(&seen).saturating_sub(promised);
+        let Some(seen) = self.seen.get() else { return Ok(promise) };
+        let free_bytes = self.unclaimed_bytes(&seen).saturating_sub(before);
         if free_bytes < seen.reserve_bytes(Appender::Client).saturating_add(bytes) {
             return Err(free_bytes);
         }
-        Ok(())
+        Ok(promise)
     }
 
     /// What is left of what was seen: all shards have accepted and promised more since.
@@ -162,22 +178,14 @@ impl Room {
         seen.free_bytes.saturating_sub(since)
     }
 
-    /// What is promised on all shards. Like what is accepted it counts in every log directory:
-    /// they may share a disk.
     fn promised(&self) -> u64 {
-        u64::try_from(self.counters.promised_bytes.get()).unwrap_or(0)
-    }
-
-    /// Notes that the file lacks only so much now: 0 when it is made, or will not be.
-    pub fn keep_promise(&self, left_bytes: u64) {
-        let kept = self.promised_bytes.replace(left_bytes).saturating_sub(left_bytes);
-        self.counters.promised_bytes.dec_by(as_i64(kept));
+        u64::try_from(self.promised_bytes.borrow().get()).unwrap_or(0)
     }
 
     /// Asks the file system, unless it was asked before; for the first log of a directory.
     pub async fn begin(self: &Rc<Self>) {
         if self.seen.get().is_none() {
-            self.look().await;
+            self.look_now().await;
         }
     }
 
@@ -208,7 +216,11 @@ impl Room {
         self.looks.set(false);
         self.told.notify_all();
         let (usable, total_bytes) = match space {
-            Ok(space) => (space.usable_bytes, space.total_bytes),
+            Ok(space) => {
+                let promised = self.counters.promised_on.of(space.file_system);
+                self.promised_bytes.replace(promised);
+                (space.usable_bytes, space.total_bytes)
+            }
             Err(error) => {
                 tracing::debug!(dir = %self.path, ?error, "nobody says how much room there is");
                 (u64::MAX, u64::MAX)

@@ -5,9 +5,10 @@
 //! Invariant: a handle is resolved once and then costs relaxed atomics only; names start with
 //! `logmill_` and end in their unit or in `_total`.
 //! Start reading at: [`Metrics::new`], then [`Metrics::api`].
+use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -152,6 +153,8 @@ pub struct LogMetrics {
     pub unwritten_bytes: Gauge,
     /// Bytes that files in the making will have and do not have yet.
     pub promised_bytes: Gauge,
+    /// The same of each file system; not in `/metrics`.
+    pub promised_on: PerFileSystem,
     /// Appends refused because the disk is nearly full.
     pub space_refusals_total: Counter,
     /// Logs whose files wait for room on the disk.
@@ -159,6 +162,17 @@ pub struct LogMetrics {
     segments_removed_total: Family<ReasonLabels, Counter>,
     /// Times that a log start offset rose.
     pub start_moves_total: Counter,
+}
+
+/// A gauge of each file system, which all shards share.
+#[derive(Clone, Debug, Default)]
+pub struct PerFileSystem(Arc<Mutex<BTreeMap<u64, Gauge>>>);
+
+impl PerFileSystem {
+    pub fn of(&self, file_system: u64) -> Gauge {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(file_system).or_default().clone()
+    }
 }
 
 /// Why retention removed a segment.

@@ -70,6 +70,13 @@ impl Luck<'_> {
     }
 }
 
+/// What a disk was asked for so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskWork {
+    pub file_system_syncs: u64,
+    pub read_bytes: u64,
+}
+
 #[derive(Clone)]
 pub struct Disk {
     pub names: Names,
@@ -80,6 +87,9 @@ pub struct Disk {
     pub renames_left: u64,
     /// Nothing is written in place: what is written over takes room, too.
     pub copies_on_write: bool,
+    /// There is no room even for names to go.
+    pub keeps_names: bool,
+    pub work: DiskWork,
     bytes: u64,
     /// Whether the file system offers reads that leave nothing in the page cache.
     pub reads_uncached: bool,
@@ -184,6 +194,8 @@ impl Disk {
             bytes_max,
             renames_left,
             copies_on_write: false,
+            keeps_names: false,
+            work: DiskWork::default(),
             bytes,
             reads_uncached,
             dead,
@@ -232,7 +244,7 @@ impl Disk {
             return Err(IoError::NotFound);
         }
         let usable_bytes = self.bytes_max.saturating_sub(self.bytes);
-        Ok(Space { total_bytes: self.bytes_max, usable_bytes })
+        Ok(Space { total_bytes: self.bytes_max, usable_bytes, file_system: 0 })
     }
 
     /// Whether there is room for one more name that changes.
@@ -340,6 +352,7 @@ impl Disk {
     /// Makes every file and every name durable that lies in the same folder of the root: each of
     /// those is a file system of its own.
     pub fn sync_all(&mut self, ino: Ino, luck: &mut Luck<'_>) -> Result<usize, IoError> {
+        self.work.file_system_syncs += 1;
         if luck.lie_about_all() {
             return Ok(0);
         }
@@ -373,6 +386,7 @@ impl Disk {
         let from = usize::try_from(at).unwrap_or(usize::MAX).min(cached.len());
         let moved = luck.part(room.min(cached.len() - from));
         buf.extend_from_slice(&cached[from..from + moved]);
+        self.work.read_bytes += moved as u64;
         Ok(moved)
     }
 

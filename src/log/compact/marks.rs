@@ -161,7 +161,9 @@ impl MarkStore {
             return Ok(Span { track, tally, bits: Bits::Here(bits) });
         }
         let (at, bytes, crc) = (self.away_bytes, bits.len(), crc32c(&bits));
-        self.check_room(bytes as u64).await?;
+        let promised = self.room.promise(bytes as u64).await;
+        let no_room = |free_bytes| CompactError::NoRoom { bytes: bytes as u64, free_bytes };
+        let _room = promised.map_err(no_room)?;
         self.write(at, bits).await?;
         self.away_bytes += bytes as u64;
         Ok(Span { track, tally, bits: Bits::Away { at, bytes, crc } })
@@ -206,11 +208,6 @@ impl MarkStore {
             // Should that fail, the next start does it.
             let _ = self.files.remove(&self.path).await;
         }
-    }
-
-    async fn check_room(&self, bytes: u64) -> Result<(), CompactError> {
-        let offered = self.room.offers(bytes).await;
-        offered.map_err(|free_bytes| CompactError::NoRoom { bytes, free_bytes })
     }
 
     async fn write(&mut self, at: u64, bits: Vec<u8>) -> Result<(), DiskError> {

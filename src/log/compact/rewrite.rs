@@ -20,6 +20,7 @@ use crate::log::graveyard::Remains;
 use crate::log::index::{OFFSET_ENTRY_BYTES, OffsetIndex, TIME_ENTRY_BYTES, TimeIndex};
 use crate::log::names::{CLEANED, INDEX, LOG, SWAP, TIME_INDEX, TXN_INDEX, file_path};
 use crate::log::removal::WhenFull;
+use crate::log::room::Promise;
 use crate::log::segment::{Active, Closed, Warm};
 use crate::log::{DiskError, Life, LogConfig};
 use crate::model::Offset;
@@ -39,6 +40,8 @@ struct Output {
     written: u64,
     /// The newest batch that went whole: it stays empty if it turns out to be the last.
     gone: Option<Header>,
+    /// For what is still to be written; `None` in a dry run.
+    room: Option<Promise>,
 }
 
 impl Pass<'_> {
@@ -53,8 +56,8 @@ impl Pass<'_> {
                 at += 1;
                 continue;
             }
-            self.check_room(at, &config).await?;
-            let mut output = self.create(at).await?;
+            let room = self.promised_room(at, &config).await?;
+            let mut output = self.create(at, room).await?;
             let path = output.path.clone();
             match self.rewrite_group(&mut output, at, claim, &config).await {
                 Ok(next) => at = next,
@@ -69,14 +72,18 @@ impl Pass<'_> {
     }
 
     /// Refuses what would end on a full disk: both forms are there for a while.
-    async fn check_room(&self, first: usize, config: &LogConfig) -> Result<(), CompactError> {
+    async fn promised_room(
+        &self,
+        first: usize,
+        config: &LogConfig,
+    ) -> Result<Option<Promise>, CompactError> {
         if self.job.mode == PassMode::DryRun {
-            return Ok(());
+            return Ok(None);
         }
         let all: u64 = (first..self.sources.len()).map(|at| self.bytes_left(at)).sum();
         let bytes = all.min(self.bytes_left(first).max(config.segment_bytes_max));
-        let offered = self.log.home.room.offers(bytes).await;
-        offered.map_err(|free_bytes| CompactError::NoRoom { bytes, free_bytes })
+        let promised = self.log.home.room.promise(bytes).await;
+        promised.map(Some).map_err(|free_bytes| CompactError::NoRoom { bytes, free_bytes })
     }
 
     /// Makes one segment of those from `first` on, as many as fit; says which comes next.
@@ -141,7 +148,11 @@ impl Pass<'_> {
         !changes && !self.sources[at].has_litter && !next_fits
     }
 
-    async fn create(&mut self, first: usize) -> Result<Output, CompactError> {
+    async fn create(
+        &mut self,
+        first: usize,
+        room: Option<Promise>,
+    ) -> Result<Output, CompactError> {
         let base = self.sources[first].closed.base;
         let path = file_path(&self.log.dir, base, LOG);
         let mut file = None;
@@ -153,7 +164,7 @@ impl Pass<'_> {
         }
         let segment = Active::new(base, self.job.now_ms);
         let (buffer, buffer_bytes, written, gone) = (Vec::new(), 0, 0, None);
-        Ok(Output { segment, path, file, buffer, buffer_bytes, written, gone })
+        Ok(Output { segment, path, file, buffer, buffer_bytes, written, gone, room })
     }
 
     async fn copy(&mut self, at: usize, out: &mut Output) -> Result<(), CompactError> {
@@ -271,8 +282,10 @@ impl Pass<'_> {
         let path = format!("{}{CLEANED}", out.path);
         self.pace.take(&self.log.host.env, out.buffer_bytes).await;
         self.log.files.write(file, &path, out.written, slices).await?;
-        self.report.bytes_written += out.buffer_bytes as u64;
-        out.written += std::mem::take(&mut out.buffer_bytes) as u64;
+        let bytes = std::mem::take(&mut out.buffer_bytes) as u64;
+        self.report.bytes_written += bytes;
+        out.written += bytes;
+        out.room.iter_mut().for_each(|room| room.keep(bytes));
         Ok(())
     }
 
@@ -300,6 +313,8 @@ impl Pass<'_> {
         self.write_indexes(&out.segment).await?;
         let has_aborted = self.write_abort_rows(out.segment.base, sources.clone()).await?;
         files.sync_dir(&self.log.dir).await?;
+        // All of it is there, and what follows may wait.
+        out.room = None;
         self.before_replacing(sources.end).await?;
         let end = self.sources[sources.end - 1].closed.end;
         let new = self.replace_in_memory(&sources, out, file, end)?;

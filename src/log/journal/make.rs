@@ -12,6 +12,7 @@ use crate::log::disk::{DiskError, Files};
 use crate::log::journal::format::{FRONT_BYTES, SLOT_BYTES, Slot, SlotFound, UNIT_BYTES};
 use crate::log::journal::ring::Ring;
 use crate::log::journal::{Journal, Phase};
+use crate::log::room::Promise;
 
 /// Bytes of one write of zeroes.
 const ZEROES_BYTES: usize = 1 << 20;
@@ -58,7 +59,6 @@ impl Journal {
         }
         let unfinished = format!("{}{UNFINISHED}", self.path);
         let made = self.make_as(&unfinished, slot).await;
-        self.room.keep_promise(0);
         if made.is_err() {
             // What failed above is the reason that counts.
             let _ = self.files.remove(&unfinished).await;
@@ -68,11 +68,11 @@ impl Journal {
 
     /// Makes the file under another name; then it gets its own.
     async fn make_as(&self, unfinished: &str, slot: Slot) -> Result<(File, Slot), DiskError> {
-        if self.room.promise(self.file_bytes).await.is_err() {
-            return Err(DiskError::new("make", &self.path, IoError::NoSpace));
-        }
+        let promised = self.room.promise(self.file_bytes).await;
+        let full = |_| DiskError::new("make", &self.path, IoError::NoSpace);
+        let mut promise = promised.map_err(full)?;
         let file = self.files.open(unfinished, OpenHow::Direct).await?;
-        self.fill(&file, unfinished).await?;
+        self.fill(&file, unfinished, &mut promise).await?;
         let slot = write_slots(&self.files, &file, unfinished, slot).await?;
         self.files.rename(unfinished, &self.path).await?;
         self.files.sync_dir(&self.dir).await?;
@@ -89,7 +89,7 @@ impl Journal {
         Ok(newest_slot(&front).filter(|slot| slot.file_bytes == self.file_bytes))
     }
 
-    async fn fill(&self, file: &File, path: &str) -> Result<(), DiskError> {
+    async fn fill(&self, file: &File, path: &str, room: &mut Promise) -> Result<(), DiskError> {
         self.files.truncate(file, path, 0).await?;
         let mut at = 0;
         let mut zeroes = AlignedBuf::with_capacity(ZEROES_BYTES);
@@ -99,7 +99,7 @@ impl Journal {
             zeroes.extend_zeroes(bytes as usize);
             zeroes = self.files.write_durably(file, path, at, zeroes).await?;
             at += bytes;
-            self.room.keep_promise(self.file_bytes - at);
+            room.keep(bytes);
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! What goes on while the disk stays full: above all what would make room.
+use std::cell::RefCell;
 use std::future::Future;
 
-use super::space::leave;
+use super::space::{leave, space};
 use super::*;
+use crate::env::Space;
 use crate::env::exec::yield_now;
 use crate::env::local::oneshot;
 
@@ -127,7 +129,7 @@ fn a_removal_that_breaks_off_forgets_what_has_no_name_any_more() {
         let world = World::new(renames, Faults::NONE);
         let held = world.clone();
         run(&world, async move |env| {
-            let log = compactable(&env).await;
+            let log = compactable(&new_host(&env, 0).await, 0).await;
             log.set_config(LogConfig { retention_bytes: 0, retention_ms: -1, ..small() });
             held.set_renames_left(MachineId::FIRST, renames);
             assert!(is_full(log.retain(5).await.map(drop)));
@@ -180,10 +182,9 @@ fn a_journal_block_that_a_full_disk_does_not_take_is_written_when_it_does() {
     });
 }
 
-/// Segments of which compaction leaves one batch, and a pass over them.
-async fn compactable(env: &Env) -> Rc<Log> {
-    let host = new_host(env, 0).await;
-    let log = open_at(&host, 0, small()).await;
+/// Segments of which compaction leaves one batch.
+async fn compactable(host: &LogHost, partition: i32) -> Rc<Log> {
+    let log = open_at(host, partition, small()).await;
     for n in 0..100 {
         append(&log, &format!("value {n}")).await;
     }
@@ -202,7 +203,7 @@ fn a_compaction_goes_on_when_there_is_room_for_its_names() {
         let world = World::new(renames, Faults::NONE);
         let held = world.clone();
         run(&world, async move |env| {
-            let log = compactable(&env).await;
+            let log = compactable(&new_host(&env, 0).await, 0).await;
             held.set_renames_left(MachineId::FIRST, renames);
             let later = env.clone();
             env.spawn(async move {
@@ -221,7 +222,7 @@ fn a_log_whose_compaction_waits_for_room_can_be_deleted() {
     let world = World::new(1, Faults::NONE);
     let held = world.clone();
     run(&world, async move |env| {
-        let log = compactable(&env).await;
+        let log = compactable(&new_host(&env, 0).await, 0).await;
         held.set_renames_left(MachineId::FIRST, 3);
         let (other, later) = (log.clone(), env.clone());
         let ended = Rc::new(std::cell::Cell::new(false));
@@ -245,7 +246,7 @@ fn a_compaction_does_not_begin_what_the_disk_has_no_room_for() {
     let world = World::new(1, Faults::NONE);
     let held = world.clone();
     run(&world, async move |env| {
-        let log = compactable(&env).await;
+        let log = compactable(&new_host(&env, 0).await, 0).await;
         leave(&held, &env, 50).await;
         let error = compact(&log).await.unwrap_err();
         assert!(matches!(error, CompactError::NoRoom { free_bytes: 50, .. }), "{error}");
@@ -253,6 +254,43 @@ fn a_compaction_does_not_begin_what_the_disk_has_no_room_for() {
         held.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
         compact(&log).await.unwrap();
         assert_eq!(values(&log).await, [(99, "value 99".to_owned())]);
+    });
+}
+
+#[test]
+fn two_compactions_do_not_take_the_same_rest_of_the_disk() {
+    let world = World::new(1, Faults::NONE);
+    let held = world.clone();
+    run(&world, async move |env| {
+        let host = new_host(&env, 0).await;
+        let logs = [compactable(&host, 0).await, compactable(&host, 1).await];
+        let job = CompactionJob::new(logs[0].compaction_range(Offset(0), 10), 10);
+        let job = CompactionJob { mode: PassMode::DryRun, ..job };
+        let bytes = logs[0].compact(&job, None).await.unwrap().bytes_after;
+        let Space { total_bytes, usable_bytes, .. } = space(&env).await;
+        // The reserve, and one new form and a half.
+        leave(&held, &env, ((total_bytes - usable_bytes) / 32 + bytes * 3 / 2) * 32 / 31).await;
+        let told = Rc::new(RefCell::new(Vec::new()));
+        for log in &logs {
+            let (log, told) = (log.clone(), told.clone());
+            env.spawn(async move {
+                let compacted = compact(&log).await;
+                told.borrow_mut().push(compacted);
+            });
+        }
+        while told.borrow().len() < logs.len() {
+            env.sleep_ms(1).await;
+        }
+        let is_refused = |told: &Result<_, _>| matches!(told, Err(CompactError::NoRoom { .. }));
+        let told = told.take();
+        let (refused, done): (Vec<_>, Vec<_>) = told.into_iter().partition(is_refused);
+        assert!(refused.len() == 1 && done.iter().all(Result::is_ok), "{refused:?} {done:?}");
+        assert_eq!(host.counters().promised_bytes.get(), 0, "nothing is kept for longer");
+        held.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+        for log in &logs {
+            compact(log).await.unwrap();
+            assert_eq!(values(log).await, [(99, "value 99".to_owned())]);
+        }
     });
 }
 
@@ -395,7 +433,7 @@ fn held_place() -> LogPlace {
 
 /// A log that was closed, in a directory that is held for what journals have of it.
 async fn held_host(env: &Env, held: InJournals) -> LogHost {
-    let log = compactable(env).await;
+    let log = compactable(&new_host(env, 0).await, 0).await;
     log.close().await.unwrap();
     drop(log);
     let host = new_host(env, JOURNAL_BYTES).await;
@@ -466,7 +504,7 @@ fn a_log_that_opens_while_its_directory_is_released_is_held_no_longer() {
 fn a_log_below_whose_stable_end_something_is_missing_is_refused_while_journals_wait() {
     let world = World::new(1, Faults::NONE);
     run(&world, async move |env| {
-        drop(compactable(&env).await);
+        drop(compactable(&new_host(&env, 0).await, 0).await);
         let host = new_host(&env, 0).await;
         let place = LogPlace { partition: 0, ..place() };
         let held = InJournals { from: Offset(50), stable_end: Offset(101) };
