@@ -5,7 +5,8 @@
 //! Leaves to others: the walks and the writing (`log::replay`), what a held log directory refuses
 //! (`log`), opening the logs that waited (`shard::late`).
 //! Invariant: a journal is emptied only after all it holds lies durably in files, and the recovery
-//! points say so; until then nothing in its log directory is appended, nor removed that it holds.
+//! points say so; until then nothing in its log directory is appended, nor removed that it holds;
+//! a change of metadata waits for a bounded write of ours at the longest.
 //! Start reading at: [`replay_all_journals`], then [`Unfinished::finish_in_time`].
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -167,7 +168,8 @@ impl Unfinished {
     async fn begin(homes: Homes, kept: &mut Kept) -> Result<Option<Self>, JournalError> {
         let core = homes.core.clone();
         let place_of = |topic, partition| homes.place((topic, partition));
-        let replayed = replay(&core.logs, &homes.dir, place_of).await?;
+        let mut replayed = replay(&core.logs, &homes.dir, place_of).await?;
+        core.logs.remove_soon(replayed.take_litter(core.shards));
         core.bar_logs(&replayed.failed).await;
         core.bar_logs(&homes.bars(&replayed.waiting)).await;
         let image = homes.image.clone();
@@ -259,16 +261,21 @@ impl Unfinished {
     async fn try_again(&mut self) -> Result<(), JournalError> {
         let core = self.homes.core.clone();
         let controller = core.controller().expect("the start is over");
-        // No topic is deleted, and no other one gets its name, while its files are written.
+        let (homes, replayed) = (&self.homes, &mut self.replayed);
+        // While files are written no topic is deleted, and no other one gets its name. Reading the
+        // journals, which takes longer, keeps nobody waiting.
+        let settle = async || {
+            let (still, image) = (controller.still().await, core.image());
+            move |topic: TopicId, partition| {
+                let _ = &still;
+                image.topic_by_id(topic)?;
+                homes.place((topic, partition))
+            }
+        };
+        replayed.again(&core.logs, settle).await?;
+        core.bar_logs(&replayed.failed).await;
         let _still = controller.still().await;
         let image = core.image();
-        let (homes, replayed) = (&self.homes, &mut self.replayed);
-        let place_of = |topic: TopicId, partition| {
-            image.topic_by_id(topic)?;
-            homes.place((topic, partition))
-        };
-        replayed.again(&core.logs, place_of).await?;
-        core.bar_logs(&replayed.failed).await;
         Ok(self.end(&image).await?)
     }
 }

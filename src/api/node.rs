@@ -26,7 +26,7 @@ use crate::shard::census::{Census, Findings};
 use crate::shard::cleaner;
 use crate::shard::controller::Controller;
 use crate::shard::images::Opened;
-use crate::shard::metadata_log::{MetadataLog, MetadataLogError};
+use crate::shard::metadata_log::MetadataLog;
 use crate::shard::producer_ids::LargestProducerId;
 use crate::shard::retention::retain_from_time_to_time;
 use crate::shard::starts::keep_from_time_to_time;
@@ -48,6 +48,8 @@ pub enum BootError {
     Storage(String),
     #[error("cannot listen on {address}: {error:?}")]
     Listen { address: SocketAddr, error: IoError },
+    #[error("told to stop while the start waited for room on the disk; the next one begins anew")]
+    Stopped,
 }
 
 /// Starts a shard other than 0: it answers its mail until the process ends.
@@ -105,7 +107,7 @@ pub async fn run_first(
     let (kept, unfinished) = replay_all_journals(&core, log.image(), draft.image()).await?;
     check_storage(&core)?;
     wait_for_journals(&core, &mut draft, &kept).map_err(|e| text(&e))?;
-    commit_in_time(&core, &mut log, draft).await.map_err(|e| text(&e))?;
+    commit_in_time(&core, &mut log, draft).await?;
     let image = log.image().clone();
     let controller = Controller::new(&core, log);
     core.sweep(&census, &image);
@@ -140,21 +142,22 @@ async fn untidy_dirs(core: &Core) -> BTreeSet<Arc<str>> {
 }
 
 /// Writes what a start has to say as soon as the disk has room for it.
-async fn commit_in_time(
-    core: &Core,
-    log: &mut MetadataLog,
-    draft: Draft,
-) -> Result<(), MetadataLogError> {
+///
+/// Errors: also when the process was told to stop meanwhile.
+async fn commit_in_time(core: &Core, log: &mut MetadataLog, draft: Draft) -> Result<(), BootError> {
     let home = core.logs.dir(&core.identity.data_dir);
     loop {
-        let written = log.commit(&core.env, draft.clone()).await;
-        match written {
+        match log.commit(&core.env, draft.clone()).await {
+            Ok(()) => return Ok(()),
             Err(error) if error.is_full() && !log.has_failed() => {
                 tracing::warn!(%error, "the start waits for room on the disk");
                 let before = home.room.free_bytes().await;
+                if core.start_is_given_up() {
+                    return Err(BootError::Stopped);
+                }
                 home.room.roomier(before).await;
             }
-            other => return other,
+            Err(error) => return Err(BootError::Metadata(error.to_string())),
         }
     }
 }
@@ -338,6 +341,18 @@ impl Ask for Stop {
         core.stop_connections();
         let core = core.clone();
         Box::pin(async move { core.close_partitions().await })
+    }
+}
+
+/// Ends a start that waits for room on the disk; asked of shard 0.
+pub struct StopStart;
+
+impl Ask for StopStart {
+    type Told = ();
+
+    fn start(self, core: &Rc<Core>) -> Work<()> {
+        core.give_up_start();
+        Box::pin(std::future::ready(()))
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Owns: what waits, and one task per delay while something does.
 //! Leaves to others: renaming (`removal`, `owner`), what a crash left over (`recovery`, the shard).
-//! Invariant: nobody waits for a removal; one that fails is left to the next start.
+//! Invariant: nobody waits for a removal; one for which a full disk has no room, as may be where
+//! nothing is written in place, is tried again and again, another that fails is left to the next
+//! start.
 //! Start reading at: [`Graveyard::bury`].
 //! Source: Kafka `LocalLog#deleteSegmentFiles`, `LogManager#deleteLogs`.
 use std::cell::RefCell;
@@ -12,40 +14,57 @@ use std::rc::Rc;
 use crate::env::{Env, Instant, IoError};
 
 /// What is left of something that has its last name.
+#[derive(Debug)]
 pub enum Remains {
     File(String),
     Directory(String),
 }
 
-/// By delay, because those of one delay leave in the order in which they came.
+/// Time until the next try after a full disk.
+const RETRY_MS: u64 = 10_000;
+
+/// Those of one delay leave in the order in which they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Line {
+    First { delay_ms: u64 },
+    Again,
+}
+
 #[derive(Clone, Default)]
-pub struct Graveyard(Rc<RefCell<BTreeMap<u64, VecDeque<(Instant, Remains)>>>>);
+pub struct Graveyard(Rc<RefCell<BTreeMap<Line, VecDeque<(Instant, Remains)>>>>);
 
 impl Graveyard {
     /// Removes these when `delay_ms` is over, in the background.
     pub fn bury(&self, env: &Env, delay_ms: u64, remains: Vec<Remains>) {
+        self.put(env, Line::First { delay_ms }, remains);
+    }
+
+    fn put(&self, env: &Env, line: Line, remains: Vec<Remains>) {
         if remains.is_empty() {
             return;
         }
+        let delay_ms = match line {
+            Line::First { delay_ms } => delay_ms,
+            Line::Again => RETRY_MS,
+        };
         let due = env.now().plus_ms(delay_ms);
         let mut waiting = self.0.borrow_mut();
-        let task_runs = waiting.contains_key(&delay_ms);
-        let line = waiting.entry(delay_ms).or_default();
-        line.extend(remains.into_iter().map(|one| (due, one)));
+        let task_runs = waiting.contains_key(&line);
+        waiting.entry(line).or_default().extend(remains.into_iter().map(|one| (due, one)));
         if !task_runs {
             let (graveyard, held) = (self.clone(), env.clone());
-            env.spawn(async move { graveyard.empty(&held, delay_ms).await });
+            env.spawn(async move { graveyard.empty(&held, line).await });
         }
     }
 
-    async fn empty(&self, env: &Env, delay_ms: u64) {
+    async fn empty(&self, env: &Env, line: Line) {
         loop {
             let next = {
                 let mut waiting = self.0.borrow_mut();
-                let next = waiting.get(&delay_ms).and_then(|line| line.front());
+                let next = waiting.get(&line).and_then(|line| line.front());
                 let next = next.map(|(due, _)| *due);
                 if next.is_none() {
-                    waiting.remove(&delay_ms);
+                    waiting.remove(&line);
                 }
                 next
             };
@@ -53,25 +72,31 @@ impl Graveyard {
             env.sleep_until(due).await;
             let gone = {
                 let mut waiting = self.0.borrow_mut();
-                waiting.get_mut(&delay_ms).and_then(|line| line.pop_front())
+                waiting.get_mut(&line).and_then(|line| line.pop_front())
             };
             if let Some((_, remains)) = gone {
-                remove(env, remains).await;
+                self.remove(env, line, remains).await;
             }
         }
     }
-}
 
-async fn remove(env: &Env, remains: Remains) {
-    let (path, removed) = match &remains {
-        Remains::File(path) => (path, env.remove_file(path).await),
-        Remains::Directory(path) => (path, env.remove_dir_all(path).await),
-    };
-    match removed {
-        // The directory around it was deleted meanwhile.
-        Ok(()) | Err(IoError::NotFound) => {}
-        Err(error) => {
-            tracing::warn!(%error, "{path} cannot be removed; the next start tries again");
+    async fn remove(&self, env: &Env, line: Line, remains: Remains) {
+        let (path, removed) = match &remains {
+            Remains::File(path) => (path, env.remove_file(path).await),
+            Remains::Directory(path) => (path, env.remove_dir_all(path).await),
+        };
+        match removed {
+            // The directory around it was deleted meanwhile.
+            Ok(()) | Err(IoError::NotFound) => {}
+            Err(IoError::NoSpace) => {
+                if line != Line::Again {
+                    tracing::warn!("{path} cannot be removed yet: the disk is full");
+                }
+                self.put(env, Line::Again, vec![remains]);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "{path} cannot be removed; the next start tries again");
+            }
         }
     }
 }

@@ -72,6 +72,7 @@ pub use disk::{DiskError, Files};
 pub use epochs::{EpochCache, EpochStart};
 pub use examine::unnoticed_damage;
 pub use found::{FoundPartition, look_into, walk};
+pub use graveyard::Remains;
 pub use journal::{JournalError, Replayed, journals_hold_batches, replay};
 pub use names::{LogPlace, is_delete_name};
 pub use owner::evict;
@@ -310,6 +311,11 @@ impl LogHost {
         barred.retain(|key, _| !keys.contains(key));
     }
 
+    /// Whether a log cannot be opened before what a journal holds has room in its files.
+    pub fn waits_for_journal(&self, key: &(TopicId, PartitionIndex)) -> bool {
+        self.barred.borrow().get(key).is_some_and(DiskError::is_full)
+    }
+
     /// Notes what journals that are not empty yet hold of logs that are opened later.
     pub fn note_in_journals(&self, held: BTreeMap<(TopicId, PartitionIndex), InJournals>) {
         self.in_journals.borrow_mut().extend(held);
@@ -319,6 +325,11 @@ impl LogHost {
     pub fn forget_in_journals(&self, keys: &[(TopicId, PartitionIndex)]) {
         let mut held = self.in_journals.borrow_mut();
         held.retain(|key, _| !keys.contains(key));
+    }
+
+    /// Removes what an earlier process left, in the background.
+    pub fn remove_soon(&self, remains: Vec<Remains>) {
+        self.graveyard.bury(&self.env, 0, remains);
     }
 
     /// Every log directory that a log was opened in.
@@ -724,7 +735,8 @@ async fn recover(
         // For the next try.
         host.listed_starts.put(place, line);
     }
-    let loaded = loaded?;
+    let mut loaded = loaded?;
+    host.remove_soon(std::mem::take(&mut loaded.litter));
     let log_start = loaded.first().max(least);
     Ok((loaded, log_start))
 }

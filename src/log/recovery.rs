@@ -13,6 +13,7 @@ use std::rc::Rc;
 use crate::env::{File, OpenHow};
 use crate::log::checkpoint::encode_metadata;
 use crate::log::disk::Files;
+use crate::log::graveyard::Remains;
 use crate::log::names::{
     DELETED, EPOCHS, INDEX, LOG, LogPlace, METADATA, SNAPSHOT, TIME_INDEX, file_path, parse,
 };
@@ -48,6 +49,8 @@ pub struct Loaded {
     pub snapshots: Vec<Offset>,
     pub report: Recovered,
     pub unconfirmed: Unconfirmed,
+    /// What is to be removed and could not be: the disk is full.
+    pub litter: Vec<Remains>,
 }
 
 /// What a recovered log needs before it may be used.
@@ -88,6 +91,7 @@ pub async fn load(
         snapshots: Vec::new(),
         report: Recovered::default(),
         unconfirmed: Unconfirmed::default(),
+        litter: Vec::new(),
     };
     if start == Start::New {
         return Ok(empty);
@@ -229,7 +233,7 @@ impl Recovery<'_> {
         let mut bases = Vec::new();
         for name in names {
             if name.ends_with(DELETED) || name.ends_with(".tmp") {
-                self.files.remove(&format!("{}/{name}", self.dir)).await?;
+                self.remove_litter(name).await?;
             } else if let Some((base, LOG)) = parse(name) {
                 bases.push(base);
             }
@@ -245,6 +249,20 @@ impl Recovery<'_> {
         }
         bases.sort_unstable();
         Ok(bases)
+    }
+
+    /// Removes what nobody reads; a full disk may put that off.
+    async fn remove_litter(&mut self, name: &str) -> Result<(), DiskError> {
+        let path = format!("{}/{name}", self.dir);
+        match self.files.remove(&path).await {
+            // A file that is replaced takes the name of what an earlier try left.
+            Err(error) if error.is_full() && !name.ends_with(DELETED) => {
+                tracing::warn!(%error, "it stays for now: the disk is full");
+            }
+            Err(error) if error.is_full() => self.loaded.litter.push(Remains::File(path)),
+            removed => removed?,
+        }
+        Ok(())
     }
 
     async fn read_epochs(&mut self, has_segments: bool) -> Result<(), LogError> {

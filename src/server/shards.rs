@@ -137,6 +137,11 @@ fn common(parts: &ShardParts) -> Result<Common, String> {
     })
 }
 
+/// Tells shard 0 not to wait for room on the disk; then [`Event::BootFailed`] follows.
+pub fn stop_start(outside: &Outside) {
+    outside.call(ShardId(0), sealed(node::StopStart), Box::new(|_: Result<Body, IoError>| {}));
+}
+
 /// Asks shard 0 to stop the node; [`Event::Stopped`] follows.
 pub fn stop(outside: &Outside, events: Sender<Event>) {
     let answered = move |answer: Result<Body, IoError>| {

@@ -158,13 +158,17 @@ fn run(
             Ok(Event::Signal(name)) => {
                 tracing::info!("{name}: stopping (a second one ends the process at once)");
                 stop_by = Some(Instant::now() + STOP_WAIT_MAX);
+                if !serving {
+                    shards::stop_start(outside);
+                }
             }
             Ok(Event::Stopped { clean }) => return Ok(clean),
             Ok(Event::AdminEnded) => (),
             Err(RecvTimeoutError::Timeout) => return Err(StartError::Slow),
             Err(RecvTimeoutError::Disconnected) => unreachable!("we hold a sender"),
         }
-        // A stop that comes during the boot waits for its end: a half-opened log is not closed.
+        // A stop that comes during the boot waits for its end, unless that waits for room: a
+        // half-opened log is not closed.
         if serving && stop_by.is_some() {
             serving = false;
             shards::stop(outside, events_in.clone());

@@ -13,13 +13,14 @@ use crate::cluster::{Image, TopicImage};
 use crate::config::TopicSettings;
 use crate::group::Changed;
 use crate::log::{DiskError, Log, LogError, LogPlace, Start, evict};
-use crate::model::{NodeId, Offset, PartitionIndex, TopicId, TopicPartition};
+use crate::model::{NodeId, Offset, PartitionIndex, ShardId, TopicId, TopicPartition};
 use crate::shard::ask::{Ask, Work};
 use crate::shard::boundaries::Boundaries;
 use crate::shard::census::Findings;
 use crate::shard::groups::OFFSETS_TOPIC;
 use crate::shard::partition::{Partition, delete_delay_ms, log_config};
 use crate::shard::recovery_points::Points;
+use crate::shard::sweep::LeftBehind;
 use crate::shard::together::together;
 use crate::shard::{Core, LOGS_AT_ONCE};
 
@@ -320,6 +321,17 @@ impl Core {
         evict(&self.logs, &place, delay_ms, |owner| image.topic_by_id(owner).is_some()).await
     }
 
+    /// Lets shard 0 remove the folder of a deleted partition when the disk has room for that.
+    fn leave_behind(self: &Rc<Self>, partition: &Partition) {
+        let Some(dir) = &partition.dir else { return };
+        let place = self.place_in(dir, partition.topic_id, &partition.name);
+        let delay_ms = delete_delay_ms(&partition.settings());
+        let told = self.ask(ShardId(0), LeftBehind { place, delay_ms });
+        self.env.spawn(async move {
+            let _ = told.told().await;
+        });
+    }
+
     async fn drop_deleted(self: &Rc<Self>, gone: &[Arc<TopicImage>]) {
         let partitions = |topic: &Arc<TopicImage>| {
             let (id, count) = (topic.id, topic.partitions.len() as PartitionIndex);
@@ -334,6 +346,9 @@ impl Core {
             if let Err(error) = self.delete_files(&partition).await {
                 let name = &partition.name;
                 tracing::error!(partition = %name, %error, "deleted topic left files behind");
+                if error.is_full() {
+                    self.leave_behind(&partition);
+                }
             }
         }
         self.forget_starts(gone).await;

@@ -1,6 +1,7 @@
 //! Logs that a full disk keeps from being opened: they are opened when it has room.
 //!
-//! Owns: trying again, one log after the other, while there are such logs; whose files a try is at.
+//! Owns: trying again, more at once the better it goes, while there are such logs; whose files a
+//! try is at.
 //! Leaves to others: what a start writes for a log (`log`), when there may be room (`log::room`),
 //! journals that wait for it too (the node).
 //! Invariant: a partition is offline until its log is whole; one that was deleted meanwhile is
@@ -13,11 +14,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::env::local::Notify;
+use crate::log::{Log, LogHost};
 use crate::model::{PartitionIndex, TopicId};
-use crate::shard::Core;
 use crate::shard::groups::OFFSETS_TOPIC;
 use crate::shard::images::{Missing, Opened};
 use crate::shard::partition::{Partition, log_config};
+use crate::shard::together::together;
+use crate::shard::{Core, LOGS_AT_ONCE};
 
 type Key = (TopicId, PartitionIndex);
 
@@ -34,7 +37,46 @@ pub struct LateLogs {
 /// The right to a partition's files.
 struct Claim<'a>(&'a LateLogs, Key);
 
+struct Late {
+    partition: Rc<Partition>,
+    opened: Opened,
+}
+
+impl Late {
+    fn key(&self) -> Key {
+        (self.partition.topic_id, self.partition.index())
+    }
+}
+
 impl LateLogs {
+    /// Takes those that are tried next, but none that waits for a journal; `None`: nobody waits,
+    /// and the task of the directory is over.
+    fn next_of(&self, dir: &str, count: usize, host: &LogHost) -> Option<Vec<Late>> {
+        let mut all = self.lines.borrow_mut();
+        let line = all.get_mut(dir).filter(|line| !line.is_empty());
+        let Some(line) = line else {
+            all.remove(dir);
+            return None;
+        };
+        let mut group = Vec::new();
+        for _ in 0..line.len() {
+            if group.len() == count {
+                break;
+            }
+            let late = line.pop_front().expect("there are so many");
+            match host.waits_for_journal(&late.key()) {
+                true => line.push_back(late),
+                false => group.push(late),
+            }
+        }
+        Some(group)
+    }
+
+    fn put_back(&self, dir: &str, late: Vec<Late>) {
+        let mut all = self.lines.borrow_mut();
+        all.get_mut(dir).expect("only its task removes it").extend(late);
+    }
+
     fn claim(&self, key: Key) -> Claim<'_> {
         let is_first = self.claimed.borrow_mut().insert(key);
         assert!(is_first, "one task per log directory");
@@ -58,19 +100,6 @@ impl Drop for Claim<'_> {
     }
 }
 
-#[derive(Clone)]
-struct Late {
-    partition: Rc<Partition>,
-    opened: Opened,
-}
-
-/// What a try came to.
-enum Tried {
-    /// Open, deleted meanwhile, or offline for another reason.
-    Over,
-    StillFull,
-}
-
 impl Core {
     /// Opens the log of a partition of this shard as soon as the disk of its directory has room.
     pub(super) fn open_later(self: &Rc<Self>, partition: &Rc<Partition>, opened: &Opened) {
@@ -88,47 +117,74 @@ impl Core {
     async fn open_in_time(self: &Rc<Self>, dir: &Arc<str>) {
         let home = self.logs.dir(dir);
         tracing::warn!(%dir, "the disk is full: logs wait for room before they can be opened");
+        // Little room may suffice for one log, and for none of many that are opened side by side.
+        let mut at_once = 1;
         loop {
             let before = home.room.free_bytes().await;
             home.room.roomier(before).await;
             loop {
-                let next = self.late.lines.borrow().get(dir).and_then(|line| line.front().cloned());
-                let Some(late) = next else {
-                    self.late.lines.borrow_mut().remove(dir);
+                let Some(group) = self.late.next_of(dir, at_once, &self.logs) else {
                     tracing::info!(%dir, "no log waits to be opened any more");
                     return;
                 };
-                let tried = self.try_late(dir, &late).await;
-                let mut all = self.late.lines.borrow_mut();
-                let line = all.get_mut(dir).expect("only this task removes it");
-                let late = line.pop_front().expect("just seen");
-                if let Tried::StillFull = tried {
-                    // Another is the first next time: what this one wants may be special.
-                    line.push_back(late);
+                if group.is_empty() {
                     break;
                 }
+                let still_late = self.open_group(dir, group).await;
+                if still_late.is_empty() {
+                    at_once = (2 * at_once).min(LOGS_AT_ONCE);
+                    continue;
+                }
+                at_once = 1;
+                // Others are the first next time: what these want may be special.
+                self.late.put_back(dir, still_late);
+                break;
             }
         }
     }
 
-    async fn try_late(self: &Rc<Self>, dir: &Arc<str>, late: &Late) -> Tried {
-        let partition = &late.partition;
-        let key = (partition.topic_id, partition.index());
-        // From here on a deletion waits; one that has begun is seen here.
-        let _claim = self.late.claim(key);
+    /// Tries to open logs of one directory, side by side and with one sync for all; gives those
+    /// that have no room still.
+    async fn open_group(self: &Rc<Self>, dir: &Arc<str>, mut group: Vec<Late>) -> Vec<Late> {
+        group.retain(|late| self.has(&late.partition));
+        // From here on deletions wait; those that have begun are seen here.
         let image = self.image();
-        let topic = image.topic_by_id(key.0).filter(|_| self.has(partition)).cloned();
-        let Some(topic) = topic else { return Tried::Over };
-        let points = self.read_recovery_points(std::slice::from_ref(dir)).await;
-        let missing = Missing { topic, index: key.1, settings: partition.settings() };
-        let opened = match self.open_log(&image, &missing, &late.opened, &points).await {
-            (_, Err(error)) if error.is_full => return Tried::StillFull,
-            (_, Err(error)) => Err(error.text),
-            (_, Ok(log)) => {
-                self.logs.confirm(std::slice::from_ref(&log)).await;
-                log.offline().map_or(Ok(log), |error| Err(error.to_string()))
+        let _claims: Vec<_> = group.iter().map(|late| self.late.claim(late.key())).collect();
+        let points = Rc::new(self.read_recovery_points(std::slice::from_ref(dir)).await);
+        let tried = Rc::new(RefCell::new(Vec::with_capacity(group.len())));
+        let (core, into) = (self.clone(), tried.clone());
+        together(&self.env, group, LOGS_AT_ONCE, move |late| {
+            let (core, into) = (core.clone(), into.clone());
+            let (image, points) = (image.clone(), points.clone());
+            async move {
+                let (topic_id, index) = late.key();
+                let Some(topic) = image.topic_by_id(topic_id).cloned() else { return };
+                let missing = Missing { topic, index, settings: late.partition.settings() };
+                let (_, log) = core.open_log(&image, &missing, &late.opened, &points).await;
+                into.borrow_mut().push((late, log));
             }
-        };
+        })
+        .await;
+        let tried = tried.take();
+        let logs: Vec<Rc<Log>> =
+            tried.iter().filter_map(|(_, log)| log.as_ref().ok()).cloned().collect();
+        self.logs.confirm(&logs).await;
+        let mut still_late = Vec::new();
+        for (late, log) in tried {
+            match log {
+                Err(error) if error.is_full => still_late.push(late),
+                Err(error) => self.end_late(&late.partition, Err(error.text)),
+                Ok(log) => {
+                    let confirmed = log.offline().map_or(Ok(log), |error| Err(error.to_string()));
+                    self.end_late(&late.partition, confirmed);
+                }
+            }
+        }
+        still_late
+    }
+
+    /// A log is open, or offline for another reason.
+    fn end_late(self: &Rc<Self>, partition: &Rc<Partition>, opened: Result<Rc<Log>, String>) {
         match &opened {
             Ok(log) => {
                 log.set_leader_epoch(partition.leader_epoch.get());
@@ -142,7 +198,6 @@ impl Core {
         if self.has(partition) && *partition.name.topic == *OFFSETS_TOPIC {
             self.groups.open(self, partition);
         }
-        Tried::Over
     }
 
     fn has(&self, partition: &Rc<Partition>) -> bool {

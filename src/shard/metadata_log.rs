@@ -92,7 +92,11 @@ impl MetadataLog {
         let names = Names::read(env, &dir).await?;
         if names.unfinished {
             let path = format!("{dir}/{UNFINISHED}");
-            disk("remove", &path, env.remove_file(&path).await)?;
+            match env.remove_file(&path).await {
+                // As may be where nothing is written in place. The next snapshot begins with it.
+                Err(IoError::NoSpace) => tracing::warn!("{path} stays for now: the disk is full"),
+                removed => disk("remove", &path, removed)?,
+            }
         }
         let mut image = Image::empty();
         if let Some(index) = names.snapshots.last() {

@@ -166,6 +166,8 @@ pub struct Core {
     /// In use on shard 0 only.
     starts: StartKeepers,
     storage_gone: StorageGone,
+    /// The process was told to stop before it served.
+    start_is_given_up: Cell<bool>,
     /// On shard 0 only.
     controller: RefCell<Option<Rc<Controller>>>,
 }
@@ -218,6 +220,7 @@ impl Core {
             points: PointsDesk::default(),
             starts: StartKeepers::default(),
             storage_gone: StorageGone::default(),
+            start_is_given_up: Cell::default(),
             controller: RefCell::default(),
         })
     }
@@ -254,6 +257,17 @@ impl Core {
 
     pub fn set_controller(&self, controller: Rc<Controller>) {
         self.controller.replace(Some(controller));
+    }
+
+    /// Lets a start that waits for room on the disk end; one that does not goes on.
+    pub fn give_up_start(&self) {
+        self.start_is_given_up.set(true);
+        self.logs.dir(&self.identity.data_dir).room.nudge();
+    }
+
+    /// Whether a start that has to wait for room is to end.
+    pub fn start_is_given_up(&self) -> bool {
+        self.start_is_given_up.get()
     }
 
     pub fn set_acceptor(&self, task: TaskId) {

@@ -31,7 +31,7 @@ mod world;
 
 pub use broker::{ADDRESS, DATA_DIR, Death, LastEnd, SimBroker};
 pub use client::{ClientError, KafkaClient};
-pub use disk::SECTOR_BYTES;
+pub use disk::{DiskWork, SECTOR_BYTES};
 pub use faults::{FaultCounts, Faults};
 
 /// Rounds of one [`World::run`]; more means that something spins without end.
@@ -178,6 +178,11 @@ impl World {
         self.0.borrow().faults
     }
 
+    /// What a machine's disk was asked for so far.
+    pub fn disk_work(&self, machine: MachineId) -> DiskWork {
+        self.0.borrow_mut().disk(machine).work
+    }
+
     /// How often each fault happened so far.
     pub fn counts(&self) -> FaultCounts {
         self.0.borrow().counts
@@ -213,6 +218,11 @@ impl World {
     /// From now on a machine's disk writes nothing in place, as copy-on-write file systems do.
     pub fn set_copies_on_write(&self, machine: MachineId) {
         self.0.borrow_mut().disk(machine).copies_on_write = true;
+    }
+
+    /// Lets a machine's disk remove nothing, as a full copy-on-write file system, or everything.
+    pub fn set_keeps_names(&self, machine: MachineId, keeps: bool) {
+        self.0.borrow_mut().disk(machine).keeps_names = keeps;
     }
 
     /// Lets a machine's disk have room for so many names that change, and for none after.

@@ -495,6 +495,11 @@ impl Core {
             PathOp::Rename { from, to } => none(disk.names.rename(&from, &to).map(|replaced| {
                 disk.forget(replaced.as_slice());
             })),
+            PathOp::RemoveFile { ref path } | PathOp::RemoveDirAll { ref path }
+                if disk.keeps_names && disk.names.exists(path) =>
+            {
+                Err(IoError::NoSpace)
+            }
             PathOp::RemoveFile { path } => {
                 none(disk.names.remove_file(&path).map(|removed| disk.forget(&[removed])))
             }

@@ -147,6 +147,20 @@ fn a_topic_whose_partition_is_offline_is_deleted_with_its_files() {
 }
 
 #[test]
+fn the_folder_of_a_deleted_topic_goes_when_a_full_disk_lets_it() {
+    let mut life = Life::start();
+    life.create();
+    assert_eq!(life.produce(), (0, 0));
+    life.broker.world.set_renames_left(MachineId::FIRST, 0);
+    life.delete();
+    life.broker.run_for(30_000_000_000);
+    assert!(life.has_directory(), "there is no room for another name");
+    life.broker.world.set_renames_left(MachineId::FIRST, u64::MAX);
+    life.broker.run_for(12_000_000_000);
+    assert!(!life.has_directory());
+}
+
+#[test]
 fn a_topic_created_again_never_meets_the_recovery_point_of_its_namesake() {
     let mut life = Life::start();
     life.create();

@@ -5,10 +5,12 @@
 //! Leaves to others: every order in which a log can meet the end of the disk (`log`'s own tests).
 //! Start reading at: [`a_full_disk_costs_no_acknowledged_record`].
 use std::cell::Cell;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use logmill::env::Env;
-use logmill::model::ErrorCode;
+use logmill::api::node::StopStart;
+use logmill::env::{Env, OpenHow};
+use logmill::model::{ErrorCode, ShardId};
 use logmill::record::Codec;
 use logmill::sim::{
     ADDRESS, DATA_DIR, Death, Faults, KafkaClient, LastEnd, MachineId, SimBroker, World, each_seed,
@@ -18,6 +20,7 @@ use logmill::wire::generated::fetch_request::{FetchPartition, FetchRequest, Fetc
 use logmill::wire::generated::fetch_response::{FetchResponse, PartitionData};
 use logmill::wire::generated::produce_response::{PartitionProduceResponse, ProduceResponse};
 
+use crate::client::Kafka;
 use crate::crash::{Topic, WAYS};
 use crate::harness::broker::Broker;
 use crate::harness::client::python;
@@ -27,6 +30,7 @@ use crate::harness::sim::{
     produce_request, produce_request_to, run, serve,
 };
 use crate::harness::small_disk::{DISK_BYTES, SmallDisk};
+use crate::harness::wait::Wait;
 use crate::harness::{self, Tier, skipped_below};
 
 /// A Fetch that would wait for 20 s for so many bytes; tells how long it took, too.
@@ -354,6 +358,94 @@ fn a_log_whose_indexes_have_no_room_is_opened_when_there_is() {
     assert_eq!(produce_to(&mut broker, 0, 10), 0);
 }
 
+#[test]
+fn logs_that_waited_for_room_are_opened_with_few_syncs() {
+    const PARTITIONS: i32 = 40;
+    let world = World::new(1, Faults::NONE);
+    let mut broker = SimBroker::new(world.clone(), &[("journal.bytes", "0")]);
+    serve(&mut broker, 1);
+    let env = broker.clients();
+    run(&mut broker, &env.clone(), async move { create_topic(&env, TOPIC, PARTITIONS, &[]).await });
+    for partition in 0..PARTITIONS {
+        for _ in 0..20 {
+            assert_eq!(produce_to(&mut broker, partition, 5_000), 0);
+        }
+    }
+    let used = used_bytes(&mut broker);
+    broker.die(Death::Crash);
+    // For what the metadata must say, and for few indexes.
+    world.set_disk_bytes_max(MachineId::FIRST, used + 2_000);
+    serve(&mut broker, 1);
+    let offline = ErrorCode::KafkaStorageError.code();
+    let is_late = |at: &i32| fetch_of(&mut broker, *at, 0, 1).0.error_code == offline;
+    let late = (0..PARTITIONS).filter(is_late).count();
+    assert!(30 < late, "{late}");
+    let before = world.disk_work(MachineId::FIRST).file_system_syncs;
+    world.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+    wait(&mut broker, 15_000);
+    let syncs = world.disk_work(MachineId::FIRST).file_system_syncs - before;
+    for partition in 0..PARTITIONS {
+        let (told, _) = fetch_of(&mut broker, partition, 19, 1);
+        assert_eq!((told.error_code, told.high_watermark), (0, 20));
+    }
+    assert!(syncs < 10, "{syncs} syncs for {late} logs");
+}
+
+#[test]
+fn held_journals_are_not_read_again_before_there_may_be_room() {
+    let world = World::new(1, Faults::NONE);
+    let (mut broker, used) = killed_with_a_full_journal(&world);
+    world.set_disk_bytes_max(MachineId::FIRST, used + 6_000);
+    serve(&mut broker, 1);
+    wait(&mut broker, 1_000);
+    let before = world.disk_work(MachineId::FIRST).read_bytes;
+    wait(&mut broker, 60_000);
+    let read = world.disk_work(MachineId::FIRST).read_bytes - before;
+    assert!(read < 1_000, "{read} bytes");
+    world.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+    wait(&mut broker, 12_000);
+    let (told, _) = fetch(&mut broker, 1, 1);
+    assert_eq!((told.error_code, told.high_watermark), (0, 2));
+}
+
+#[test]
+fn a_start_goes_on_although_the_disk_keeps_what_is_to_be_removed() {
+    const STAYS: [&str; 3] =
+        ["metadata/unfinished", "shard-0.journal.tmp", "flights-0/leader-epoch-checkpoint.tmp"];
+    const GOES: [&str; 2] =
+        ["shard-7.journal.tmp", "flights-0/00000000000000000000.timeindex.deleted"];
+    let folder = format!("{DATA_DIR}/other-0.{}-delete", "0".repeat(32));
+    let world = World::new(1, Faults::NONE);
+    let mut broker = serving(&world, &[]);
+    assert_eq!(produce_to(&mut broker, 0, 100), 0);
+    let env = broker.cores().borrow()[0].env.clone();
+    let (held, made) = (env.clone(), folder.clone());
+    run(&mut broker, &env, async move {
+        held.create_dir_all(&made).await.unwrap();
+        for name in STAYS.iter().chain(&GOES) {
+            held.open(&format!("{DATA_DIR}/{name}"), OpenHow::Create).await.unwrap();
+        }
+    });
+    broker.die(Death::Crash);
+    world.set_keeps_names(MachineId::FIRST, true);
+    serve(&mut broker, 1);
+    assert_eq!(produce_to(&mut broker, 0, 100), 0);
+    wait(&mut broker, 30_000);
+    world.set_keeps_names(MachineId::FIRST, false);
+    wait(&mut broker, 12_000);
+    let env = broker.cores().borrow()[0].env.clone();
+    let held = env.clone();
+    run(&mut broker, &env, async move {
+        for path in GOES.map(|name| format!("{DATA_DIR}/{name}")).into_iter().chain([folder]) {
+            assert!(!held.exists(&path).await.unwrap(), "{path}");
+        }
+    });
+    broker.die(Death::Crash);
+    serve(&mut broker, 1);
+    let (told, _) = fetch(&mut broker, 1, 1);
+    assert_eq!((told.error_code, told.high_watermark), (0, 2));
+}
+
 /// Deletes the topic and creates it again with so many partitions.
 fn create_again(broker: &mut SimBroker, partitions: i32) {
     let env = broker.clients();
@@ -392,6 +484,24 @@ fn a_log_that_is_deleted_while_it_is_opened_takes_nothing_from_its_namesake() {
         let (told, _) = fetch(&mut broker, 2, 1);
         assert_eq!((told.error_code, told.high_watermark), (0, 3));
     });
+}
+
+#[test]
+fn a_start_that_waits_for_room_ends_when_it_is_told_to() {
+    let world = World::new(1, Faults::NONE);
+    let mut broker = serving(&world, &[]);
+    let used = used_bytes(&mut broker);
+    broker.die(Death::Crash);
+    world.set_disk_bytes_max(MachineId::FIRST, used);
+    broker.start(2);
+    assert!(broker.served(5_000).is_err_and(|sentence| sentence.contains("is not over")));
+    let other = broker.cores().borrow()[0].clone();
+    let env = other.env.clone();
+    run(&mut broker, &env, async move {
+        other.ask(ShardId(0), StopStart).told().await.expect("an answer");
+    });
+    let sentence = broker.served(10).expect_err("it ends");
+    assert!(sentence.contains("waited for room"), "{sentence}");
 }
 
 #[test]
@@ -467,6 +577,16 @@ const NEARLY_FULL: &str = "the disk is nearly full";
 const FULL: &str = "the disk is full: files wait";
 const ROOM_AGAIN: &str = "the disk has room again";
 
+/// Stops it and puts an empty file system where its data is to be.
+fn on_small_disk(broker: &mut Broker) -> Option<SmallDisk> {
+    broker.stop();
+    let data = broker.data();
+    std::fs::remove_dir_all(&data)
+        .and_then(|()| std::fs::create_dir(&data))
+        .expect("a mount point");
+    SmallDisk::mount(&broker.folder().join("disk.ext4"), &data)
+}
+
 #[test]
 fn a_full_disk_costs_no_acknowledged_record() {
     if skipped_below(Tier::Test, "a file system of its own") {
@@ -475,13 +595,7 @@ fn a_full_disk_costs_no_acknowledged_record() {
     let settings =
         [("shards", "2"), ("log.segment.bytes", "1048576"), ("journal.bytes", "8388608")];
     let mut broker = Broker::logmill(&settings);
-    broker.stop();
-    let data = broker.data();
-    std::fs::remove_dir_all(&data)
-        .and_then(|()| std::fs::create_dir(&data))
-        .expect("a mount point");
-    let image = broker.folder().join("disk.ext4");
-    let Some(disk) = SmallDisk::mount(&image, &data) else { return };
+    let Some(disk) = on_small_disk(&mut broker) else { return };
     broker.start();
     let bootstrap = broker.bootstrap();
     let mut topics = WAYS.map(|way| Topic::start(&bootstrap, way));
@@ -511,5 +625,39 @@ fn a_full_disk_costs_no_acknowledged_record() {
     topics.iter_mut().for_each(|topic| topic.await_acknowledgements(500));
     topics.iter_mut().for_each(|topic| topic.finish(&mut reader, 2));
     assert!(!broker.log().contains("offline"), "a full disk takes nothing offline");
+    broker.stop();
+}
+
+#[test]
+fn a_start_that_waits_for_room_ends_at_once_after_a_signal() {
+    if skipped_below(Tier::Test, "a file system of its own") {
+        return;
+    }
+    let mut broker = Broker::logmill(&[("shards", "1")]);
+    let Some(disk) = on_small_disk(&mut broker) else { return };
+    broker.start();
+    Kafka::connect(broker.port, "it").create_topic("many", 2_000, &[]);
+    broker.stop();
+    // The metadata has to say of every partition where it lives now: blocks of the disk.
+    disk.fill(0);
+    broker.reset("shards", "2");
+    let path = broker.folder().join("full.log");
+    let log = std::fs::File::create(&path).expect("a log");
+    let mut child = broker.serve_command().stdout(log.try_clone().unwrap()).stderr(log).spawn();
+    let child = child.as_mut().expect("it starts");
+    let said = |line: &str| std::fs::read_to_string(&path).expect("a log").contains(line);
+    let wait = Wait::for_at_most(Duration::from_secs(30));
+    while !said("waits for room") {
+        assert!(child.try_wait().expect("our child").is_none(), "it ended: {}", path.display());
+        wait.again(|| "it never waits".to_owned());
+    }
+    let begun = Instant::now();
+    harness::run(Command::new("kill").args(["-TERM", &child.id().to_string()]), 5);
+    let status = child.wait().expect("our child");
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(10) && !status.success(), "{status} after {took:?}");
+    assert!(said("told to stop while the start waited for room"));
+    disk.free();
+    broker.start();
     broker.stop();
 }

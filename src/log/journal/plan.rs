@@ -15,7 +15,7 @@ use crate::log::owner::{move_away, owner_beside};
 use crate::model::Offset;
 
 /// The batches of one partition, in the order in which they were appended.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Plan {
     runs: Vec<Run>,
     segments: BTreeSet<Offset>,
@@ -27,6 +27,7 @@ pub struct Plan {
 }
 
 /// Batches that follow each other without a gap.
+#[derive(Debug)]
 struct Run {
     first: EntryHead,
     end: Offset,
@@ -121,6 +122,11 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// Before another walk that writes.
+    pub fn begin_again(&mut self) {
+        self.at = Default::default();
     }
 
     /// Whether a batch is written, for the second walk; `None`: the first walk saw another one

@@ -1,9 +1,9 @@
 //! What a start does with the journals that it finds, before any log is opened.
 //!
-//! Owns: the two walks (what is there, then writing it to the partitions' files), doing it again
+//! Owns: the two walks (what is there, then writing it to the partitions' files), writing again
 //! for partitions whose files had no room, emptying the journal.
 //! Leaves to others: which batches count (`plan`), which blocks (`walk`), what is wrong with a
-//! partition's files after that (`recovery`), when there is room (the node).
+//! partition's files after that (`recovery`), when a try is worth it (the node).
 //! Invariant: running it again, also after a power cut anywhere within, gives the same files; a
 //! journal is emptied only after all that it held lies durably in files, and else kept; memory
 //! goes with the partitions in it, not with its bytes.
@@ -16,7 +16,8 @@ use crate::base::Bytes;
 use crate::env::{Env, IoError, OpenHow};
 use crate::log::LogHost;
 use crate::log::disk::{DiskError, Files};
-use crate::log::journal::format::{EntryHead, Slot};
+use crate::log::graveyard::Remains;
+use crate::log::journal::format::{EntryHead, Point, Slot};
 use crate::log::journal::kept::{self, is_kept};
 use crate::log::journal::make::{UNFINISHED, write_slots};
 use crate::log::journal::plan::Plan;
@@ -27,6 +28,9 @@ use crate::model::{Offset, PartitionIndex, ShardId, TopicId};
 
 /// Bytes of blocks that wait to be written; then all are. Few in unit tests, which meet it then.
 const WAITING_BYTES_MAX: usize = if cfg!(test) { 16 << 10 } else { 32 << 20 };
+
+/// Partitions that are made ready in one step.
+const PREPARED_AT_ONCE: usize = 64;
 
 /// Why a journal cannot be replayed. The log directory stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -83,8 +87,12 @@ pub struct Replayed {
     pub bytes: u64,
     /// Batches of partitions that are there no more, or whose predecessors are not.
     pub forgotten: u64,
+    /// What [`Replayed::again`] needs of those that wait.
+    put_off: BTreeMap<Key, PutOff>,
     dir: String,
     pub journals: Vec<FoundJournal>,
+    /// Journals that were never finished and that a full disk does not let go.
+    unfinished: Vec<(ShardId, Remains)>,
 }
 
 /// A journal that still holds what was replayed.
@@ -93,8 +101,32 @@ pub struct FoundJournal {
     name: String,
     /// `None`: it was never finished, so nothing was ever in it.
     slot: Option<Slot>,
-    /// The partitions with batches in it.
-    holds: BTreeSet<Key>,
+    /// The partitions with batches in it, and where; a kept one may list others, too.
+    holds: BTreeMap<Key, Option<Span>>,
+}
+
+/// The part of a journal in which a partition's batches lie.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    first: Point,
+    /// Number of the last block.
+    last: u64,
+}
+
+impl Span {
+    fn with(self, other: Self) -> Self {
+        let first = if other.first.sequence < self.first.sequence { other } else { self }.first;
+        Self { first, last: self.last.max(other.last) }
+    }
+}
+
+/// A partition whose files have no room for what the journals hold.
+#[derive(Debug)]
+struct PutOff {
+    plan: Plan,
+    log_dir: Rc<str>,
+    /// Room that a write lacked; 0 where the disk itself said that there is none.
+    lacks_bytes: u64,
 }
 
 /// Brings the files of all partitions up to what the journals of `dir` hold, durably.
@@ -108,16 +140,11 @@ pub async fn replay(
     place_of: impl Fn(TopicId, PartitionIndex) -> Option<LogPlace>,
 ) -> Result<Replayed, JournalError> {
     let files = host.files();
-    let (plans, homes) = (BTreeMap::new(), BTreeMap::new());
-    let mut replay = Replay { host, files: &files, dir, plans, homes };
     let mut replayed = Replayed { dir: dir.to_owned(), ..Replayed::default() };
+    let mut replay = Replay::new(host, &files, dir);
     replay.look(&mut replayed).await?;
-    replay.prepare(&mut replayed, place_of).await?;
-    replay.write(&mut replayed).await?;
-    // A partition that was moved since lies in another directory, perhaps on another disk.
-    for home in replay.homes.keys() {
-        host.dir(home).sync().await?;
-    }
+    let place_of = &place_of;
+    replay.run(&mut replayed, &async || place_of).await?;
     Ok(replayed)
 }
 
@@ -145,12 +172,15 @@ struct Replay<'a> {
     dir: &'a str,
     plans: BTreeMap<Key, (Plan, Option<Home>)>,
     /// The log directories of the partitions that take batches, and the room in each.
-    homes: BTreeMap<String, Rc<Cell<u64>>>,
+    homes: BTreeMap<Rc<str>, Rc<Cell<u64>>>,
+    /// Partitions that take nothing more, and the room that a write lacked, if it was that.
+    out: BTreeMap<Key, u64>,
 }
 
 /// Where a partition lies.
 #[derive(Clone)]
 struct Home {
+    log_dir: Rc<str>,
     dir: Rc<str>,
     /// Bytes that its log directory has room for beside what the metadata needs.
     spare_bytes: Rc<Cell<u64>>,
@@ -165,15 +195,27 @@ struct Piece {
     slices: Vec<Bytes>,
 }
 
-impl Replay<'_> {
+impl<'a> Replay<'a> {
+    fn new(host: &'a LogHost, files: &'a Files, dir: &'a str) -> Self {
+        let (plans, homes, out) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { host, files, dir, plans, homes, out }
+    }
+
     /// The first walk: what is there. Kept journals first: they are older.
     async fn look(&mut self, replayed: &mut Replayed) -> Result<(), JournalError> {
         let mut names = self.files.names(self.dir).await?;
         names.sort_by_key(|name| (!is_kept(name), name.clone()));
         for name in names {
             let path = format!("{}/{name}", self.dir);
-            if name.strip_suffix(UNFINISHED).and_then(shard_of_name).is_some() {
-                self.files.remove(&path).await?;
+            if let Some(shard) = name.strip_suffix(UNFINISHED).and_then(shard_of_name) {
+                match self.files.remove(&path).await {
+                    Err(error) if error.is_full() => {
+                        tracing::warn!(%error, "it stays for now: the disk is full");
+                        replayed.unfinished.push((shard, Remains::File(path)));
+                        continue;
+                    }
+                    removed => removed?,
+                }
             }
             let only = match is_kept(&name) {
                 true => Some(kept::listed(self.files, &path).await?),
@@ -182,16 +224,20 @@ impl Replay<'_> {
             if only.is_none() && shard_of_name(&name).is_none() {
                 continue;
             }
-            let mut holds = only.clone().unwrap_or_default();
+            let listed = only.iter().flatten().map(|key| (*key, None));
+            let mut holds: BTreeMap<Key, Option<Span>> = listed.collect();
             let mut slot = None;
             if let Some(mut walk) = Walk::open(self.files, &path).await? {
                 slot = Some(walk.slot);
-                while let Some(block) = walk.next().await? {
+                loop {
+                    let span = Span { first: walk.point, last: walk.point.sequence };
+                    let Some(block) = walk.next().await? else { break };
                     for (head, _) in block.entries() {
                         let key = (head.topic_id, head.partition);
                         if only.as_ref().is_none_or(|only| only.contains(&key)) {
                             self.plans.entry(key).or_default().0.note(&head);
-                            holds.insert(key);
+                            let known = holds.entry(key).or_default();
+                            *known = Some(known.map_or(span, |known| known.with(span)));
                         }
                     }
                 }
@@ -202,40 +248,79 @@ impl Replay<'_> {
         Ok(())
     }
 
-    async fn prepare(
+    /// Writes what counts, durably; `settle` lets partitions be deleted between two steps.
+    async fn run<P: Fn(TopicId, PartitionIndex) -> Option<LogPlace>>(
         &mut self,
         replayed: &mut Replayed,
-        place_of: impl Fn(TopicId, PartitionIndex) -> Option<LogPlace>,
+        settle: &impl AsyncFn() -> P,
     ) -> Result<(), JournalError> {
-        for (key, (plan, home)) in &mut self.plans {
-            let Some(place) = place_of(key.0, key.1) else {
-                replayed.forgotten += plan.batches;
-                continue;
-            };
-            match plan.prepare(self.host, &place).await {
-                Ok(()) => {
-                    let spare_bytes = self.homes.entry(place.dir.clone()).or_default().clone();
-                    *home = Some(Home { dir: place.path().into(), spare_bytes });
-                    replayed.stable.insert(*key, plan.stable_end());
-                    replayed.first.extend(plan.first().map(|first| (*key, first)));
-                    replayed.forgotten += plan.forgotten();
-                }
-                Err(error) => replayed.fail(*key, error),
+        self.prepare(replayed, settle).await;
+        let written = self.write(replayed, settle).await;
+        for (key, lacks_bytes) in &self.out {
+            if replayed.waiting.contains_key(key)
+                && let Some((plan, Some(home))) = self.plans.remove(key)
+            {
+                let put_off = PutOff { plan, log_dir: home.log_dir, lacks_bytes: *lacks_bytes };
+                replayed.put_off.insert(*key, put_off);
             }
+        }
+        written?;
+        // A partition that was moved since lies in another directory, perhaps on another disk.
+        for home in self.homes.keys() {
+            self.host.dir(home).sync().await?;
         }
         Ok(())
     }
 
+    async fn prepare<P: Fn(TopicId, PartitionIndex) -> Option<LogPlace>>(
+        &mut self,
+        replayed: &mut Replayed,
+        settle: &impl AsyncFn() -> P,
+    ) {
+        let keys: Vec<Key> = self.plans.keys().copied().collect();
+        for keys in keys.chunks(PREPARED_AT_ONCE) {
+            let place_of = settle().await;
+            for key in keys {
+                let (plan, home) = self.plans.get_mut(key).expect("just seen");
+                let Some(place) = place_of(key.0, key.1) else {
+                    replayed.forget(*key, plan.batches);
+                    continue;
+                };
+                let log_dir: Rc<str> = place.dir.as_str().into();
+                let spare_bytes = self.homes.entry(log_dir.clone()).or_default().clone();
+                *home = Some(Home { log_dir, dir: place.path().into(), spare_bytes });
+                match plan.prepare(self.host, &place).await {
+                    Ok(()) => {
+                        replayed.stable.insert(*key, plan.stable_end());
+                        replayed.first.extend(plan.first().map(|first| (*key, first)));
+                        replayed.forgotten += plan.forgotten();
+                    }
+                    Err(error) => self.fail(replayed, *key, error, 0),
+                }
+            }
+        }
+    }
+
     /// The second walk: writing what counts.
-    async fn write(&mut self, replayed: &mut Replayed) -> Result<(), JournalError> {
-        let mut waiting: BTreeMap<Key, Piece> = BTreeMap::new();
+    async fn write<P: Fn(TopicId, PartitionIndex) -> Option<LogPlace>>(
+        &mut self,
+        replayed: &mut Replayed,
+        settle: &impl AsyncFn() -> P,
+    ) -> Result<(), JournalError> {
+        let mut waiting: BTreeMap<Key, Vec<Piece>> = BTreeMap::new();
         let mut waiting_bytes = 0;
-        self.look_for_room().await;
         for at in 0..replayed.journals.len() {
             let FoundJournal { name, holds, .. } = &replayed.journals[at];
-            let (path, holds) = (format!("{}/{name}", self.dir), holds.clone());
+            let is_wanted = |key: &Key| matches!(self.plans.get(key), Some((_, Some(_))));
+            let spans = holds.iter().filter_map(|(key, span)| span.filter(|_| is_wanted(key)));
+            let Some(span) = spans.reduce(Span::with) else { continue };
+            let holds: BTreeSet<Key> = holds.keys().copied().collect();
+            let path = format!("{}/{name}", self.dir);
             let Some(mut walk) = Walk::open(self.files, &path).await? else { continue };
-            while let Some(block) = walk.next().await? {
+            walk.point = span.first;
+            while walk.point.sequence <= span.last
+                && let Some(block) = walk.next().await?
+            {
                 waiting_bytes += block.bytes();
                 for (head, batch) in block.entries() {
                     let key = (head.topic_id, head.partition);
@@ -244,22 +329,20 @@ impl Replay<'_> {
                     let Some(takes) = plan.takes(&head) else {
                         return Err(JournalError::Changed { path: path.clone() });
                     };
-                    if !takes || replayed.is_out(key) {
+                    if !takes || self.out.contains_key(&key) {
                         continue;
                     }
                     replayed.batches += 1;
                     replayed.bytes += batch.len() as u64;
-                    if let Some(full) = add(&mut waiting, home, &head, batch) {
-                        self.put(replayed, key, full).await;
-                    }
+                    add(waiting.entry(key).or_default(), home, &head, batch);
                 }
                 if WAITING_BYTES_MAX < waiting_bytes {
-                    self.put_all(replayed, &mut waiting).await;
+                    self.put_all(replayed, &mut waiting, settle).await;
                     waiting_bytes = 0;
                 }
             }
         }
-        self.put_all(replayed, &mut waiting).await;
+        self.put_all(replayed, &mut waiting, settle).await;
         let mut written = self.plans.values().filter(|(_, home)| home.is_some());
         match written.all(|(plan, _)| plan.is_done()) {
             true => Ok(()),
@@ -267,34 +350,48 @@ impl Replay<'_> {
         }
     }
 
-    async fn put_all(&self, replayed: &mut Replayed, waiting: &mut BTreeMap<Key, Piece>) {
-        self.look_for_room().await;
-        while let Some((key, piece)) = waiting.pop_first() {
-            self.put(replayed, key, piece).await;
+    async fn put_all<P: Fn(TopicId, PartitionIndex) -> Option<LogPlace>>(
+        &mut self,
+        replayed: &mut Replayed,
+        waiting: &mut BTreeMap<Key, Vec<Piece>>,
+        settle: &impl AsyncFn() -> P,
+    ) {
+        if waiting.is_empty() {
+            return;
         }
-    }
-
-    async fn look_for_room(&self) {
         for (dir, spare_bytes) in &self.homes {
             spare_bytes.set(self.host.dir(dir).room.spare_bytes().await);
+        }
+        let place_of = settle().await;
+        while let Some((key, pieces)) = waiting.pop_first() {
+            if place_of(key.0, key.1).is_none() {
+                self.plans.remove(&key);
+                replayed.forget(key, 0);
+                continue;
+            }
+            for piece in pieces {
+                self.put(replayed, key, piece).await;
+            }
         }
     }
 
     /// Writes a piece, unless one before it was not written.
-    async fn put(&self, replayed: &mut Replayed, key: Key, piece: Piece) {
-        if replayed.is_out(key) {
+    async fn put(&mut self, replayed: &mut Replayed, key: Key, piece: Piece) {
+        if self.out.contains_key(&key) {
             return;
         }
+        let lacks_bytes = Cell::new(0);
         let written = async {
             let file = self.files.open(&piece.path, OpenHow::Create).await?;
             let before = self.files.bytes(&file, &piece.path).await?;
             // What is there already, as after a start that ended early, needs no room.
             let grows = piece.end.saturating_sub(before);
-            let left = piece.spare_bytes.get().checked_sub(grows).filter(|_| 0 < grows);
-            if 0 < grows && left.is_none() {
+            let spare_bytes = piece.spare_bytes.get();
+            if 0 < grows && spare_bytes < grows {
+                lacks_bytes.set(grows);
                 return Err(DiskError::new("write", &piece.path, IoError::NoSpace));
             }
-            piece.spare_bytes.set(left.unwrap_or(piece.spare_bytes.get()));
+            piece.spare_bytes.set(spare_bytes - grows);
             let written = self.files.write(&file, &piece.path, piece.position, piece.slices).await;
             if written.as_ref().is_err_and(DiskError::is_full) {
                 // A part of it is of no use to anybody, its room is.
@@ -303,66 +400,101 @@ impl Replay<'_> {
             written
         };
         if let Err(error) = written.await {
-            replayed.fail(key, error);
+            self.fail(replayed, key, error, lacks_bytes.get());
         }
     }
-}
 
-/// Adds a batch to its partition's piece; gives the one before when it does not follow that.
-fn add(
-    waiting: &mut BTreeMap<Key, Piece>,
-    home: &Home,
-    head: &EntryHead,
-    batch: Bytes,
-) -> Option<Piece> {
-    let key = (head.topic_id, head.partition);
-    let path = file_path(&home.dir, head.segment, LOG);
-    let position = u64::from(head.position);
-    let end = position + batch.len() as u64;
-    if let Some(piece) = waiting.get_mut(&key).filter(|p| p.end == position && p.path == path) {
-        piece.end = end;
-        piece.slices.push(batch);
-        return None;
-    }
-    let (spare_bytes, slices) = (home.spare_bytes.clone(), vec![batch]);
-    waiting.insert(key, Piece { path, spare_bytes, position, end, slices })
-}
-
-impl Replayed {
     /// Gives one partition up, or puts it off on a full disk.
-    fn fail(&mut self, key: Key, error: DiskError) {
-        self.stable.remove(&key);
+    fn fail(&mut self, replayed: &mut Replayed, key: Key, error: DiskError, lacks_bytes: u64) {
+        self.out.insert(key, lacks_bytes);
+        replayed.stable.remove(&key);
         if error.is_full() {
-            self.waiting.insert(key, error);
+            replayed.waiting.insert(key, error);
             return;
         }
         tracing::error!(%error, "a partition's file does not take what the journal holds");
-        self.failed.entry(key).or_insert(error);
+        replayed.waiting.remove(&key);
+        replayed.failed.entry(key).or_insert(error);
+    }
+}
+
+/// Adds a batch to the pieces of its partition: to the last one when it follows that.
+fn add(pieces: &mut Vec<Piece>, home: &Home, head: &EntryHead, batch: Bytes) {
+    let path = file_path(&home.dir, head.segment, LOG);
+    let position = u64::from(head.position);
+    let end = position + batch.len() as u64;
+    if let Some(piece) = pieces.last_mut().filter(|p| p.end == position && p.path == path) {
+        piece.end = end;
+        piece.slices.push(batch);
+        return;
+    }
+    let (spare_bytes, slices) = (home.spare_bytes.clone(), vec![batch]);
+    pieces.push(Piece { path, spare_bytes, position, end, slices });
+}
+
+impl Replayed {
+    /// Notes that a partition is there no more.
+    fn forget(&mut self, key: Key, batches: u64) {
+        self.forgotten += batches;
+        self.stable.remove(&key);
+        self.waiting.remove(&key);
     }
 
-    /// Whether a partition takes nothing more of what the journals hold.
-    fn is_out(&self, key: Key) -> bool {
-        self.failed.contains_key(&key) || self.waiting.contains_key(&key)
-    }
-
-    /// Writes what waits for room, and nothing of any other partition: logs of these may be open.
+    /// Writes what waits for room and may have it now, and nothing of any other partition: logs of
+    /// these may be open.
     ///
-    /// Errors: as for [`replay`].
-    pub async fn again(
+    /// `settle` says which partitions there are, for as long as the caller keeps what it gives:
+    /// the files of a few, or a bounded number of bytes. Errors: as for [`replay`].
+    pub async fn again<P: Fn(TopicId, PartitionIndex) -> Option<LogPlace>>(
         &mut self,
         host: &LogHost,
-        place_of: impl Fn(TopicId, PartitionIndex) -> Option<LogPlace>,
+        settle: impl AsyncFn() -> P,
     ) -> Result<(), JournalError> {
-        let is_waiting = |key| self.waiting.contains_key(&key);
-        let place_of = |topic, index| place_of(topic, index).filter(|_| is_waiting((topic, index)));
-        let more = replay(host, &self.dir, place_of).await?;
-        self.waiting = more.waiting;
-        self.failed.extend(more.failed);
-        self.stable.extend(more.stable);
-        self.first.extend(more.first);
-        self.batches += more.batches;
-        self.bytes += more.bytes;
+        let due = self.due(host).await;
+        if due.is_empty() {
+            return Ok(());
+        }
+        let (files, dir) = (host.files(), self.dir.clone());
+        let mut replay = Replay::new(host, &files, &dir);
+        for key in &due {
+            let mut plan = self.put_off.remove(key).expect("just seen").plan;
+            plan.begin_again();
+            replay.plans.insert(*key, (plan, None));
+        }
+        // Whoever is not written stays in `waiting`: a journal with it is not emptied.
+        replay.run(self, &settle).await?;
+        for key in due.iter().filter(|key| !replay.out.contains_key(key)) {
+            self.waiting.remove(key);
+        }
         Ok(())
+    }
+
+    /// Those that wait and whose cause may be gone.
+    async fn due(&self, host: &LogHost) -> Vec<Key> {
+        let mut spare = BTreeMap::<&str, u64>::new();
+        for put_off in self.put_off.values() {
+            let dir = &*put_off.log_dir;
+            if !spare.contains_key(dir) {
+                spare.insert(dir, host.dir(dir).room.spare_bytes().await);
+            }
+        }
+        let mut due = Vec::new();
+        for (key, PutOff { log_dir, lacks_bytes, .. }) in &self.put_off {
+            let spare_bytes = spare.get_mut(&**log_dir).expect("just asked");
+            if *lacks_bytes <= *spare_bytes {
+                *spare_bytes -= lacks_bytes;
+                due.push(*key);
+            }
+        }
+        due
+    }
+
+    /// Unfinished journals that the disk had no room to remove, of shards from `shards` on: of the
+    /// others the next journal begins with what is there.
+    pub fn take_litter(&mut self, shards: u16) -> Vec<Remains> {
+        let litter = std::mem::take(&mut self.unfinished).into_iter();
+        let litter = litter.filter(|(shard, _)| ShardId(shards) <= *shard);
+        litter.map(|(_, remains)| remains).collect()
     }
 
     /// Makes the next start find nothing but what failed, and removes journals of shards from
@@ -374,7 +506,7 @@ impl Replayed {
         while let Some(FoundJournal { name, slot, holds }) = self.journals.last() {
             let path = format!("{}/{name}", self.dir);
             let waiting: BTreeSet<Key> =
-                holds.iter().copied().filter(|key| self.failed.contains_key(key)).collect();
+                holds.keys().copied().filter(|key| self.failed.contains_key(key)).collect();
             match (shard_of_name(name), slot) {
                 _ if !waiting.is_empty() => {
                     kept::keep(files, &self.dir, name, &waiting).await?;

@@ -22,7 +22,8 @@ pub struct Walk<'a> {
     file: File,
     file_bytes: u64,
     pub slot: Slot,
-    point: Point,
+    /// Where the next block belongs. It may be set to where a walk over the same journal was.
+    pub point: Point,
 }
 
 /// A believable block.

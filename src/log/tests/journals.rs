@@ -28,8 +28,13 @@ async fn open_at(host: &LogHost, partition: i32, start: Start) -> Result<Rc<Log>
     Log::open(host, place_at(partition), LogConfig::default(), LeaderEpoch(0), start).await
 }
 
+/// A number, and so many blanks.
+fn padded(n: usize, blanks: usize) -> String {
+    format!("{n}{}", " ".repeat(blanks))
+}
+
 /// Two partitions with values that only the journal holds.
-async fn two_partitions(env: &Env) -> [Rc<Log>; 2] {
+async fn two_partitions(env: &Env, blanks: usize) -> [Rc<Log>; 2] {
     let host = begin(env).await;
     let first = open_at(&host, 0, Start::New).await.unwrap();
     // The journal is made beside the first batches.
@@ -37,8 +42,10 @@ async fn two_partitions(env: &Env) -> [Rc<Log>; 2] {
     env.sleep_ms(1_000).await;
     let second = open_at(&host, 1, Start::New).await.unwrap();
     for n in 1..20 {
-        first.append(&batch(1, &[&n.to_string()]), Acks::All, 5).unwrap().ack.await.unwrap();
-        second.append(&batch(1, &[&n.to_string()]), Acks::All, 5).unwrap().ack.await.unwrap();
+        for log in [&first, &second] {
+            let records = batch(1, &[&padded(n, blanks)]);
+            log.append(&records, Acks::All, 5).unwrap().ack.await.unwrap();
+        }
     }
     assert!(!env.exists("data/flights-1").await.unwrap(), "its file comes later");
     [first, second]
@@ -49,14 +56,14 @@ fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
 }
 
 async fn all_values(log: &Log) -> Vec<String> {
-    values(log).await.into_iter().map(|(_, value)| value).collect()
+    values(log).await.into_iter().map(|(_, value)| value.trim_end().to_owned()).collect()
 }
 
 /// Ends the process that wrote [`two_partitions`].
-fn crashed() -> World {
+fn crashed(blanks: usize) -> World {
     let world = World::new(1, Faults::NONE);
     let mut shards = world.boot(MachineId::FIRST, 1);
-    let logs = world.block_on(&mut shards, async |env| two_partitions(&env).await);
+    let logs = world.block_on(&mut shards, async move |env| two_partitions(&env, blanks).await);
     drop(logs);
     world.crash(MachineId::FIRST, shards);
     world
@@ -64,7 +71,7 @@ fn crashed() -> World {
 
 #[test]
 fn on_a_full_disk_a_replay_writes_what_fits_and_the_rest_when_there_is_room() {
-    let world = crashed();
+    let world = crashed(0);
     let held = world.clone();
     run(&world, async move |env| {
         let host = begin(&env).await;
@@ -86,10 +93,10 @@ fn on_a_full_disk_a_replay_writes_what_fits_and_the_rest_when_there_is_room() {
         let first = open_at(&host, 0, start).await.unwrap();
         assert_eq!(all_values(&first).await, numbers(0..20), "readable before the other has room");
         assert!(journals_hold_batches(&env, "data").await.unwrap());
-        replayed.again(&host, place_of).await.unwrap();
+        replayed.again(&host, async || place_of).await.unwrap();
         assert_eq!(replayed.waiting.len(), 1);
         held.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
-        replayed.again(&host, place_of).await.unwrap();
+        replayed.again(&host, async || place_of).await.unwrap();
         assert!(replayed.waiting.is_empty());
         replayed.empty(&host.files(), 1).await.unwrap();
         assert!(!journals_hold_batches(&env, "data").await.unwrap());
@@ -103,8 +110,43 @@ fn on_a_full_disk_a_replay_writes_what_fits_and_the_rest_when_there_is_room() {
 }
 
 #[test]
+fn a_later_replay_goes_in_steps_between_which_partitions_may_go() {
+    let world = crashed(1_000);
+    let held = world.clone();
+    run(&world, async move |env| {
+        let host = begin(&env).await;
+        leave(&held, &env, 100).await;
+        let mut replayed = replay(&host, "data", place_of).await.unwrap();
+        assert_eq!(replayed.waiting.len(), 2);
+        let read = held.disk_work(MachineId::FIRST).read_bytes;
+        replayed.again(&host, async || place_of).await.unwrap();
+        assert_eq!(held.disk_work(MachineId::FIRST).read_bytes, read, "there is no room");
+        held.set_disk_bytes_max(MachineId::FIRST, u64::MAX);
+        let steps = std::cell::Cell::new(0);
+        let settle = async || {
+            steps.set(steps.get() + 1);
+            // Behind the first that writes.
+            let is_deleted = 2 < steps.get();
+            move |_, partition| Some(place_at(partition)).filter(|_| partition == 0 || !is_deleted)
+        };
+        replayed.again(&host, settle).await.unwrap();
+        assert!(3 < steps.get(), "{} steps", steps.get());
+        assert!(replayed.waiting.is_empty() && replayed.failed.is_empty());
+        let stable: Vec<_> = replayed.stable.keys().map(|(_, partition)| *partition).collect();
+        assert_eq!(stable, [0]);
+        replayed.empty(&host.files(), 1).await.unwrap();
+        let start = Start::Unclean { recovery_point: None };
+        let first = open_at(&host, 0, start).await.unwrap();
+        assert_eq!(all_values(&first).await, numbers(0..20));
+        let second = open_at(&host, 1, start).await.unwrap();
+        let written = all_values(&second).await.len();
+        assert!(0 < written && written < 19, "{written}");
+    });
+}
+
+#[test]
 fn a_partition_that_cannot_be_written_waits_in_a_kept_journal_and_the_others_serve() {
-    let world = crashed();
+    let world = crashed(0);
     const IN_THE_WAY: &str = "data/flights-1/00000000000000000000.log";
     let start = Start::Unclean { recovery_point: None };
     let mut shards = world.boot(MachineId::FIRST, 1);
