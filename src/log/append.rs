@@ -17,7 +17,7 @@ use crate::log::progress::Need;
 use crate::log::room::Appender;
 use crate::log::segment::{Active, Closed};
 use crate::log::writer::Item;
-use crate::log::{DiskError, EXPIRY_INTERVAL_MS, Life, Log, LogEvent, Mode, State, add};
+use crate::log::{DiskError, Life, Log, LogEvent, Mode, State, add};
 use crate::model::{ErrorCode, Offset};
 use crate::record::{CheckedBatch, Header, Stamp, StoredBatch, TimestampType};
 
@@ -281,7 +281,7 @@ impl Log {
         state.active.jitter_ms = state.config.jitter_ms(&self.host.env);
         let closed = Rc::new(Closed::pinned(&old, end));
         state.closed.insert(old.base, closed);
-        let snapshot = crate::log::snapshot::encode(&state.producers);
+        let snapshot = state.producers.view();
         state.queue.push_back(Item::Roll { old: Box::new(old), base: end, snapshot });
         add(&self.host.counters.rolls_total, 1);
     }
@@ -289,13 +289,9 @@ impl Log {
 
 impl State {
     fn expire_producers(&mut self, now_ms: i64) {
-        let full = self.config.producers_max <= self.producers.entries.len();
-        if now_ms < self.expire_at_ms && !full {
-            return;
-        }
-        let silence_ms = self.config.producer_expiration_ms;
-        self.expire_at_ms = now_ms.saturating_add(EXPIRY_INTERVAL_MS.min(silence_ms));
-        self.producers.expire(now_ms, silence_ms, self.config.producers_max.saturating_sub(1));
+        // One place is for who comes now.
+        let max = self.config.producers_max.saturating_sub(1);
+        self.producers.expire(now_ms, self.config.producer_expiration_ms, max);
     }
 }
 

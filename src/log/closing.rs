@@ -9,12 +9,14 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use crate::env::IoError;
+use crate::log::index::{OffsetIndex, TimeIndex};
 use crate::log::journal::SIDE_BY_SIDE;
 use crate::log::names::{INDEX, LOG, SNAPSHOT, TIME_INDEX, file_path};
 use crate::log::owner::move_away;
+use crate::log::producers::ProducersView;
 use crate::log::segment::Active;
 use crate::log::writer::Unfinished;
-use crate::log::{DiskError, Life, Log, LogDir, LogHost, Mode};
+use crate::log::{DiskError, Life, Log, LogDir, LogHost, Mode, snapshot};
 use crate::model::Offset;
 
 /// Producer snapshots kept; recovery starts from the second newest.
@@ -108,7 +110,7 @@ impl Log {
         self.release_rest(&file_path(&self.dir, base, LOG), old.segment.bytes).await?;
         self.write_indexes(&old.segment).await?;
         self.files.sync_dir(&self.dir).await?;
-        self.write_snapshot(old.end, old.snapshot.clone()).await?;
+        self.write_snapshot(old.end, &old.snapshot).await?;
         let closed = self.state.borrow().closed.get(&base).cloned();
         if let Some(closed) = closed {
             closed.pinned.borrow_mut().take();
@@ -118,21 +120,25 @@ impl Log {
 
     async fn write_indexes(&self, segment: &Active) -> Result<(), DiskError> {
         let base = segment.base;
-        let index = file_path(&self.dir, base, INDEX);
-        self.files.write_whole(&index, segment.index.encode()).await?;
-        let time_index = file_path(&self.dir, base, TIME_INDEX);
-        self.files.write_whole(&time_index, segment.time_index.encode()).await?;
-        Ok(())
+        let path = file_path(&self.dir, base, INDEX);
+        let entries = &segment.index.entries;
+        let file = self.files.rewrite_rows(&path, entries, OffsetIndex::encode_into).await?;
+        self.files.sync(&file, &path).await?;
+        let path = file_path(&self.dir, base, TIME_INDEX);
+        let entries = &segment.time_index.entries;
+        let file = self.files.rewrite_rows(&path, entries, TimeIndex::encode_into).await?;
+        self.files.sync(&file, &path).await
     }
 
     /// Writes a snapshot and drops the oldest; its name is durable with the next directory sync.
     pub(super) async fn write_snapshot(
         &self,
         end: Offset,
-        content: Vec<u8>,
+        producers: &ProducersView,
     ) -> Result<(), DiskError> {
         let path = file_path(&self.dir, end, SNAPSHOT);
-        self.files.write_whole(&path, content).await?;
+        let file = snapshot::write(&self.files, &path, producers).await?;
+        self.files.sync(&file, &path).await?;
         self.state.borrow_mut().on_disk.note_snapshot(end);
         self.drop_old_snapshots().await
     }
@@ -232,18 +238,17 @@ impl Log {
 
     /// Writes what a clean start reads instead of the log; not durable yet.
     async fn write_ending(&self) -> Result<(), DiskError> {
-        let (end, segment, snapshot) = {
+        let (end, segment, producers) = {
             let mut state = self.state.borrow_mut();
             state.active.seal();
-            let snapshot = crate::log::snapshot::encode(&state.producers);
-            (state.progress.log_end, state.active.parts(), snapshot)
+            (state.progress.log_end, state.active.parts(), state.producers.view())
         };
-        for (suffix, content) in
-            [(INDEX, segment.index.encode()), (TIME_INDEX, segment.time_index.encode())]
-        {
-            self.files.rewrite(&file_path(&self.dir, segment.base, suffix), content).await?;
-        }
-        self.files.rewrite(&file_path(&self.dir, end, SNAPSHOT), snapshot).await?;
+        let files = &self.files;
+        let path = file_path(&self.dir, segment.base, INDEX);
+        files.rewrite_rows(&path, &segment.index.entries, OffsetIndex::encode_into).await?;
+        let path = file_path(&self.dir, segment.base, TIME_INDEX);
+        files.rewrite_rows(&path, &segment.time_index.entries, TimeIndex::encode_into).await?;
+        snapshot::write(files, &file_path(&self.dir, end, SNAPSHOT), &producers).await?;
         self.release_rest(&file_path(&self.dir, segment.base, LOG), segment.bytes).await?;
         let mut state = self.state.borrow_mut();
         state.on_disk.active = None;
@@ -278,6 +283,7 @@ impl Log {
             for closed in state.closed.values() {
                 closed.warm.borrow_mut().take();
             }
+            std::mem::take(&mut state.producers).discard(&self.host.env);
         }
         if self.files.exists(&self.dir).await? {
             let delay_ms = self.config().file_delete_delay_ms;

@@ -47,16 +47,18 @@ impl LogDir {
 
 impl Log {
     async fn end_recovery(&self) -> Result<(), DiskError> {
-        let (end, content) = {
+        let (end, producers) = {
             let mut state = self.state.borrow_mut();
             let unconfirmed = std::mem::take(&mut state.on_disk.unconfirmed);
             if !unconfirmed.snapshot {
                 return Ok(());
             }
-            (state.progress.log_end, snapshot::encode(&state.producers))
+            (state.progress.log_end, state.producers.view())
         };
         // Should a crash take or tear it, the next start does again what this one did.
-        self.files.rewrite(&file_path(&self.dir, end, SNAPSHOT), content).await?;
+        let path = file_path(&self.dir, end, SNAPSHOT);
+        snapshot::write(&self.files, &path, &producers).await?;
+        producers.discard(&self.host.env);
         self.state.borrow_mut().on_disk.note_snapshot(end);
         Ok(())
     }

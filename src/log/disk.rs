@@ -66,6 +66,9 @@ pub const WHOLE_FILE_BYTES_MAX: u64 = 256 << 20;
 /// Told of every sync that failed: whatever else was written there may be lost, too.
 pub type OnFailedSync = Rc<dyn Fn(&DiskError)>;
 
+/// Rows of a file, such as an index's entries, that become bytes before other tasks run.
+pub const ROWS_AT_ONCE: usize = 16 << 10;
+
 /// The disk, with errors that say what and where.
 #[derive(Clone)]
 pub struct Files {
@@ -246,6 +249,26 @@ impl Files {
         let bytes = content.len() as u64;
         self.write(&file, path, 0, vec![Bytes::from(content)]).await?;
         self.truncate(&file, path, bytes).await?;
+        Ok(file)
+    }
+
+    /// As [`Files::rewrite`], of rows that can be many: other tasks of the shard run in between.
+    pub async fn rewrite_rows<T>(
+        &self,
+        path: &str,
+        rows: &[T],
+        encode: impl Fn(&[T], &mut Vec<u8>),
+    ) -> Result<File, DiskError> {
+        let file = self.open(path, OpenHow::Create).await?;
+        let mut end = 0;
+        for some in rows.chunks(ROWS_AT_ONCE) {
+            let mut content = Vec::new();
+            encode(some, &mut content);
+            let bytes = content.len() as u64;
+            self.write(&file, path, end, vec![Bytes::from(content)]).await?;
+            end += bytes;
+        }
+        self.truncate(&file, path, end).await?;
         Ok(file)
     }
 

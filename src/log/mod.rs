@@ -22,6 +22,7 @@ use crate::observe::{Counter, LogMetrics};
 mod append;
 mod bookmarks;
 pub mod checkpoint;
+mod chunks;
 mod closing;
 mod cold;
 mod compact;
@@ -97,7 +98,7 @@ use producers::Producers;
 use progress::{Need, Progress};
 use recovery::Loaded;
 use room::Room;
-use segment::{Active, Closed};
+use segment::{Active, Closed, ClosedSegments};
 use settle::Settled;
 use stall::Stall;
 use start_offset::ListedStarts;
@@ -424,9 +425,7 @@ struct State {
     progress: Progress,
     epochs: EpochCache,
     producers: Producers,
-    /// By the clock that never jumps.
-    expire_at_ms: i64,
-    closed: BTreeMap<Offset, Rc<Closed>>,
+    closed: ClosedSegments,
     /// Closed segments with an open file, coldest first.
     warm: VecDeque<Rc<Closed>>,
     active: Active,
@@ -519,8 +518,7 @@ impl Log {
             progress: Progress::new(log_start, end),
             epochs,
             producers: loaded.producers,
-            expire_at_ms: 0,
-            closed: loaded.closed,
+            closed: loaded.closed.into(),
             warm: VecDeque::new(),
             active,
             // Asked again: journals may have been emptied while the files were read.
@@ -646,13 +644,13 @@ impl Log {
 
     /// Producers remembered at this moment.
     pub fn producer_count(&self) -> usize {
-        self.state.borrow().producers.entries.len()
+        self.state.borrow().producers.len()
     }
 
     /// Bytes in closed segments and the active one.
     pub fn bytes(&self) -> u64 {
         let state = self.state.borrow();
-        state.active.bytes + state.closed.values().map(|closed| closed.bytes).sum::<u64>()
+        state.active.bytes + state.closed.bytes()
     }
 
     pub fn segment_count(&self) -> usize {
@@ -740,9 +738,6 @@ async fn recover(
     let log_start = loaded.first().max(least);
     Ok((loaded, log_start))
 }
-
-/// Time between two looks for producers to forget.
-const EXPIRY_INTERVAL_MS: i64 = 60_000;
 
 #[cfg(test)]
 mod tests;

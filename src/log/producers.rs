@@ -2,11 +2,14 @@
 //!
 //! Owns: the window of five batches per producer, sequence and epoch rules, expiry.
 //! Leaves to others: the snapshot's bytes (`snapshot`), who may write (`api`).
-//! Invariant: the state equals what replaying the log's batches gives.
+//! Invariant: the state equals what replaying the log's batches gives; what an append or a reader
+//! asks costs the same with a hundred thousand producers as with one.
 //! Start reading at: [`Producers::check`].
 //! Source: Kafka `ProducerAppendInfo`, `ProducerStateEntry`.
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
+use crate::env::Env;
+use crate::log::chunks::Chunks;
 use crate::model::{ErrorCode, Offset, ProducerEpoch, ProducerId};
 use crate::record::{ControlRecord, Header};
 
@@ -69,12 +72,123 @@ impl From<&SequenceError> for ErrorCode {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What is known of the producers of a log.
+#[derive(Clone, Debug, Default)]
 pub struct Producers {
-    pub entries: BTreeMap<ProducerId, ProducerEntry>,
+    entries: Chunks<ProducerId, ProducerEntry>,
+    /// Of a snapshot: a row per batch, or one for a producer without any.
+    rows: usize,
+    /// By the first offset of the transaction that is open.
+    open: BTreeSet<(Offset, ProducerId)>,
+    /// All others by their last touch: the longest silent first.
+    silent: BTreeSet<(i64, ProducerId)>,
 }
 
+impl PartialEq for Producers {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
+}
+
+impl Eq for Producers {}
+
+/// What of an entry is kept in order, or counted, over all of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Signs {
+    rows: usize,
+    txn_first: Option<Offset>,
+    touched_ms: i64,
+}
+
+impl Signs {
+    fn of(entry: &ProducerEntry) -> Self {
+        let ProducerEntry { txn_first, touched_ms, .. } = *entry;
+        Self { rows: entry.window.len().max(1), txn_first, touched_ms }
+    }
+}
+
+/// The producers as they were at one moment, to be written down; made at once, however many.
+#[derive(Clone, Debug)]
+pub struct ProducersView {
+    pub entries: Chunks<ProducerId, ProducerEntry>,
+    pub rows: usize,
+}
+
+impl ProducersView {
+    /// Drops it, on a worker when that takes its time.
+    pub fn discard(self, env: &Env) {
+        if DISCARDED_MIN <= self.entries.len() {
+            env.discard(self);
+        }
+    }
+}
+
+/// Entries that are not freed on the shard.
+const DISCARDED_MIN: usize = 1_000;
+
+/// Producers forgotten at once: each append adds one at most, so these stay ahead.
+const EXPIRED_AT_ONCE_MAX: usize = 16;
+
 impl Producers {
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn get(&self, id: ProducerId) -> Option<&ProducerEntry> {
+        self.entries.get(&id)
+    }
+
+    /// What a snapshot of this moment says, whatever is appended while it is written.
+    pub fn view(&self) -> ProducersView {
+        ProducersView { entries: self.entries.clone(), rows: self.rows }
+    }
+
+    /// Drops all of it, on a worker when that takes its time.
+    pub fn discard(self, env: &Env) {
+        if DISCARDED_MIN <= self.entries.len() {
+            env.discard(self);
+        }
+    }
+
+    /// Changes an entry, which is made first if it is not there. All changes come through here.
+    pub fn change(
+        &mut self,
+        id: ProducerId,
+        make: impl FnOnce() -> ProducerEntry,
+        change: impl FnOnce(&mut ProducerEntry),
+    ) {
+        let mut is_new = false;
+        let entry = self.entries.change(id, || {
+            is_new = true;
+            make()
+        });
+        let before = (!is_new).then(|| Signs::of(entry));
+        change(entry);
+        let after = Signs::of(entry);
+        if before != Some(after) {
+            if let Some(before) = before {
+                self.discount(id, before);
+            }
+            self.count(id, after);
+        }
+    }
+
+    fn count(&mut self, id: ProducerId, signs: Signs) {
+        self.rows += signs.rows;
+        match signs.txn_first {
+            Some(first) => self.open.insert((first, id)),
+            None => self.silent.insert((signs.touched_ms, id)),
+        };
+    }
+
+    fn discount(&mut self, id: ProducerId, signs: Signs) {
+        self.rows -= signs.rows;
+        match signs.txn_first {
+            Some(first) => self.open.remove(&(first, id)),
+            None => self.silent.remove(&(signs.touched_ms, id)),
+        };
+    }
+
     /// Holds a batch against the producer's window. Changes nothing.
     pub fn check(&self, header: &Header) -> Result<Verdict, SequenceError> {
         let Some(entry) = self.entries.get(&header.producer_id) else {
@@ -109,36 +223,15 @@ impl Producers {
         if !header.has_producer() {
             return;
         }
-        let entry = self.entries.entry(header.producer_id).or_insert_with(|| ProducerEntry {
+        let make = || ProducerEntry {
             epoch: header.producer_epoch,
             window: VecDeque::with_capacity(1),
             coordinator_epoch: -1,
             txn_first: None,
             last_timestamp: -1,
             touched_ms: now_ms,
-        });
-        if entry.epoch != header.producer_epoch {
-            entry.epoch = header.producer_epoch;
-            entry.window.clear();
-        }
-        entry.touched_ms = now_ms;
-        entry.last_timestamp = header.max_timestamp;
-        if header.is_control() {
-            return;
-        }
-        if entry.window.len() == WINDOW_BATCHES_MAX {
-            entry.window.pop_front();
-        }
-        entry.window.push_back(Seen {
-            first_sequence: header.base_sequence,
-            last_sequence: header.last_sequence(),
-            last_offset: header.last_offset(),
-            offset_delta: header.last_offset_delta,
-            timestamp: header.max_timestamp,
-        });
-        if header.is_transactional() && entry.txn_first.is_none() {
-            entry.txn_first = Some(header.base_offset);
-        }
+        };
+        self.change(header.producer_id, make, |entry| entry.note(header, now_ms));
     }
 
     /// Notes a batch found in the log; `mark` is the record of a control batch.
@@ -150,37 +243,34 @@ impl Producers {
         }
         self.note(header, now_ms);
         if let Some(mark) = mark
-            && let Some(entry) = self.entries.get_mut(&header.producer_id)
+            && header.has_producer()
         {
-            entry.coordinator_epoch = mark.coordinator_epoch;
-            entry.txn_first = None;
+            let noted = || unreachable!("just noted");
+            self.change(header.producer_id, noted, |entry| {
+                entry.coordinator_epoch = mark.coordinator_epoch;
+                entry.txn_first = None;
+            });
         }
     }
 
-    /// Forgets producers that were silent for `silence_ms`, and the longest silent beyond `max`.
+    /// Forgets producers that were silent for `silence_ms`, and the longest silent beyond `max`:
+    /// some of them, the next call others. Who has an open transaction stays.
     pub fn expire(&mut self, now_ms: i64, silence_ms: i64, max: usize) {
-        self.entries.retain(|_, entry| {
-            entry.txn_first.is_some() || now_ms.saturating_sub(entry.touched_ms) < silence_ms
-        });
-        if self.entries.len() <= max {
-            return;
+        for _ in 0..EXPIRED_AT_ONCE_MAX {
+            let Some(&(touched_ms, id)) = self.silent.first() else { return };
+            let is_silent = silence_ms <= now_ms.saturating_sub(touched_ms);
+            if !is_silent && self.entries.len() <= max {
+                return;
+            }
+            if let Some(entry) = self.entries.remove(&id) {
+                self.discount(id, Signs::of(&entry));
+            }
         }
-        // A sixteenth at once, so that the sort is paid rarely.
-        let mut touched: Vec<i64> = self.entries.values().map(|entry| entry.touched_ms).collect();
-        touched.sort_unstable();
-        let surplus = self.entries.len() - max + max / 16;
-        let limit = touched[surplus.min(touched.len()) - 1];
-        let mut left = surplus;
-        self.entries.retain(|_, entry| {
-            let goes = 0 < left && entry.touched_ms <= limit && entry.txn_first.is_none();
-            left -= usize::from(goes);
-            !goes
-        });
     }
 
     /// First offset of the oldest open transaction.
     pub fn first_unstable(&self) -> Option<Offset> {
-        self.entries.values().filter_map(|entry| entry.txn_first).min()
+        self.open.first().map(|(first, _)| *first)
     }
 
     /// Whether nothing before it can add to this state: no transaction is open, and every window
@@ -195,6 +285,33 @@ impl Producers {
 
     /// Largest producer id seen, so that ids given out later start above.
     pub fn largest_id(&self) -> Option<ProducerId> {
-        self.entries.keys().next_back().copied()
+        self.entries.last_key().copied()
+    }
+}
+
+impl ProducerEntry {
+    fn note(&mut self, header: &Header, now_ms: i64) {
+        if self.epoch != header.producer_epoch {
+            self.epoch = header.producer_epoch;
+            self.window.clear();
+        }
+        self.touched_ms = now_ms;
+        self.last_timestamp = header.max_timestamp;
+        if header.is_control() {
+            return;
+        }
+        if self.window.len() == WINDOW_BATCHES_MAX {
+            self.window.pop_front();
+        }
+        self.window.push_back(Seen {
+            first_sequence: header.base_sequence,
+            last_sequence: header.last_sequence(),
+            last_offset: header.last_offset(),
+            offset_delta: header.last_offset_delta,
+            timestamp: header.max_timestamp,
+        });
+        if header.is_transactional() && self.txn_first.is_none() {
+            self.txn_first = Some(header.base_offset);
+        }
     }
 }

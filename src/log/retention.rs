@@ -139,7 +139,7 @@ impl State {
             high_watermark: self.progress.high_watermark.min(upper),
             now_ms,
         };
-        let bytes = active.bytes + self.closed.values().map(|closed| closed.bytes).sum::<u64>();
+        let bytes = active.bytes + self.closed.bytes();
         plan(rows.chain([last]), bytes, &limits)
     }
 }

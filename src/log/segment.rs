@@ -6,6 +6,8 @@
 //! Start reading at: [`Active::note`], [`Active::is_full_for`].
 //! Source: Kafka `LogSegment`, `RollParams`.
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::rc::Rc;
 
 use crate::env::File;
@@ -198,6 +200,47 @@ impl Closed {
         closed.first_timestamp.set(active.first_timestamp);
         *closed.pinned.borrow_mut() = Some((active.index.clone(), active.time_index.clone()));
         closed
+    }
+}
+
+/// Closed segments by their base, and how many bytes they are together.
+#[derive(Default)]
+pub struct ClosedSegments {
+    by_base: BTreeMap<Offset, Rc<Closed>>,
+    bytes: u64,
+}
+
+impl ClosedSegments {
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub fn insert(&mut self, base: Offset, closed: Rc<Closed>) {
+        self.bytes += closed.bytes;
+        if let Some(before) = self.by_base.insert(base, closed) {
+            self.bytes -= before.bytes;
+        }
+    }
+
+    pub fn remove(&mut self, base: &Offset) {
+        if let Some(gone) = self.by_base.remove(base) {
+            self.bytes -= gone.bytes;
+        }
+    }
+}
+
+impl From<BTreeMap<Offset, Rc<Closed>>> for ClosedSegments {
+    fn from(by_base: BTreeMap<Offset, Rc<Closed>>) -> Self {
+        let bytes = by_base.values().map(|closed| closed.bytes).sum();
+        Self { by_base, bytes }
+    }
+}
+
+impl Deref for ClosedSegments {
+    type Target = BTreeMap<Offset, Rc<Closed>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.by_base
     }
 }
 

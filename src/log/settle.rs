@@ -5,13 +5,17 @@
 //! Invariant: a snapshot inside of a segment is written only after all index entries below it are
 //! durable; the index files of a growing segment are a prefix of what memory holds.
 //! Start reading at: [`Log::settle`].
+use std::ops::Range;
+
 use crate::base::Bytes;
 use crate::env::OpenHow;
 use crate::log::append::Ack;
-use crate::log::index::{OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES};
+use crate::log::disk::ROWS_AT_ONCE;
+use crate::log::index::{OFFSET_ENTRY_BYTES, OffsetIndex, TIME_ENTRY_BYTES, TimeIndex};
 use crate::log::names::{INDEX, TIME_INDEX, file_path};
+use crate::log::producers::ProducersView;
 use crate::log::segment::Active;
-use crate::log::{DiskError, Life, Log, snapshot};
+use crate::log::{DiskError, Life, Log};
 use crate::model::Offset;
 
 /// How much of a growing segment its index files describe, durably.
@@ -45,9 +49,16 @@ struct Round {
     from: Settled,
     to: Settled,
     end: Offset,
-    index: Vec<u8>,
-    time_index: Vec<u8>,
-    snapshot: Vec<u8>,
+    producers: ProducersView,
+}
+
+/// Entries that an index file is to be extended by.
+struct Grown {
+    path: String,
+    /// Of its segment.
+    base: Offset,
+    entries: Range<usize>,
+    entry_bytes: usize,
 }
 
 /// While it lives the segment's files are not finished by anybody else.
@@ -86,16 +97,19 @@ impl Log {
         }
         let hold = Hold(self);
         let to = round.to;
-        let written = self.write_settled(round).await;
+        let written = self.write_settled(&round).await;
+        round.producers.discard(&self.host.env);
         match &written {
-            Ok(()) => self.state.borrow_mut().settled = to,
+            Ok(true) => self.state.borrow_mut().settled = to,
+            // Closed meanwhile: that writes all of it.
+            Ok(false) => {}
             Err(error) if error.is_full() => {
                 tracing::warn!(partition = %self.dir, %error, "recovery would read more: later");
             }
             Err(error) => self.fail(error.clone()),
         }
         drop(hold);
-        written
+        written.map(drop)
     }
 
     fn settling_round(&self, grown_bytes_min: u64) -> Option<Round> {
@@ -110,38 +124,72 @@ impl Log {
             return None;
         }
         let end = state.progress.log_end;
-        let round = Round {
-            from,
-            to: Settled::all(active),
-            end,
-            index: active.index.encode().split_off(from.index_entries * OFFSET_ENTRY_BYTES),
-            time_index: active.time_index.encode().split_off(from.time_entries * TIME_ENTRY_BYTES),
-            snapshot: snapshot::encode(&state.producers),
-        };
+        let round =
+            Round { from, to: Settled::all(active), end, producers: state.producers.view() };
         state.want_stable = state.want_stable.max(end);
         Some(round)
     }
 
-    async fn write_settled(&self, round: Round) -> Result<(), DiskError> {
-        let (base, from) = (round.to.base, round.from);
-        let at = (from.index_entries * OFFSET_ENTRY_BYTES) as u64;
-        self.extend_index(&file_path(&self.dir, base, INDEX), at, round.index).await?;
-        let at = (from.time_entries * TIME_ENTRY_BYTES) as u64;
-        self.extend_index(&file_path(&self.dir, base, TIME_INDEX), at, round.time_index).await?;
+    /// False: the segment was closed meanwhile.
+    async fn write_settled(&self, round: &Round) -> Result<bool, DiskError> {
+        let (base, from, to) = (round.to.base, round.from, round.to);
+        let index = Grown {
+            path: file_path(&self.dir, base, INDEX),
+            base,
+            entries: from.index_entries..to.index_entries,
+            entry_bytes: OFFSET_ENTRY_BYTES,
+        };
+        let put = |active: &Active, entries: Range<usize>, out: &mut Vec<u8>| {
+            OffsetIndex::encode_into(&active.index.entries[entries], out);
+        };
+        let time_index = Grown {
+            path: file_path(&self.dir, base, TIME_INDEX),
+            base,
+            entries: from.time_entries..to.time_entries,
+            entry_bytes: TIME_ENTRY_BYTES,
+        };
+        let put_times = |active: &Active, entries: Range<usize>, out: &mut Vec<u8>| {
+            TimeIndex::encode_into(&active.time_index.entries[entries], out);
+        };
+        if !self.extend_index(index, put).await?
+            || !self.extend_index(time_index, put_times).await?
+        {
+            return Ok(false);
+        }
         if from.bytes == 0 {
             self.files.sync_dir(&self.dir).await?;
         }
-        self.write_snapshot(round.end, round.snapshot).await?;
-        self.files.sync_dir(&self.dir).await
+        self.write_snapshot(round.end, &round.producers).await?;
+        self.files.sync_dir(&self.dir).await?;
+        Ok(true)
     }
 
-    async fn extend_index(&self, path: &str, at: u64, entries: Vec<u8>) -> Result<(), DiskError> {
-        if at == 0 {
-            return self.files.write_whole(path, entries).await.map(drop);
+    /// Writes new entries of an index of the active segment, bit by bit; false: that was closed.
+    async fn extend_index(
+        &self,
+        grown: Grown,
+        put: impl Fn(&Active, Range<usize>, &mut Vec<u8>),
+    ) -> Result<bool, DiskError> {
+        let Grown { path, base, entries, entry_bytes } = grown;
+        let how = if entries.start == 0 { OpenHow::Create } else { OpenHow::ReadWrite };
+        let file = self.files.open(&path, how).await?;
+        for first in entries.clone().step_by(ROWS_AT_ONCE) {
+            let mut content = Vec::new();
+            {
+                let active = &self.state.borrow().active;
+                if active.base != base {
+                    return Ok(false);
+                }
+                put(active, first..entries.end.min(first + ROWS_AT_ONCE), &mut content);
+            }
+            let at = (first * entry_bytes) as u64;
+            self.files.write(&file, &path, at, vec![Bytes::from(content)]).await?;
         }
-        let file = self.files.open(path, OpenHow::ReadWrite).await?;
-        self.files.write(&file, path, at, vec![Bytes::from(entries)]).await?;
-        self.files.sync(&file, path).await
+        if entries.start == 0 {
+            self.files.truncate(&file, &path, (entries.end * entry_bytes) as u64).await?;
+        }
+        self.files.sync(&file, &path).await?;
+        Ok(true)
     }
 
     /// Waits until nobody writes index files of the segment at `base` while it grows.

@@ -2,48 +2,105 @@
 //!
 //! Owns: the bytes. A producer has as many entries as its window holds batches, oldest first:
 //! Kafka's own reader lets the last entry win, and ours gets the whole window back.
-//! Invariant: a damaged file gives `None`, never a wrong state.
+//! Leaves to others: when, and making it durable (`closing`, `settle`).
+//! Invariant: a damaged file gives `None`, never a wrong state; a large one is written in pieces,
+//! so that other tasks of the shard run in between.
+//! Start reading at: [`write`].
 //! Source: Kafka `ProducerStateManager`, `ProducerSnapshot.json`.
 use std::collections::VecDeque;
 
-use crate::base::crc32c;
-use crate::log::producers::{ProducerEntry, Producers, Seen, WINDOW_BATCHES_MAX};
+use crate::base::{Bytes, crc32c, crc32c_append};
+use crate::env::{File, OpenHow};
+use crate::log::DiskError;
+use crate::log::disk::Files;
+use crate::log::producers::{ProducerEntry, Producers, ProducersView, Seen, WINDOW_BATCHES_MAX};
 use crate::model::{Offset, ProducerEpoch, ProducerId};
 use crate::record::sequence_plus;
 
 const VERSION: i16 = 1;
 const HEAD_BYTES: usize = 6;
+/// The head and the number of rows.
+const ROWS_FROM: usize = HEAD_BYTES + 4;
 const ENTRY_BYTES: usize = 46;
+/// Chunks of producers that become bytes at once: two hundred KiB at most.
+const PIECE_CHUNKS: usize = 16;
 
-pub fn encode(producers: &Producers) -> Vec<u8> {
-    let mut rows = Vec::new();
-    for (id, entry) in &producers.entries {
-        if entry.window.is_empty() {
-            rows.push((*id, entry, None));
+/// Makes a file hold this snapshot; nothing is durable, and after a crash it may be damaged.
+pub async fn write(files: &Files, path: &str, view: &ProducersView) -> Result<File, DiskError> {
+    let file = files.open(path, OpenHow::Create).await?;
+    let mut pieces = Pieces::of(view);
+    let mut at = ROWS_FROM as u64;
+    let mut last = pieces.piece().unwrap_or_default();
+    while let Some(piece) = pieces.piece() {
+        let (before, from) = (std::mem::replace(&mut last, piece), at);
+        at += before.len() as u64;
+        files.write(&file, path, from, vec![Bytes::from(before)]).await?;
+    }
+    let (from, rest) = (at, Bytes::from(last));
+    let end = from + rest.len() as u64;
+    let head = pieces.head();
+    if from == ROWS_FROM as u64 {
+        files.write(&file, path, 0, vec![head, rest]).await?;
+    } else {
+        files.write(&file, path, from, vec![rest]).await?;
+        files.write(&file, path, 0, vec![head]).await?;
+    }
+    files.truncate(&file, path, end).await?;
+    Ok(file)
+}
+
+/// The rows of a snapshot, bit by bit, and then its head.
+pub struct Pieces<'a> {
+    chunks: Box<dyn Iterator<Item = &'a [(ProducerId, ProducerEntry)]> + 'a>,
+    rows: usize,
+    /// Of the number of rows and those rows that were given.
+    crc: u32,
+}
+
+impl<'a> Pieces<'a> {
+    pub fn of(view: &'a ProducersView) -> Self {
+        let crc = crc32c(&(view.rows as i32).to_be_bytes());
+        Self { chunks: Box::new(view.entries.chunks()), rows: view.rows, crc }
+    }
+
+    /// The next rows; `None` after the last.
+    pub fn piece(&mut self) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        for chunk in self.chunks.by_ref().take(PIECE_CHUNKS) {
+            for (id, entry) in chunk {
+                if entry.window.is_empty() {
+                    push_row(&mut out, *id, entry, None);
+                }
+                entry.window.iter().for_each(|seen| push_row(&mut out, *id, entry, Some(seen)));
+            }
         }
-        rows.extend(entry.window.iter().map(|seen| (*id, entry, Some(*seen))));
+        self.crc = crc32c_append(self.crc, &out);
+        (!out.is_empty()).then_some(out)
     }
-    let mut out = Vec::with_capacity(HEAD_BYTES + 4 + rows.len() * ENTRY_BYTES);
-    out.extend_from_slice(&VERSION.to_be_bytes());
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&(rows.len() as i32).to_be_bytes());
-    for (id, entry, seen) in rows {
-        let (last_sequence, last_offset, delta, timestamp) = seen
-            .map_or((-1, -1, 0, entry.last_timestamp), |seen| {
-                (seen.last_sequence, seen.last_offset.0, seen.offset_delta, seen.timestamp)
-            });
-        out.extend_from_slice(&id.0.to_be_bytes());
-        out.extend_from_slice(&entry.epoch.0.to_be_bytes());
-        out.extend_from_slice(&last_sequence.to_be_bytes());
-        out.extend_from_slice(&last_offset.to_be_bytes());
-        out.extend_from_slice(&delta.to_be_bytes());
-        out.extend_from_slice(&timestamp.to_be_bytes());
-        out.extend_from_slice(&entry.coordinator_epoch.to_be_bytes());
-        out.extend_from_slice(&entry.txn_first.map_or(-1, |first| first.0).to_be_bytes());
+
+    /// What stands before the rows, when all were given.
+    pub fn head(&self) -> Bytes {
+        let mut out = Vec::with_capacity(ROWS_FROM);
+        out.extend_from_slice(&VERSION.to_be_bytes());
+        out.extend_from_slice(&self.crc.to_be_bytes());
+        out.extend_from_slice(&(self.rows as i32).to_be_bytes());
+        Bytes::from(out)
     }
-    let crc = crc32c(&out[HEAD_BYTES..]);
-    out[2..HEAD_BYTES].copy_from_slice(&crc.to_be_bytes());
-    out
+}
+
+fn push_row(out: &mut Vec<u8>, id: ProducerId, entry: &ProducerEntry, seen: Option<&Seen>) {
+    let (last_sequence, last_offset, delta, timestamp) = seen
+        .map_or((-1, -1, 0, entry.last_timestamp), |seen| {
+            (seen.last_sequence, seen.last_offset.0, seen.offset_delta, seen.timestamp)
+        });
+    out.extend_from_slice(&id.0.to_be_bytes());
+    out.extend_from_slice(&entry.epoch.0.to_be_bytes());
+    out.extend_from_slice(&last_sequence.to_be_bytes());
+    out.extend_from_slice(&last_offset.to_be_bytes());
+    out.extend_from_slice(&delta.to_be_bytes());
+    out.extend_from_slice(&timestamp.to_be_bytes());
+    out.extend_from_slice(&entry.coordinator_epoch.to_be_bytes());
+    out.extend_from_slice(&entry.txn_first.map_or(-1, |first| first.0).to_be_bytes());
 }
 
 fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
@@ -73,34 +130,36 @@ pub fn decode(bytes: &[u8], now_ms: i64) -> Option<Producers> {
         let timestamp = i64::from_be_bytes(field(row, 26)?);
         let coordinator_epoch = i32::from_be_bytes(field(row, 34)?);
         let txn_first = i64::from_be_bytes(field(row, 38)?);
-        let entry = producers.entries.entry(id).or_insert_with(|| ProducerEntry {
+        let make = || ProducerEntry {
             epoch,
             window: VecDeque::new(),
             coordinator_epoch,
             txn_first: None,
             last_timestamp: timestamp,
             touched_ms: now_ms,
-        });
-        if entry.epoch != epoch {
-            entry.epoch = epoch;
-            entry.window.clear();
-        }
-        entry.coordinator_epoch = coordinator_epoch;
-        entry.txn_first = (0 <= txn_first).then_some(Offset(txn_first));
-        entry.last_timestamp = timestamp;
-        if 0 <= last_sequence && 0 <= last_offset.0 && 0 <= offset_delta {
-            if entry.window.len() == WINDOW_BATCHES_MAX {
-                entry.window.pop_front();
+        };
+        producers.change(id, make, |entry| {
+            if entry.epoch != epoch {
+                entry.epoch = epoch;
+                entry.window.clear();
             }
-            let first_sequence = sequence_minus(last_sequence, offset_delta);
-            entry.window.push_back(Seen {
-                first_sequence,
-                last_sequence,
-                last_offset,
-                offset_delta,
-                timestamp,
-            });
-        }
+            entry.coordinator_epoch = coordinator_epoch;
+            entry.txn_first = (0 <= txn_first).then_some(Offset(txn_first));
+            entry.last_timestamp = timestamp;
+            if 0 <= last_sequence && 0 <= last_offset.0 && 0 <= offset_delta {
+                if entry.window.len() == WINDOW_BATCHES_MAX {
+                    entry.window.pop_front();
+                }
+                let first_sequence = sequence_minus(last_sequence, offset_delta);
+                entry.window.push_back(Seen {
+                    first_sequence,
+                    last_sequence,
+                    last_offset,
+                    offset_delta,
+                    timestamp,
+                });
+            }
+        });
     }
     Some(producers)
 }

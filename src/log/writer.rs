@@ -16,6 +16,7 @@ use crate::log::append::Ack;
 use crate::log::checkpoint::encode_metadata;
 use crate::log::names::{EPOCHS, LOG, METADATA, file_path};
 use crate::log::owner::{move_away, owner_beside};
+use crate::log::producers::ProducersView;
 use crate::log::recovery::{Loaded, Unconfirmed};
 use crate::log::segment::Active;
 use crate::log::stall::Next;
@@ -34,7 +35,7 @@ pub enum Item {
     Roll {
         old: Box<Active>,
         base: Offset,
-        snapshot: Vec<u8>,
+        snapshot: ProducersView,
     },
 }
 
@@ -44,7 +45,7 @@ pub struct Unfinished {
     pub file: Option<File>,
     pub segment: Box<Active>,
     pub end: Offset,
-    pub snapshot: Vec<u8>,
+    pub snapshot: ProducersView,
 }
 
 /// What is known of the partition's files, and what a crash could still take.
@@ -131,7 +132,7 @@ struct Due {
 pub enum Step {
     Write { at: u64, end: Offset, slices: Vec<Bytes>, bytes: usize },
     Epochs(Vec<u8>),
-    Roll { old: Box<Active>, base: Offset, snapshot: Vec<u8> },
+    Roll { old: Box<Active>, base: Offset, snapshot: ProducersView },
 }
 
 /// Smaller writes behind the journal are left to the next sync: asking costs a thread's wake.
@@ -500,7 +501,10 @@ impl Log {
         // In order: a snapshot says that all below it is complete.
         while let Some(segment) = left.next_if(|_| self.state.borrow().may_finish()) {
             match self.finish_segment(&segment).await {
-                Ok(()) => finished = Some(segment.end),
+                Ok(()) => {
+                    finished = Some(segment.end);
+                    segment.snapshot.discard(&self.host.env);
+                }
                 Err(error) if error.is_full() => {
                     self.stall(None, error);
                     let mut state = self.state.borrow_mut();

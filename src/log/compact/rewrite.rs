@@ -231,7 +231,7 @@ impl Pass<'_> {
     /// Whether the state of a batch's producer hangs on it.
     pub(super) fn is_newest_of_its_producer(&self, header: &Header) -> bool {
         let state = self.log.state.borrow();
-        let known = state.producers.entries.get(&header.producer_id);
+        let known = state.producers.get(header.producer_id);
         header.has_producer()
             && known.is_some_and(|entry| match entry.window.back() {
                 Some(newest) => newest.last_offset == header.last_offset(),

@@ -1,10 +1,14 @@
 //! Formats and rules that need no disk.
+use std::time::{Duration, Instant};
+
 use super::*;
 use crate::log::checkpoint::*;
 use crate::log::index::{OffsetIndex, TimeIndex};
 use crate::log::producers::{Producers, Verdict};
 use crate::log::progress::{Need, Progress};
+use crate::log::snapshot::Pieces;
 use crate::model::ErrorCode;
+use crate::record::{ControlKind, ControlRecord};
 
 #[test]
 fn an_index_finds_the_entry_at_or_before() {
@@ -89,6 +93,14 @@ fn code(producers: &Producers, header: &Header) -> ErrorCode {
     }
 }
 
+/// The file that a snapshot comes to.
+fn encode(producers: &Producers) -> Vec<u8> {
+    let view = producers.view();
+    let mut pieces = Pieces::of(&view);
+    let rows: Vec<u8> = std::iter::from_fn(|| pieces.piece()).flatten().collect();
+    [&pieces.head()[..], &rows].concat()
+}
+
 #[test]
 fn sequences_follow_kafkas_rules() {
     let mut producers = Producers::default();
@@ -112,7 +124,7 @@ fn sequences_follow_kafkas_rules() {
     assert_eq!(code(&producers, &header(2, 0, i32::MAX, 3, 91)), ErrorCode::None);
     producers.note(&header(2, 0, i32::MAX, 3, 91), 0);
     assert_eq!(code(&producers, &header(2, 0, 2, 1, 94)), ErrorCode::None);
-    let again = snapshot::decode(&snapshot::encode(&producers), 0).unwrap();
+    let again = snapshot::decode(&encode(&producers), 0).unwrap();
     assert_eq!(again, producers, "a snapshot keeps the whole window");
 }
 
@@ -122,7 +134,7 @@ fn a_damaged_snapshot_is_no_snapshot() {
     for n in 0..3 {
         producers.note(&header(n, 0, 0, 1, n), 0);
     }
-    let bytes = snapshot::encode(&producers);
+    let bytes = encode(&producers);
     assert_eq!(snapshot::decode(&bytes, 0), Some(producers));
     for at in 0..bytes.len() {
         let mut bad = bytes.clone();
@@ -139,10 +151,65 @@ fn silent_producers_are_forgotten_and_the_number_is_bounded() {
         producers.note(&header(n, 0, 0, 1, n), n);
     }
     producers.expire(110, 100, 1_000);
-    assert_eq!(producers.entries.len(), 89);
+    assert_eq!(producers.len(), 89);
     producers.expire(110, 1_000, 16);
-    assert_eq!(producers.entries.len(), 15, "one sixteenth less than the bound");
-    assert!(producers.entries.keys().all(|id| 84 < id.0), "the longest silent go");
+    assert_eq!(producers.len(), 73, "some at once");
+    for _ in 0..9 {
+        producers.expire(110, 1_000, 16);
+    }
+    assert_eq!(producers.len(), 16);
+    let left = |id: &i64| producers.get(ProducerId(*id)).is_some();
+    assert_eq!((0..100).filter(left).min(), Some(84), "the longest silent go");
+}
+
+/// Each bound is some hundred times what it takes, and some times less than a walk over all.
+#[test]
+fn what_an_append_or_a_reader_asks_does_not_grow_with_the_producers() {
+    let mut producers = Producers::default();
+    let mut one = header(0, 0, 0, 1, 0);
+    for id in 0..100_000 {
+        one.producer_id = ProducerId(id * 7_919 % 100_003);
+        producers.note(&one, 0);
+    }
+    let begin = Instant::now();
+    for id in 0..1_000 {
+        one.producer_id = ProducerId(id);
+        assert_eq!(producers.first_unstable(), None);
+        producers.expire(1, 1_000, 100_000);
+        producers.note(&one, 1);
+    }
+    assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
+    let begin = Instant::now();
+    let views: Vec<_> = (0..50).map(|_| producers.view()).collect();
+    assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
+    let longest = {
+        let mut pieces = Pieces::of(&views[0]);
+        std::iter::from_fn(|| pieces.piece()).map(|piece| piece.len()).max()
+    };
+    assert!(longest <= Some(256 << 10), "{longest:?} bytes are made at once");
+}
+
+#[test]
+fn the_oldest_open_transaction_is_known_through_marks_and_epochs() {
+    let mut producers = Producers::default();
+    let begins = |id, base| {
+        let mut begins = header(id, 0, 0, 1, base);
+        begins.set_transactional();
+        begins
+    };
+    for (id, base) in [(1, 30), (2, 10), (3, 20)] {
+        producers.note(&begins(id, base), 0);
+    }
+    assert_eq!(producers.first_unstable(), Some(Offset(10)));
+    producers.expire(1_000, 10, 0);
+    assert_eq!(producers.len(), 3, "who has an open transaction stays");
+    let mut mark = header(2, 0, 0, 1, 40);
+    mark.set_control();
+    let ended = ControlRecord { kind: ControlKind::Commit, coordinator_epoch: 0 };
+    producers.replay(&mark, Some(ended), 0);
+    assert_eq!(producers.first_unstable(), Some(Offset(20)));
+    producers.expire(1_000, 10, 0);
+    assert_eq!(producers.len(), 2, "its transaction has ended");
 }
 
 #[test]
