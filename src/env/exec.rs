@@ -96,26 +96,44 @@ pub struct Shard {
     pub turns_total: u64,
     pub polls_total: u64,
     on_turn: Option<OnTurn>,
+    /// What the polls of this turn took by the clock.
+    polls_ns: u64,
 }
 
-/// Told of one turn's processor time in each [`TURNS_PER_SAMPLE`]: asking for it is a system call.
+/// Processor time of a turn, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnTime {
+    /// Of one turn in thirteen: the polls, and what the driver did with what they submitted.
+    Sample(u64),
+    /// Of the polls of a turn that took longer than a slice by the clock: at most so much.
+    Long(u64),
+}
+
+/// Told of turns. Asking for processor time is a system call, so that is done once in
+/// [`TURNS_PER_SAMPLE`], and after each turn that was long.
 struct OnTurn {
-    tell: Box<dyn Fn(u64)>,
+    tell: Box<dyn Fn(TurnTime)>,
     /// Turns until one is measured.
     left: u32,
-    /// The thread's time at its begin.
+    /// The thread's time when it was asked for last.
     cpu_ns: u64,
 }
 
 impl OnTurn {
-    fn ended(&mut self, cpu_ns: impl Fn() -> Option<u64>) {
+    fn ended(&mut self, polls_ns: u64, cpu_ns: impl Fn() -> Option<u64>) {
         self.left = self.left.checked_sub(1).unwrap_or(TURNS_PER_SAMPLE - 1);
-        let now_ns = if self.left <= 1 { cpu_ns() } else { None };
+        let is_long = SLICE_NS_MAX < polls_ns;
+        let now_ns = if self.left <= 1 || is_long { cpu_ns() } else { None };
         let Some(now_ns) = now_ns else { return };
+        let spent_ns = now_ns - std::mem::replace(&mut self.cpu_ns, now_ns);
         if self.left == 0 {
-            (self.tell)(now_ns - self.cpu_ns);
+            (self.tell)(TurnTime::Sample(spent_ns));
         }
-        self.cpu_ns = now_ns;
+        if is_long {
+            // The clock also counts what others took from the thread, and the processor's time
+            // also turns before, up to the last that was asked for.
+            (self.tell)(TurnTime::Long(polls_ns.min(spent_ns)));
+        }
     }
 }
 
@@ -135,6 +153,7 @@ impl Shard {
             turns_total: 0,
             polls_total: 0,
             on_turn: None,
+            polls_ns: 0,
         }
     }
 
@@ -142,9 +161,8 @@ impl Shard {
         self.env.clone()
     }
 
-    /// Calls `tell` after one turn in thirteen with the nanoseconds of processor time that it took:
-    /// the polls and what the driver did with what they submitted.
-    pub fn on_turn(&mut self, tell: impl Fn(u64) + 'static) {
+    /// Calls `tell` after one turn in thirteen, and after each that was long.
+    pub fn on_turn(&mut self, tell: impl Fn(TurnTime) + 'static) {
         self.on_turn = Some(OnTurn { tell: Box::new(tell), left: TURNS_PER_SAMPLE, cpu_ns: 0 });
     }
 
@@ -184,13 +202,20 @@ impl Shard {
         let alive = self.driver.turn(&self.env.seam, wait);
         self.env.seam.fire_timers();
         if let Some(on_turn) = &mut self.on_turn {
-            on_turn.ended(|| self.driver.thread_cpu_ns());
+            on_turn.ended(self.polls_ns, || self.driver.thread_cpu_ns());
         }
         alive || self.is_ready()
     }
 
     fn run_ready(&mut self) {
         let started = self.driver.slice_clock();
+        self.poll_ready(started);
+        if let (Some(_), Some(started)) = (&self.on_turn, started) {
+            self.polls_ns = self.driver.slice_clock().map_or(0, |now| now - started);
+        }
+    }
+
+    fn poll_ready(&mut self, started: Option<u64>) {
         let polls_max = match &mut self.order {
             Order::Fifo => POLLS_PER_TURN_MAX,
             Order::Seeded(rng) => 1 + rng.below(SEEDED_POLLS_MAX) as usize,
@@ -264,6 +289,29 @@ impl Drop for Shard {
         // Futures before the driver: their cancels then reach it, and it waits for the kernel.
         self.driver.stop(&self.env.seam);
         waker::close(self.lane);
+    }
+}
+
+/// Rests of a long loop: after so much work every other ready task runs first.
+pub struct Rests {
+    every: usize,
+    left: usize,
+}
+
+impl Rests {
+    /// `every` is what may be done at one stretch: a quarter of a millisecond's work, since a turn
+    /// looks at the clock only now and then.
+    pub fn every(every: usize) -> Self {
+        Self { every, left: every }
+    }
+
+    /// Notes work that was just done, and rests when it is time.
+    pub async fn after(&mut self, work: usize) {
+        self.left = self.left.saturating_sub(work);
+        if self.left == 0 {
+            self.left = self.every;
+            yield_now().await;
+        }
     }
 }
 

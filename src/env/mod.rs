@@ -23,7 +23,7 @@ pub mod seam;
 pub mod work;
 
 pub use disk::File;
-pub use exec::{Shard, Spawner, TaskId, yield_now};
+pub use exec::{Rests, Shard, Spawner, TaskId, TurnTime, yield_now};
 pub use mail::{Call, Inbox, Request};
 pub use net::{Accepting, Listener, Receiving, Socket, SocketHandle};
 pub use op::{Body, DirEntry, Done, Fd, Instant, IoError, OpenHow, Space};

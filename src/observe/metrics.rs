@@ -332,6 +332,8 @@ pub struct Metrics {
     pub group_rebalances_total: Counter,
     /// Processor time of turns of a shard, one in thirteen.
     pub turn_cpu_seconds: SecondsHistogram,
+    /// Of all that took longer than half a millisecond by the clock.
+    pub long_turn_cpu_seconds: SecondsHistogram,
     plugins: PluginFamilies,
     plugin_call_seconds: SecondsFamily<PluginLabels>,
     partitioner_checked: Family<TopicLabels, Counter>,
@@ -374,6 +376,7 @@ impl Metrics {
             },
             group_rebalances_total: Counter::default(),
             turn_cpu_seconds: SecondsHistogram::turns(),
+            long_turn_cpu_seconds: SecondsHistogram::turns(),
             plugins: PluginFamilies::default(),
             plugin_call_seconds: Family::new_with_constructor(SecondsHistogram::calls),
             partitioner_checked: Family::default(),
@@ -414,6 +417,8 @@ impl Metrics {
         r.register("group_rebalances", help, self.group_rebalances_total.clone());
         let help = "Processor seconds of one turn of a shard: nothing else of it runs meanwhile";
         r.register("turn_cpu_seconds", help, self.turn_cpu_seconds.clone());
+        let help = "Processor seconds, at most, of each turn of a shard that was a long one";
+        r.register("long_turn_cpu_seconds", help, self.long_turn_cpu_seconds.clone());
     }
 
     fn register_log(&mut self) {

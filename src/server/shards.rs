@@ -11,7 +11,7 @@ use std::sync::mpsc::Sender;
 use crate::admin::{Desk, DeskCallback};
 use crate::api::node;
 use crate::config::{BrokerConfig, Endpoint};
-use crate::env::{Body, Env, IoError, Outside};
+use crate::env::{Body, Env, IoError, Outside, TurnTime};
 use crate::io::{Node, machine};
 use crate::model::ShardId;
 use crate::observe::Metrics;
@@ -84,7 +84,11 @@ fn run_shard(
         }
     };
     let turns = parts.metrics.turn_cpu_seconds.clone();
-    shard.on_turn(move |cpu_ns| turns.observe_ns(cpu_ns));
+    let long = parts.metrics.long_turn_cpu_seconds.clone();
+    shard.on_turn(move |time| match time {
+        TurnTime::Sample(cpu_ns) => turns.observe_ns(cpu_ns),
+        TurnTime::Long(cpu_ns) => long.observe_ns(cpu_ns),
+    });
     let env = shard.env();
     env.spawn(shard_main(env.clone(), parts, events));
     shard.run_until(|| false);
