@@ -53,15 +53,14 @@ impl BrokerValues {
     }
 
     /// What was set for that name, strongest first.
-    pub fn set_values(&self, name: &str) -> impl Iterator<Item = (&str, Source)> {
+    pub fn set_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, Source)> {
         let layers = [
             (&self.node, Source::DynamicBroker),
             (&self.cluster, Source::DynamicDefaultBroker),
             (&self.fixed, Source::StaticBroker),
         ];
-        let name = name.to_owned();
         layers.into_iter().filter_map(move |(layer, source)| {
-            layer.get(&name).map(|value| (value.as_str(), source))
+            layer.get(name).map(|value| (value.as_str(), source))
         })
     }
 

@@ -6,11 +6,13 @@
 //! Invariant: an image is visible on a shard only after every partition of it is open there (or
 //! known to be offline), so nobody finds a topic without its partitions.
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::cluster::{Image, TopicImage};
-use crate::config::TopicSettings;
+use crate::config::{BrokerValues, Overrides, TopicSettings};
+use crate::env::Rests;
 use crate::group::Changed;
 use crate::log::{DiskError, Log, LogError, LogPlace, Start, evict};
 use crate::model::{NodeId, Offset, PartitionIndex, ShardId, TopicId, TopicPartition};
@@ -47,6 +49,30 @@ pub(super) struct Missing {
     pub settings: Arc<TopicSettings>,
 }
 
+/// What holds under an image for topics with these settings: found out once for all that have the
+/// same.
+struct Settled {
+    values: BrokerValues,
+    known: BTreeMap<Arc<Overrides>, Arc<TopicSettings>>,
+}
+
+impl Settled {
+    /// With the work that it took.
+    fn of(&mut self, topic: &TopicImage) -> (Arc<TopicSettings>, usize) {
+        if let Some(settings) = self.known.get(&topic.configs) {
+            return (settings.clone(), 0);
+        }
+        let settings = Arc::new(TopicSettings::effective(&self.values, &topic.configs));
+        self.known.insert(topic.configs.clone(), settings.clone());
+        (settings, SETTINGS_WORK)
+    }
+}
+
+/// Partitions that are brought to an image before other tasks of the shard run.
+const PARTITIONS_PER_TURN: usize = 128;
+/// Finding out what holds for a topic is as much work as so many partitions.
+const SETTINGS_WORK: usize = 16;
+
 /// Why a log is not open.
 pub(super) struct NotOpen {
     pub text: String,
@@ -82,25 +108,30 @@ impl Core {
             self.read_starts(&image).await;
         }
         let mut missing = Vec::new();
+        let values = image.broker_values(&self.config.values, self.identity.node_id);
+        let mut settled = Settled { values, known: BTreeMap::new() };
+        let mut rests = Rests::every(PARTITIONS_PER_TURN);
         for topic in &changed {
-            let mut settings = None;
             for (index, placed) in topic.partitions.iter().enumerate() {
-                let index = index as PartitionIndex;
+                // Images come one after the other, so nothing else changes partitions meanwhile.
+                rests.after(1).await;
                 if placed.shard != self.shard {
                     continue;
                 }
-                match self.partition(topic.id, index) {
-                    Some(partition) if all => self.configure(&partition, topic, &image),
-                    Some(partition) => self.refresh(&partition, topic, &image),
-                    None => {
-                        let settings = settings.get_or_insert_with(|| {
-                            // Once per topic: it looks through all settings.
-                            self.settings_of(topic, &image)
-                        });
-                        let (topic, settings) = (topic.clone(), settings.clone());
-                        missing.push(Missing { topic, index, settings });
+                let index = index as PartitionIndex;
+                let partition = self.partition(topic.id, index);
+                if let Some(partition) = &partition {
+                    self.follow_epoch(partition, topic);
+                    if !all && partition.is_configured_by(&topic.configs) {
+                        continue;
                     }
                 }
+                let (settings, work) = settled.of(topic);
+                match partition {
+                    Some(partition) => self.configure(&partition, topic, settings),
+                    None => missing.push(Missing { topic: topic.clone(), index, settings }),
+                }
+                rests.after(work).await;
             }
         }
         self.open_all(&image, missing, opened).await;
@@ -141,7 +172,9 @@ impl Core {
         let found = found.take();
         let logs: Vec<Rc<Log>> = found.iter().filter_map(|(one, _)| one.log().ok()).collect();
         self.logs.confirm(&logs).await;
+        let mut rests = Rests::every(PARTITIONS_PER_TURN);
         for (partition, IsLate(is_late)) in found {
+            rests.after(1).await;
             if is_late {
                 self.open_later(&partition, &opened);
             }
@@ -153,11 +186,8 @@ impl Core {
         }
     }
 
-    fn refresh(&self, partition: &Partition, topic: &TopicImage, image: &Image) {
-        if !partition.is_configured_by(&topic.configs) {
-            self.configure(partition, topic, image);
-        }
-        // It changes while a node runs when a log directory fails.
+    /// It changes while a node runs when a log directory fails.
+    fn follow_epoch(&self, partition: &Partition, topic: &TopicImage) {
         let epoch = topic.partition(partition.index()).map(|one| one.leader_epoch);
         if let Some(epoch) = epoch.filter(|epoch| partition.leader_epoch.get() < *epoch) {
             partition.leader_epoch.set(epoch);
@@ -167,8 +197,7 @@ impl Core {
         }
     }
 
-    fn configure(&self, partition: &Partition, topic: &TopicImage, image: &Image) {
-        let settings = self.settings_of(topic, image);
+    fn configure(&self, partition: &Partition, topic: &TopicImage, settings: Arc<TopicSettings>) {
         if let Ok(log) = partition.log() {
             log.set_config(log_config(&settings, &self.config));
         }
@@ -200,11 +229,6 @@ impl Core {
                 shard.feed(|groups, turn| groups.on_assignor_changed(turn, change));
             }
         }
-    }
-
-    fn settings_of(&self, topic: &TopicImage, image: &Image) -> Arc<TopicSettings> {
-        let values = image.broker_values(&self.config.values, self.identity.node_id);
-        Arc::new(TopicSettings::effective(&values, &topic.configs))
     }
 
     /// A partition whose log nobody may use before it is confirmed.

@@ -18,6 +18,9 @@ pub mod broker;
 pub mod group;
 pub mod topic;
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use super::key::{Key, Scope};
 
 /// Every setting of a scope, in the order of the table.
@@ -32,7 +35,21 @@ pub fn keys(scope: Scope) -> impl Iterator<Item = &'static Key> {
 
 /// The setting of that name.
 pub fn find(scope: Scope, name: &str) -> Option<&'static Key> {
-    keys(scope).find(|key| key.name == name)
+    static BROKER: LazyLock<ByName> = LazyLock::new(|| by_name(Scope::Broker));
+    static TOPIC: LazyLock<ByName> = LazyLock::new(|| by_name(Scope::Topic));
+    static GROUP: LazyLock<ByName> = LazyLock::new(|| by_name(Scope::Group));
+    let all = match scope {
+        Scope::Broker => &BROKER,
+        Scope::Topic => &TOPIC,
+        Scope::Group => &GROUP,
+    };
+    all.get(name).copied()
+}
+
+type ByName = BTreeMap<&'static str, &'static Key>;
+
+fn by_name(scope: Scope) -> ByName {
+    keys(scope).map(|key| (key.name, key)).collect()
 }
 
 /// Names of Kafka that are gone; they are read and passed over with a note.
