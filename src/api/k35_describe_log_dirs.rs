@@ -10,14 +10,19 @@ use std::sync::Arc;
 use crate::api::{Close, Request};
 use crate::base::Bytes;
 use crate::config::cordoned;
+use crate::env::Rests;
 use crate::model::{ErrorCode, PartitionIndex, TopicId};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::dirs::LogDirectory;
+use crate::shard::partition::Partition;
 use crate::wire::generated::describe_log_dirs_request::DescribeLogDirsRequest;
 use crate::wire::generated::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
+
+/// Logs that are looked at before other tasks of the shard run.
+const LOGS_PER_TURN: usize = 256;
 
 /// Partitions by topic; `None` is all.
 type Wanted = Option<BTreeMap<String, BTreeSet<PartitionIndex>>>;
@@ -71,6 +76,7 @@ async fn describe(
     result.usable_bytes = signed(space.usable_bytes);
     let image = core.image();
     let sizes: Vec<&LogSize> = sizes.iter().filter(|size| size.dir == *path).collect();
+    let mut rests = Rests::every(LOGS_PER_TURN);
     for of_topic in sizes.chunk_by(|left, right| left.topic_id == right.topic_id) {
         let Some(topic) = image.topic_by_id(of_topic[0].topic_id) else { continue };
         let is_wanted = |size: &&&LogSize| {
@@ -92,6 +98,7 @@ async fn describe(
         if !partitions.is_empty() {
             result.topics.push(DescribeLogDirsTopic { name: topic.name.to_string(), partitions });
         }
+        rests.after(of_topic.len()).await;
     }
     result
 }
@@ -111,12 +118,20 @@ impl Ask for LogSizes {
     type Told = Vec<LogSize>;
 
     fn start(self, core: &Rc<Core>) -> Work<Self::Told> {
-        let all = core.partitions();
-        let sizes = all.iter().filter_map(|partition| {
+        let size = |partition: &Partition| {
             let log = partition.log().ok()?;
             let (dir, bytes) = (partition.dir.clone()?, log.bytes());
             Some(LogSize { dir, topic_id: partition.topic_id, partition: partition.index(), bytes })
-        });
-        Box::pin(std::future::ready(sizes.collect()))
+        };
+        let core = core.clone();
+        Box::pin(async move {
+            let mut sizes = Vec::new();
+            let mut rests = Rests::every(LOGS_PER_TURN);
+            for partition in core.partitions() {
+                sizes.extend(size(&partition));
+                rests.after(1).await;
+            }
+            sizes
+        })
     }
 }

@@ -71,8 +71,17 @@ pub async fn write_offsets(
     name: &str,
     lines: &[CheckpointLine],
 ) -> Result<(), DiskError> {
-    let text = encode_offsets(lines).into_bytes();
-    files.replace(&format!("{dir}/{name}"), text).await
+    write_encoded(files, dir, name, encode_offsets(lines)).await
+}
+
+/// As [`write_offsets`], of lines that were encoded before.
+pub async fn write_encoded(
+    files: &Files,
+    dir: &str,
+    name: &str,
+    text: String,
+) -> Result<(), DiskError> {
+    files.replace(&format!("{dir}/{name}"), text.into_bytes()).await
 }
 
 pub fn encode_metadata(topic_id: TopicId) -> String {

@@ -6,13 +6,16 @@
 use std::rc::Rc;
 
 use crate::base::Bytes;
-use crate::env::Instant;
+use crate::env::{Instant, Rests};
 use crate::log::{FirstBatch, ReadError};
 use crate::model::{ErrorCode, LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId};
 use crate::shard::Core;
 use crate::shard::ask::first_of;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::partition::Partition;
+
+/// Partitions of one Fetch that are looked at before other tasks of the shard run.
+const PARTITIONS_PER_TURN: usize = 128;
 
 #[derive(Clone, Debug)]
 pub struct ReadPartition {
@@ -109,6 +112,7 @@ impl Ask for Read {
             let mut left = self.bytes_max;
             let mut told = Vec::with_capacity(self.partitions.len());
             let mut first = self.first;
+            let mut rests = Rests::every(PARTITIONS_PER_TURN);
             for wanted in &self.partitions {
                 let read = read(&core, wanted, left, first, self.isolation).await;
                 left = left.saturating_sub(read.bytes);
@@ -116,6 +120,7 @@ impl Ask for Read {
                     first = FirstBatch::IfItFits;
                 }
                 told.push(read);
+                rests.after(1).await;
             }
             told
         })

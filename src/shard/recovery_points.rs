@@ -1,7 +1,7 @@
 //! Recovery points: up to where each log is durable, written down where the next start looks.
 //!
 //! Owns: `recovery-point-offset-checkpoint` and `replication-offset-checkpoint` of each log
-//! directory.
+//! directory; a worker sorts and words them, who may be ten thousand lines.
 //! Leaves to others: making logs durable (`log`), what a start does with the points (`log`).
 //! Invariant: shard 0 alone writes; a line names a topic that exists, so that a topic created again
 //! under a name never meets its namesake's; the line of a log that is offline stays as it was;
@@ -15,13 +15,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::env::Rests;
 use crate::log::checkpoint::{
-    CheckpointLine, HIGH_WATERMARKS, RECOVERY_POINTS, read_offsets, write_offsets,
+    CheckpointLine, HIGH_WATERMARKS, RECOVERY_POINTS, encode_offsets, read_offsets, write_encoded,
+    write_offsets,
 };
 use crate::log::{DiskError, Ends};
 use crate::model::{Offset, TopicPartition};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
+use crate::shard::dirs::LogDirectory;
 use crate::shard::partition::{Partition, Turnstile};
 use crate::shard::starts::namesake_in;
 
@@ -54,12 +57,47 @@ pub struct PointsDesk {
     written: RefCell<BTreeMap<Arc<str>, Written>>,
 }
 
+type Lines = Arc<Vec<CheckpointLine>>;
+
+/// Both in the order of names.
 #[derive(Clone, Default)]
 struct Written {
-    points: Vec<CheckpointLine>,
+    points: Lines,
     /// `None`: the disk does not tell, and any line may be there.
-    marks: Option<Vec<CheckpointLine>>,
+    marks: Option<Lines>,
 }
+
+/// What one of the two files is to hold, and that as its text.
+type Fresh = (Vec<CheckpointLine>, String);
+
+/// The lines of one log directory, `told` being in the order of names; `None`: they are as before.
+/// What was before may be unknown.
+fn fresh(
+    dir: &Arc<str>,
+    told: &[LogPoint],
+    lines_before: Option<&Lines>,
+    now: fn(&(Offset, Offset)) -> Offset,
+) -> Option<Fresh> {
+    let before = lines_before.map_or(&[][..], |lines| &lines[..]);
+    let known = |name: &TopicPartition| {
+        let key = (&*name.topic, name.partition);
+        let at = before.binary_search_by(|line| (&*line.topic, line.partition).cmp(&key));
+        at.ok().map(|at| before[at].offset)
+    };
+    let line = |one: &LogPoint| {
+        let offset = one.at.as_ref().map(now).or_else(|| known(&one.name))?;
+        let (topic, partition) = (one.name.topic.to_string(), one.name.partition);
+        Some(CheckpointLine { topic, partition, offset })
+    };
+    let lines: Vec<_> = told.iter().filter(|one| one.dir == *dir).filter_map(line).collect();
+    (lines_before.is_none() || lines != before).then(|| {
+        let text = encode_offsets(&lines);
+        (lines, text)
+    })
+}
+
+/// Logs that are looked at before other tasks of the shard run.
+const LOGS_PER_TURN: usize = 256;
 
 /// Where one log is.
 pub struct LogPoint {
@@ -92,13 +130,17 @@ impl Ask for GatherPoints {
     fn start(self, core: &Rc<Core>) -> Work<Self::Told> {
         let core = core.clone();
         Box::pin(async move {
+            let mut points = Vec::new();
+            let mut rests = Rests::every(LOGS_PER_TURN);
             for partition in core.partitions() {
                 if let Ok(log) = partition.log() {
                     // An error has taken the log offline and is told there.
                     let _ = log.settle(SETTLE_BYTES_MIN).await;
                 }
+                points.extend(LogPoint::of(&partition));
+                rests.after(1).await;
             }
-            core.partitions().iter().filter_map(|one| LogPoint::of(one)).collect()
+            points
         })
     }
 }
@@ -173,7 +215,7 @@ impl Core {
                 write_offsets(&self.logs.files(), &dir, RECOVERY_POINTS, &lines).await?;
                 // Nothing is there before the start has taken over what lies on the disk.
                 if let Some(written) = self.points.written.borrow_mut().get_mut(&dir) {
-                    written.points = lines;
+                    written.points = Arc::new(lines);
                 }
             }
         }
@@ -198,48 +240,61 @@ impl Core {
         self.write_points(told).await
     }
 
-    async fn write_points(&self, mut told: Vec<LogPoint>) -> Vec<Arc<str>> {
-        told.sort_by(|one, other| one.name.cmp(&other.name));
+    async fn write_points(&self, told: Vec<LogPoint>) -> Vec<Arc<str>> {
+        let sorted = self.env.work(move || {
+            let mut told = told;
+            told.sort_by(|one, other| one.name.cmp(&other.name));
+            told
+        });
+        let mut told = sorted.await;
         let dirs: Vec<_> = self.online_dirs().map(|(dir, _)| dir.path.clone()).collect();
         let mut failed = Vec::new();
         for dir in dirs {
-            let told: Vec<_> = told.iter().filter(|one| one.dir == dir).collect();
-            if let Err(error) = self.write_points_of(&dir, &told).await {
+            let result = self.write_points_of(&dir, &mut told).await;
+            if let Err(error) = result {
                 tracing::error!(%error, "recovery points are not written, the old ones hold");
                 failed.push(dir);
             }
         }
+        self.env.discard(told);
         failed
     }
 
     /// Writes what changed of one log directory; `told` is in the order of names.
-    async fn write_points_of(&self, dir: &Arc<str>, told: &[&LogPoint]) -> Result<(), DiskError> {
+    async fn write_points_of(
+        &self,
+        dir: &Arc<str>,
+        told: &mut Vec<LogPoint>,
+    ) -> Result<(), DiskError> {
         let before = self.points.written.borrow().get(dir).cloned().unwrap_or_default();
-        let known = |lines: &[CheckpointLine], name: &TopicPartition| {
-            let key = (&*name.topic, name.partition);
-            let at = lines.binary_search_by(|line| (&*line.topic, line.partition).cmp(&key));
-            at.ok().map(|at| lines[at].offset)
-        };
-        let lines = |before: &[CheckpointLine], now: fn(&(Offset, Offset)) -> Offset| {
-            let line = |one: &&LogPoint| {
-                let offset = one.at.as_ref().map(now).or_else(|| known(before, &one.name))?;
-                let (topic, partition) = (one.name.topic.to_string(), one.name.partition);
-                Some(CheckpointLine { topic, partition, offset })
-            };
-            told.iter().filter_map(line).collect::<Vec<_>>()
-        };
-        let points = lines(&before.points, |at| at.0);
-        if points != before.points {
-            write_offsets(&self.logs.files(), dir, RECOVERY_POINTS, &points).await?;
-            self.points.written.borrow_mut().entry(dir.clone()).or_default().points = points;
+        let (taken, path) = (std::mem::take(told), dir.clone());
+        let worded = self.env.work(move || {
+            let points = fresh(&path, &taken, Some(&before.points), |at| at.0);
+            let marks = fresh(&path, &taken, before.marks.as_ref(), |at| at.1);
+            (taken, points, marks)
+        });
+        let (given_back, points, marks) = worded.await;
+        *told = given_back;
+        if let Some((lines, text)) = points {
+            write_encoded(&self.logs.files(), dir, RECOVERY_POINTS, text).await?;
+            self.note_written(dir, |written| &mut written.points, lines);
         }
-        let marks = Some(lines(before.marks.as_deref().unwrap_or_default(), |at| at.1));
-        if marks != before.marks {
-            let text = marks.as_deref().unwrap_or_default();
-            write_offsets(&self.logs.files(), dir, HIGH_WATERMARKS, text).await?;
-            self.points.written.borrow_mut().entry(dir.clone()).or_default().marks = marks;
+        if let Some((lines, text)) = marks {
+            write_encoded(&self.logs.files(), dir, HIGH_WATERMARKS, text).await?;
+            self.note_written(dir, |written| written.marks.get_or_insert_default(), lines);
         }
         Ok(())
+    }
+
+    fn note_written(
+        &self,
+        dir: &Arc<str>,
+        which: fn(&mut Written) -> &mut Lines,
+        lines: Vec<CheckpointLine>,
+    ) {
+        let mut written = self.points.written.borrow_mut();
+        let place = which(written.entry(dir.clone()).or_default());
+        self.env.discard(std::mem::replace(place, Arc::new(lines)));
     }
 
     /// Takes over what lies on the disk, then writes the points from time to time. On shard 0 only,
@@ -252,6 +307,7 @@ impl Core {
             let mut marks = marks.map(Option::unwrap_or_default).ok();
             points.sort_unstable();
             marks.iter_mut().for_each(|marks| marks.sort_unstable());
+            let (points, marks) = (Arc::new(points), marks.map(Arc::new));
             self.points.written.borrow_mut().insert(dir, Written { points, marks });
         }
         self.write_recovery_points().await;
@@ -282,11 +338,19 @@ impl Core {
         self.namesakes_points(topic).map_or(Ok(()), |path| Err(namesake_in(&path, topic)))
     }
 
-    /// A file in a log directory that works with a line of this topic.
+    /// A file with a line of this topic, in a log directory that the topic may be given: also one
+    /// that has just failed, of which the metadata does not know yet. Its next start reads the line.
     fn namesakes_points(&self, topic: &str) -> Option<String> {
         let written = self.points.written.borrow();
-        let has = |lines: &Vec<CheckpointLine>| lines.iter().any(|line| line.topic == topic);
-        self.online_dirs().find_map(|(dir, _)| {
+        let has = |lines: &Lines| {
+            let at = lines.partition_point(|line| *line.topic < *topic);
+            lines.get(at).is_some_and(|line| line.topic == topic)
+        };
+        let image = self.image();
+        let known = image.broker(self.identity.node_id);
+        let is_online = |id| known.is_none_or(|broker| broker.is_online(id));
+        let may_be_given = |dir: &&LogDirectory| dir.id.as_ref().is_ok_and(|id| is_online(*id));
+        self.identity.log_dirs.iter().filter(may_be_given).find_map(|dir| {
             let Written { points, marks } = written.get(&dir.path)?;
             let files = [(RECOVERY_POINTS, Some(points)), (HIGH_WATERMARKS, marks.as_ref())];
             let (name, _) = files.into_iter().find(|(_, lines)| lines.is_none_or(has))?;

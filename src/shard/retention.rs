@@ -8,7 +8,7 @@
 //! Source: Kafka `LogManager#cleanupLogs`.
 use std::rc::Rc;
 
-use crate::env::yield_now;
+use crate::env::Rests;
 use crate::shard::Core;
 use crate::shard::partition::Partition;
 
@@ -28,11 +28,10 @@ pub async fn retain_from_time_to_time(core: Rc<Core>) {
 }
 
 async fn look(core: &Rc<Core>) {
-    for (at, partition) in core.partitions().into_iter().enumerate() {
-        if at % LOGS_PER_TURN == LOGS_PER_TURN - 1 {
-            yield_now().await;
-        }
+    let mut rests = Rests::every(LOGS_PER_TURN);
+    for partition in core.partitions() {
         retain(core, &partition).await;
+        rests.after(1).await;
     }
 }
 
