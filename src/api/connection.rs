@@ -20,7 +20,7 @@ use crate::api::{Answer, Client, Close, PACE_BYTES, PACE_MS, dispatch};
 use crate::base::Bytes;
 use crate::env::local::Notify;
 use crate::env::net::Socket;
-use crate::env::{Spawner, TaskId};
+use crate::env::{Spawner, TaskId, yield_now};
 use crate::model::ShardId;
 use crate::shard::Core;
 
@@ -182,7 +182,16 @@ async fn read_requests(
             return Err(Close::Gone);
         }
         let (bytes, eager) = (frame.bytes.len(), queue.in_turn.get() == 0);
-        queue.push(dispatch(core, client, &pull, frame, eager), bytes);
+        let mut answer = dispatch(core, client, &pull, frame, eager);
+        let rest = answer.take_rest();
+        queue.push(answer, bytes);
+        if let Some(mut rest) = rest {
+            yield_now().await;
+            // Once nobody is answered any more, nothing accounts for its memory.
+            while !queue.ended.get() && rest.go_on() {
+                yield_now().await;
+            }
+        }
     }
 }
 

@@ -108,16 +108,30 @@ pub struct Answer {
     _held: Held,
     /// Of a Produce that has started: given back when it is answered.
     _frame_permit: Option<Permit>,
+    /// Of a large Produce that has started.
+    rest: Option<k00_produce::Rest>,
 }
 
 impl Answer {
     fn in_turn(work: impl Future<Output = Result<Option<Vec<Bytes>>, Close>> + 'static) -> Self {
-        Self { work: Box::pin(work), started: false, _held: Held::default(), _frame_permit: None }
+        Self {
+            work: Box::pin(work),
+            started: false,
+            _held: Held::default(),
+            _frame_permit: None,
+            rest: None,
+        }
     }
 
-    /// What had to happen in the order of arrival has happened; `work` only waits.
-    fn started(work: impl Future<Output = Result<Option<Vec<Bytes>>, Close>> + 'static) -> Self {
-        Self { work: Box::pin(work), started: true, _held: Held::default(), _frame_permit: None }
+    /// What had to happen in the order of arrival has happened, but for the rest.
+    fn started(produce: k00_produce::Started, frame_permit: Option<Permit>) -> Self {
+        let k00_produce::Started { rest, work } = produce;
+        Self { work, started: true, _held: Held::default(), _frame_permit: frame_permit, rest }
+    }
+
+    /// What must still happen before the next request of the connection is started.
+    pub fn take_rest(&mut self) -> Option<k00_produce::Rest> {
+        self.rest.take()
     }
 
     pub fn is_started(&self) -> bool {
@@ -263,7 +277,7 @@ pub fn dispatch(
         let request = Request::parse(&core, &client, frame);
         let request = request.map(|request| request.within(memory_bytes, pull));
         return match request.and_then(k00_produce::start) {
-            Ok(work) => Answer { _frame_permit: permit, ..Answer::started(work) },
+            Ok(produce) => Answer::started(produce, permit),
             Err(close) => Answer::in_turn(async { Err(close) }),
         };
     }
@@ -285,7 +299,7 @@ pub fn dispatch(
 pub async fn perform(request: Request) -> Result<Option<Vec<Bytes>>, Close> {
     let first = ShardId(0);
     match request.key {
-        0 => k00_produce::start(request)?.await,
+        0 => k00_produce::handle(request).await,
         1 => k01_fetch::handle(request).await,
         2 => k02_list_offsets::handle(request).await,
         3 => k03_metadata::handle(request).await,

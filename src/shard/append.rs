@@ -3,7 +3,7 @@
 //! Owns: the order of checks, the partitioner's say, the wait for what `acks` asks for.
 //! Leaves to others: offsets, producer state and durability (`log`), deciding (`plugin`).
 //! Invariant: batches of one partition are appended in the order in which they arrived, also when
-//! a partitioner takes its time over one of them.
+//! a partitioner takes its time over one of them; what takes long to check is checked by a worker.
 //! Source: ReplicaManager#appendRecords, LogValidator.
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use crate::env::local::oneshot;
 use crate::env::{Env, Instant};
 use crate::log::{AppendError, Appended};
 use crate::model::{ErrorCode, PartitionIndex, TopicId};
-use crate::record::{BatchError, CheckedBatch, Codec, Limits, TimestampRule, Zstd};
+use crate::record::{
+    BatchError, CheckedBatch, Codec, Header, Limits, RECORD_BYTES_MIN, TimestampRule, Zstd,
+};
 use crate::shard::Core;
 use crate::shard::ask::{Ask, Work};
 use crate::shard::partition::{Partition, timestamp_type};
@@ -25,6 +27,8 @@ pub use crate::log::Acks;
 
 /// Error texts name at most so many records.
 pub const RECORD_ERRORS_MAX: usize = 1_000;
+/// A batch whose checks take longer goes to a worker: more than 1 MiB, or many small records.
+const ASIDE_NS: usize = 600_000;
 /// From here a client may send zstd (KIP-110).
 const ZSTD_VERSION: i16 = 7;
 
@@ -75,6 +79,18 @@ pub struct AppendTold {
     pub record_errors: Vec<(i32, String)>,
 }
 
+impl AppendBatch {
+    /// Nanoseconds that its checks and its place in the log take, roughly and at most: some for
+    /// each batch, its checksum and perhaps a copy, and a walk over records that are not packed.
+    pub fn check_ns(&self) -> usize {
+        let header = Header::decode(&self.records);
+        let plain = header.filter(|header| header.codec() == Some(Codec::None));
+        let records = plain.map_or(0, |header| usize::try_from(header.record_count).unwrap_or(0));
+        let records = records.min(self.records.len() / RECORD_BYTES_MIN);
+        1_000 + self.records.len() / 3 + 13 * records
+    }
+}
+
 impl AppendTold {
     pub fn failed(error: ErrorCode, message: impl Into<String>) -> Self {
         let message = Some(message.into()).filter(|text| !text.is_empty());
@@ -91,6 +107,11 @@ impl AppendTold {
 
 impl Ask for Append {
     type Told = Vec<AppendTold>;
+
+    fn start_ns(&self) -> usize {
+        let ns = |batch: &AppendBatch| batch.check_ns().min(ASIDE_NS);
+        self.batches.iter().map(ns).sum()
+    }
 
     fn start(self, core: &Rc<Core>) -> Work<Self::Told> {
         let Self { wish, client_id, batches } = self;
@@ -120,7 +141,10 @@ fn append(
         return ready(AppendTold::failed(ErrorCode::NotLeaderOrFollower, ""));
     };
     let settings = partition.settings();
-    let checked = match check(core, &settings, batch) {
+    if is_checked_aside(&batch) {
+        return in_line(core, wish, client_id, partition, Arrived::Aside(batch));
+    }
+    let checked = match check(&settings, core.env.wall_ms(), batch) {
         Ok(checked) => checked,
         Err(told) => return ready(told),
     };
@@ -130,9 +154,55 @@ fn append(
         return Box::pin(acknowledged(partition, put, wish.begin(&core.env)));
     }
     // In the line the batch outlives its request, and perhaps its connection.
-    let checked = checked.out_of_frame();
-    let Some(lined) = core.lining.try_take(checked.len_bytes()) else {
-        let text = "too many batches wait for partitioners and unpacking";
+    in_line(core, wish, client_id, partition, Arrived::Checked(checked.out_of_frame()))
+}
+
+/// A batch as it comes into the line of its partition.
+enum Arrived {
+    Checked(CheckedBatch),
+    /// A worker checks it.
+    Aside(AppendBatch),
+}
+
+impl Arrived {
+    fn len_bytes(&self) -> usize {
+        match self {
+            Self::Checked(checked) => checked.len_bytes(),
+            Self::Aside(batch) => batch.records.len(),
+        }
+    }
+
+    async fn checked(
+        self,
+        env: &Env,
+        settings: Arc<TopicSettings>,
+    ) -> Result<CheckedBatch, AppendTold> {
+        match self {
+            Self::Checked(checked) => Ok(checked),
+            Self::Aside(batch) => {
+                let now_ms = env.wall_ms();
+                env.work(move || check(&settings, now_ms, batch).map(CheckedBatch::out_of_frame))
+                    .await
+            }
+        }
+    }
+}
+
+/// Whether checking a batch takes so long that a worker does it.
+fn is_checked_aside(batch: &AppendBatch) -> bool {
+    ASIDE_NS < batch.check_ns()
+}
+
+/// Appends a batch when its turn has come.
+fn in_line(
+    core: &Rc<Core>,
+    wish: Wish,
+    client_id: &Arc<str>,
+    partition: Rc<Partition>,
+    arrived: Arrived,
+) -> Work<AppendTold> {
+    let Some(lined) = core.lining.try_take(arrived.len_bytes()) else {
+        let text = "too many batches wait for partitioners and workers";
         return ready(AppendTold::failed(ErrorCode::NotEnoughReplicas, text));
     };
     let turn = partition.turnstile.enter();
@@ -141,8 +211,16 @@ fn append(
     // A task of its own: whoever has a place in the line must move on, also while nobody waits for
     // this answer yet because another one comes first.
     core.env.spawn(async move {
+        let settings = partition.settings();
+        let has_keys = HasKeys(settings.cleanup.compact);
+        let checked = arrived.checked(&held.env, settings).await;
         turn.called().await;
-        let put = settle(&held, &partition, checked, wish.acks, &client_id).await;
+        let put = match checked {
+            Ok(checked) => {
+                settle(&held, &partition, (checked, has_keys), wish.acks, &client_id).await
+            }
+            Err(told) => Err(told),
+        };
         drop(turn);
         drop(lined);
         sender.send(acknowledged(partition, put, wish.begin(&held.env)).await);
@@ -153,11 +231,15 @@ fn append(
     })
 }
 
+/// Whether the records of a plain batch were seen to have keys.
+#[derive(Clone, Copy)]
+pub struct HasKeys(pub bool);
+
 /// The batch in the codec of its topic, judged by its partitioner, and appended.
 async fn settle(
     core: &Rc<Core>,
     partition: &Partition,
-    checked: CheckedBatch,
+    (checked, has_keys): (CheckedBatch, HasKeys),
     acks: Acks,
     client_id: &Arc<str>,
 ) -> Result<Appended, AppendTold> {
@@ -166,7 +248,7 @@ async fn settle(
         Some(Repacked { batch, unpacked, held }) => (batch, Some(unpacked), Some(held)),
         None => (checked.clone(), None, None),
     };
-    core.decide(partition, &checked, unpacked, client_id).await?;
+    core.decide(partition, (&checked, has_keys), unpacked, client_id).await?;
     put(core, partition, kept, acks)
 }
 
@@ -182,8 +264,8 @@ pub fn packs_keys(settings: &TopicSettings, batch: &CheckedBatch) -> bool {
 
 /// Everything that can be said without offsets, without unpacking and without the partitioner.
 fn check(
-    core: &Core,
     settings: &TopicSettings,
+    now_ms: i64,
     batch: AppendBatch,
 ) -> Result<CheckedBatch, AppendTold> {
     let zstd = if batch.version < ZSTD_VERSION { Zstd::Refused } else { Zstd::Allowed };
@@ -201,7 +283,7 @@ fn check(
     if is_kept && (settings.segment_bytes as usize) < checked.len_bytes() {
         return Err(AppendTold::failed(ErrorCode::RecordListTooLarge, ""));
     }
-    let rules = record_rules(core, settings);
+    let rules = record_rules(settings, now_ms);
     if checked.header().codec() == Some(Codec::None) {
         let largest = check_plain(&checked, &rules)?;
         return Ok(checked.with_max_timestamp(largest));
@@ -213,8 +295,8 @@ fn check(
 }
 
 /// What the topic demands of each record of a batch that comes now.
-pub fn record_rules(core: &Core, settings: &TopicSettings) -> RecordRules {
-    let times = Some((timestamp_rule(settings), core.env.wall_ms()));
+pub fn record_rules(settings: &TopicSettings, now_ms: i64) -> RecordRules {
+    let times = Some((timestamp_rule(settings), now_ms));
     RecordRules { needs_keys: settings.cleanup.compact, times }
 }
 

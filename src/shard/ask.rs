@@ -8,7 +8,7 @@ use std::any::Any;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use crate::env::{Call, Inbox};
+use crate::env::{Call, Inbox, Rests};
 use crate::model::ShardId;
 use crate::shard::Core;
 
@@ -20,7 +20,15 @@ pub trait Ask: Send + 'static {
 
     /// Does what must happen now; the future does the waiting.
     fn start(self, core: &Rc<Core>) -> Work<Self::Told>;
+
+    /// Nanoseconds that `start` takes, roughly, where they count.
+    fn start_ns(&self) -> usize {
+        0
+    }
 }
+
+/// Nanoseconds of questions that are started at one stretch.
+pub const STRETCH_NS: usize = 200_000;
 
 /// The other shard stopped before it answered.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -30,12 +38,18 @@ pub struct Unanswered;
 /// A question whose type is forgotten, as it lies in a letter.
 trait Sealed: Send {
     fn open(self: Box<Self>, core: &Rc<Core>) -> Work<Box<dyn Any + Send>>;
+
+    fn start_ns(&self) -> usize;
 }
 
 impl<A: Ask> Sealed for A {
     fn open(self: Box<Self>, core: &Rc<Core>) -> Work<Box<dyn Any + Send>> {
         let work = (*self).start(core);
         Box::pin(async move { Box::new(work.await) as Box<dyn Any + Send> })
+    }
+
+    fn start_ns(&self) -> usize {
+        Ask::start_ns(self)
     }
 }
 
@@ -89,12 +103,15 @@ pub fn sealed<A: Ask>(ask: A) -> Box<dyn Any + Send> {
 
 /// Answers letters for ever.
 pub async fn serve_inbox(core: Rc<Core>, mut inbox: Inbox) {
+    let mut rests = Rests::every(STRETCH_NS);
     loop {
         let mut request = inbox.next().await;
         let body = request.take_body();
         let sealed = body.downcast::<Box<dyn Sealed>>().expect("only questions are mailed");
+        let start_ns = sealed.start_ns();
         let work = sealed.open(&core);
         core.env.spawn(async move { request.answer(work.await) });
+        rests.after(start_ns).await;
     }
 }
 

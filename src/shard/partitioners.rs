@@ -17,7 +17,7 @@ use crate::model::{ErrorCode, PartitionIndex, TopicId};
 use crate::plugin::{Batch, CallError, Decision, NOBODY, Produced};
 use crate::record::{CheckedBatch, Records};
 use crate::shard::Core;
-use crate::shard::append::{AppendTold, RECORD_ERRORS_MAX, looks_inside};
+use crate::shard::append::{AppendTold, HasKeys, RECORD_ERRORS_MAX, looks_inside};
 use crate::shard::ask::{Ask, Work};
 use crate::shard::desk::ClientDisagreement;
 use crate::shard::partition::Partition;
@@ -85,7 +85,7 @@ impl Core {
     pub async fn decide(
         self: &Rc<Self>,
         partition: &Partition,
-        batch: &CheckedBatch,
+        (batch, HasKeys(has_keys)): (&CheckedBatch, HasKeys),
         unpacked: Option<Unpacked>,
         client_id: &Arc<str>,
     ) -> Result<(), AppendTold> {
@@ -95,7 +95,7 @@ impl Core {
         let settings = partition.settings();
         if !looks_inside(&settings, batch) {
             // It was checked as it came, and the topic may be compacted since.
-            return match settings.cleanup.compact {
+            return match settings.cleanup.compact && !has_keys {
                 true => check_plain(batch, &KEYS).map(drop),
                 false => Ok(()),
             };

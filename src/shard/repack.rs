@@ -71,7 +71,7 @@ impl Core {
                     true => AppendTold::failed(ErrorCode::MessageTooLarge, error.to_string()),
                     false => unreadable(&error),
                 })?;
-            let rules = record_rules(self, &partition.settings());
+            let rules = record_rules(&partition.settings(), self.env.wall_ms());
             check_rows(&unpacked.records, &rules)?;
             let mut held = self.unpacking.charge(unpacked.records.buf.len());
             let (before, records) = (batch.clone(), unpacked.records.clone());

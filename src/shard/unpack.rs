@@ -16,6 +16,8 @@ use crate::shard::budget::Permit;
 pub const UNPACK_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// One batch may unpack to so much, and its table of records to as much again.
 const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Records of a plain batch that are looked at on the shard.
+const PLAIN_RECORDS_MAX: i32 = 4_096;
 /// What a compressed batch is charged with at first: so many times its size, and this much.
 const USUAL_RATIO: usize = 16;
 const USUAL_BYTES: usize = 64 * 1024;
@@ -27,11 +29,12 @@ pub struct Unpacked {
 }
 
 impl Core {
-    /// The records of a batch; on a worker, and within the shard's budget, when compressed.
+    /// The records of a batch; on a worker, and within the shard's budget, when compressed or many.
     ///
     /// Errors: the batch is damaged, or too large for us: [`RecordError::is_too_large`].
     pub async fn unpack(self: &Rc<Self>, batch: &CheckedBatch) -> Result<Unpacked, RecordError> {
-        if batch.header().codec() == Some(Codec::None) {
+        let is_plain = batch.header().codec() == Some(Codec::None);
+        if is_plain && batch.header().record_count <= PLAIN_RECORDS_MAX {
             let records = Arc::new(Records::decode(batch.bytes(), BATCH_BYTES_MAX)?);
             return Ok(Unpacked { records, permit: None });
         }

@@ -10,14 +10,16 @@ use std::rc::Rc;
 
 use logmill::base::Bytes;
 use logmill::env::Env;
-use logmill::model::ErrorCode;
-use logmill::record::{Codec, Header};
+use logmill::model::{ErrorCode, Offset, ProducerEpoch, ProducerId};
+use logmill::record::{BatchBuilder, BatchSpec, Codec, Header};
 use logmill::shard::append::{Acks, Append, AppendBatch, Wish};
 use logmill::sim::{Faults, KafkaClient, SimBroker, World};
+use logmill::wire::Records;
 use logmill::wire::generated::fetch_request::{
     FetchPartition, FetchRequest, FetchTopic, ForgottenTopic,
 };
 use logmill::wire::generated::fetch_response::{FetchResponse, PartitionData};
+use logmill::wire::generated::produce_request::PartitionProduceData;
 use logmill::wire::generated::produce_response::ProduceResponse;
 
 use crate::harness::sim::{TOPIC, batch, connect, create, produce, produce_request};
@@ -262,6 +264,55 @@ fn requests_of_all_sizes_that_are_under_way_together_are_answered_in_order() {
             }
         }
         assert_eq!((look.used_bytes("receive"), next), (0, all.len() as i64));
+    });
+}
+
+/// A batch of an idempotent producer with as many records as `values`.
+fn numbered(first_sequence: i32, values: usize, value: &[u8]) -> Bytes {
+    let producer = Some((ProducerId(7), ProducerEpoch(0), first_sequence));
+    let mut builder = BatchBuilder::new(&BatchSpec { producer, ..BatchSpec::default() });
+    for at in 0..values {
+        builder.push(Offset(at as i64), 1, None, Some(value), []).unwrap();
+    }
+    builder.finish().unwrap()
+}
+
+#[test]
+fn large_requests_are_checked_bit_by_bit_and_their_batches_keep_their_order() {
+    run(&[], |env, look| async move {
+        let mut client = connect(&env).await;
+        let (mut sequence, mut counts) = (0, Vec::new());
+        for _ in 0..3 {
+            let mut request = produce_request(Bytes::new());
+            let all = &mut request.topic_data[0].partition_data;
+            all.clear();
+            for at in 0..24 {
+                // A worker walks over many small records; large ones are checked on the shard, each
+                // in a turn of its own; and several small batches in one.
+                let (values, value) = match at % 4 {
+                    0 => (50_000, &[][..]),
+                    1 => (1, &[7; 500 * KIB][..]),
+                    _ => (3, &[8; 100][..]),
+                };
+                let batch = numbered(sequence, values, value);
+                let records = Some(Records(vec![batch]));
+                all.push(PartitionProduceData { index: 0, records });
+                sequence += values as i32;
+                counts.push(values as i64);
+            }
+            client.send(&request, 9).await.unwrap();
+        }
+        let (mut next, mut counts) = (0, counts.into_iter());
+        for _ in 0..3 {
+            let told: ProduceResponse = client.receive().await.unwrap();
+            for told in &told.responses[0].partition_responses {
+                assert_eq!((told.error_code, told.base_offset), (0, next), "{told:?}");
+                next += counts.next().unwrap();
+            }
+        }
+        assert_eq!(counts.next(), None);
+        env.sleep_ms(10).await;
+        assert_eq!((look.used_bytes("receive"), look.used_bytes("line")), (0, 0));
     });
 }
 
