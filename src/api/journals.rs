@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::api::node::BootError;
 use crate::cluster::{ApplyError, Draft, Image, Planner};
 use crate::env::IoError;
-use crate::log::{DiskError, InJournals, JournalError, LogPlace, Replayed, replay};
+use crate::log::{DiskError, InJournals, JournalError, LastStop, LogPlace, Replayed, replay};
 use crate::model::{DirectoryId, NodeId, Offset, PartitionIndex, TopicId, TopicPartition};
 use crate::shard::Core;
 
@@ -101,9 +101,11 @@ pub async fn replay_all_journals(
     known: &Image,
     image: &Image,
 ) -> Result<(Kept, Vec<Unfinished>), BootError> {
-    let dirs: Vec<_> = core.online_dirs().map(|(dir, id)| (dir.path.clone(), id)).collect();
+    let last = |ended_cleanly| if ended_cleanly { LastStop::InOrder } else { LastStop::Unknown };
+    let dirs = core.online_dirs().map(|(dir, id)| (dir.path.clone(), id, last(dir.ended_cleanly)));
+    let dirs: Vec<_> = dirs.collect();
     let (mut kept, mut unfinished) = (Kept::new(), Vec::new());
-    for (dir, id) in dirs {
+    for (dir, id, last) in dirs {
         let homes = Homes {
             core: core.clone(),
             known: known.clone(),
@@ -111,7 +113,7 @@ pub async fn replay_all_journals(
             dir: dir.clone(),
             id,
         };
-        let error = match Unfinished::begin(homes, &mut kept).await {
+        let error = match Unfinished::begin(homes, last, &mut kept).await {
             Ok(left) => {
                 unfinished.extend(left);
                 continue;
@@ -165,10 +167,14 @@ pub fn wait_for_journals(core: &Core, draft: &mut Draft, kept: &Kept) -> Result<
 
 impl Unfinished {
     /// Brings the partitions' files up to what the journals hold; `None` when that is done.
-    async fn begin(homes: Homes, kept: &mut Kept) -> Result<Option<Self>, JournalError> {
+    async fn begin(
+        homes: Homes,
+        last: LastStop,
+        kept: &mut Kept,
+    ) -> Result<Option<Self>, JournalError> {
         let core = homes.core.clone();
         let place_of = |topic, partition| homes.place((topic, partition));
-        let mut replayed = replay(&core.logs, &homes.dir, place_of).await?;
+        let mut replayed = replay(&core.logs, &homes.dir, last, place_of).await?;
         core.logs.remove_soon(replayed.take_litter(core.shards));
         core.bar_logs(&replayed.failed).await;
         core.bar_logs(&homes.bars(&replayed.waiting)).await;

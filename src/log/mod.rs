@@ -74,7 +74,7 @@ pub use epochs::{EpochCache, EpochStart};
 pub use examine::unnoticed_damage;
 pub use found::{FoundPartition, look_into, walk};
 pub use graveyard::Remains;
-pub use journal::{JournalError, Replayed, journals_hold_batches, replay};
+pub use journal::{JournalError, LastStop, Replayed, journals_hold_batches, replay};
 pub use names::{LogPlace, is_delete_name};
 pub use owner::evict;
 pub use producers::{SequenceError, WINDOW_BATCHES_MAX};

@@ -105,7 +105,7 @@ async fn open_beside(
     host.read_cold_within(COLD);
     // So few that files are closed and opened again all the time.
     host.keep_open_files(1);
-    let mut found = replay(&host, "data", |_, _| Some(place())).await.unwrap();
+    let mut found = replay(&host, "data", LastStop::Unknown, |_, _| Some(place())).await.unwrap();
     let stable = found.stable.values().next().copied();
     found.empty(&host.files(), 1).await.unwrap();
     let start = match start {

@@ -30,7 +30,6 @@ use crate::harness::sim::{
     produce_request, produce_request_to, run, serve,
 };
 use crate::harness::small_disk::{DISK_BYTES, SmallDisk};
-use crate::harness::wait::Wait;
 use crate::harness::{self, Tier, skipped_below};
 
 /// A Fetch that would wait for 20 s for so many bytes; tells how long it took, too.
@@ -363,7 +362,8 @@ fn logs_that_waited_for_room_are_opened_with_few_syncs() {
     const PARTITIONS: i32 = 40;
     let world = World::new(1, Faults::NONE);
     let mut broker = SimBroker::new(world.clone(), &[("journal.bytes", "0")]);
-    serve(&mut broker, 1);
+    broker.start(1);
+    broker.served(HANGS_MS).expect("it serves");
     let env = broker.clients();
     run(&mut broker, &env.clone(), async move { create_topic(&env, TOPIC, PARTITIONS, &[]).await });
     for partition in 0..PARTITIONS {
@@ -375,7 +375,8 @@ fn logs_that_waited_for_room_are_opened_with_few_syncs() {
     broker.die(Death::Crash);
     // For what the metadata must say, and for few indexes.
     world.set_disk_bytes_max(MachineId::FIRST, used + 2_000);
-    serve(&mut broker, 1);
+    broker.start(1);
+    broker.served(HANGS_MS).expect("it serves");
     let offline = ErrorCode::KafkaStorageError.code();
     let is_late = |at: &i32| fetch_of(&mut broker, *at, 0, 1).0.error_code == offline;
     let late = (0..PARTITIONS).filter(is_late).count();
@@ -396,7 +397,8 @@ fn held_journals_are_not_read_again_before_there_may_be_room() {
     let world = World::new(1, Faults::NONE);
     let (mut broker, used) = killed_with_a_full_journal(&world);
     world.set_disk_bytes_max(MachineId::FIRST, used + 6_000);
-    serve(&mut broker, 1);
+    broker.start(1);
+    broker.served(HANGS_MS).expect("it serves");
     wait(&mut broker, 1_000);
     let before = world.disk_work(MachineId::FIRST).read_bytes;
     wait(&mut broker, 60_000);
@@ -428,7 +430,8 @@ fn a_start_goes_on_although_the_disk_keeps_what_is_to_be_removed() {
     });
     broker.die(Death::Crash);
     world.set_keeps_names(MachineId::FIRST, true);
-    serve(&mut broker, 1);
+    broker.start(1);
+    broker.served(HANGS_MS).expect("it serves");
     assert_eq!(produce_to(&mut broker, 0, 100), 0);
     wait(&mut broker, 30_000);
     world.set_keeps_names(MachineId::FIRST, false);
@@ -441,7 +444,8 @@ fn a_start_goes_on_although_the_disk_keeps_what_is_to_be_removed() {
         }
     });
     broker.die(Death::Crash);
-    serve(&mut broker, 1);
+    broker.start(1);
+    broker.served(HANGS_MS).expect("it serves");
     let (told, _) = fetch(&mut broker, 1, 1);
     assert_eq!((told.error_code, told.high_watermark), (0, 2));
 }
@@ -646,10 +650,11 @@ fn a_start_that_waits_for_room_ends_at_once_after_a_signal() {
     let mut child = broker.serve_command().stdout(log.try_clone().unwrap()).stderr(log).spawn();
     let child = child.as_mut().expect("it starts");
     let said = |line: &str| std::fs::read_to_string(&path).expect("a log").contains(line);
-    let wait = Wait::for_at_most(Duration::from_secs(30));
+    let begun = Instant::now();
     while !said("waits for room") {
         assert!(child.try_wait().expect("our child").is_none(), "it ended: {}", path.display());
-        wait.again(|| "it never waits".to_owned());
+        assert!(begun.elapsed() < Duration::from_secs(30), "it never waits");
+        std::thread::yield_now();
     }
     let begun = Instant::now();
     harness::run(Command::new("kill").args(["-TERM", &child.id().to_string()]), 5);

@@ -35,7 +35,7 @@ mod writer;
 
 pub use fence::Fence;
 pub use format::EntryHead;
-pub use replay::{JournalError, Replayed, journals_hold_batches, replay};
+pub use replay::{JournalError, LastStop, Replayed, journals_hold_batches, replay};
 
 use format::Slot;
 use pace::Pace;

@@ -129,6 +129,11 @@ impl Plan {
         self.at = Default::default();
     }
 
+    /// Whether a walk that writes has seen all that the first saw.
+    pub fn is_over(&self) -> bool {
+        self.at.0 == self.runs.len()
+    }
+
     /// Whether a batch is written, for the second walk; `None`: the first walk saw another one
     /// here, or none.
     pub fn takes(&mut self, head: &EntryHead) -> Option<bool> {
@@ -141,11 +146,6 @@ impl Plan {
         let is_last = seen + 1 == *batches;
         self.at = if is_last { (run + 1, 0, head.end) } else { (run, seen + 1, head.end) };
         Some(*has_ground)
-    }
-
-    /// Whether the second walk has seen all that the first saw.
-    pub fn is_done(&self) -> bool {
-        self.at.0 == self.runs.len()
     }
 }
 
@@ -201,7 +201,7 @@ mod tests {
             let mut plan = Plan::default();
             seen.iter().for_each(|head| plan.note(head));
             let takes: Vec<bool> = second.iter().map_while(|head| plan.takes(head)).collect();
-            (takes.len(), plan.is_done())
+            (takes.len(), plan.is_over())
         };
         assert_eq!(walk(&seen), (3, true));
         assert_eq!(walk(&seen[..2]), (2, false), "one is missing");

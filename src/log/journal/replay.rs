@@ -129,6 +129,15 @@ struct PutOff {
     lacks_bytes: u64,
 }
 
+/// How the process ended that wrote the journals.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum LastStop {
+    /// It says that it emptied them: what they seem to hold nevertheless is looked at as always,
+    /// but where nothing is, nothing is searched for what damage may hide.
+    InOrder,
+    Unknown,
+}
+
 /// Brings the files of all partitions up to what the journals of `dir` hold, durably.
 ///
 /// `place_of` knows the partitions that exist. The journals stay as they are until
@@ -137,12 +146,13 @@ struct PutOff {
 pub async fn replay(
     host: &LogHost,
     dir: &str,
+    last: LastStop,
     place_of: impl Fn(TopicId, PartitionIndex) -> Option<LogPlace>,
 ) -> Result<Replayed, JournalError> {
     let files = host.files();
     let mut replayed = Replayed { dir: dir.to_owned(), ..Replayed::default() };
     let mut replay = Replay::new(host, &files, dir);
-    replay.look(&mut replayed).await?;
+    replay.look(&mut replayed, last).await?;
     let place_of = &place_of;
     replay.run(&mut replayed, &async || place_of).await?;
     Ok(replayed)
@@ -202,7 +212,7 @@ impl<'a> Replay<'a> {
     }
 
     /// The first walk: what is there. Kept journals first: they are older.
-    async fn look(&mut self, replayed: &mut Replayed) -> Result<(), JournalError> {
+    async fn look(&mut self, replayed: &mut Replayed, last: LastStop) -> Result<(), JournalError> {
         let mut names = self.files.names(self.dir).await?;
         names.sort_by_key(|name| (!is_kept(name), name.clone()));
         for name in names {
@@ -229,9 +239,11 @@ impl<'a> Replay<'a> {
             let mut slot = None;
             if let Some(mut walk) = Walk::open(self.files, &path).await? {
                 slot = Some(walk.slot);
+                let mut searched = last == LastStop::Unknown;
                 loop {
                     let span = Span { first: walk.point, last: walk.point.sequence };
                     let Some(block) = walk.next().await? else { break };
+                    searched = true;
                     for (head, _) in block.entries() {
                         let key = (head.topic_id, head.partition);
                         if only.as_ref().is_none_or(|only| only.contains(&key)) {
@@ -241,7 +253,9 @@ impl<'a> Replay<'a> {
                         }
                     }
                 }
-                walk.check_end().await?;
+                if searched {
+                    walk.check_end().await?;
+                }
             }
             replayed.journals.push(FoundJournal { name, slot, holds });
         }
@@ -344,7 +358,7 @@ impl<'a> Replay<'a> {
         }
         self.put_all(replayed, &mut waiting, settle).await;
         let mut written = self.plans.values().filter(|(_, home)| home.is_some());
-        match written.all(|(plan, _)| plan.is_done()) {
+        match written.all(|(plan, _)| plan.is_over()) {
             true => Ok(()),
             false => Err(JournalError::Changed { path: self.dir.to_owned() }),
         }

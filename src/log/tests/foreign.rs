@@ -9,8 +9,8 @@ const DIR: &str = "data/flights-3";
 /// The first offset that a segment of base 0 has no room for.
 const FULL: i64 = i32::MAX as i64 + 1;
 
-/// Writes a segment's file: a batch of one record at each offset.
-pub async fn segment(env: &Env, base: i64, ending: &str, offsets: &[i64]) {
+/// A batch of one record at each offset.
+pub fn batches_at(offsets: &[i64]) -> Vec<u8> {
     let stored = offsets.iter().map(|offset| {
         let mut builder = BatchBuilder::new(&spec(None));
         let (key, value) = (format!("k{}", offset % 7), format!("v{offset}"));
@@ -23,14 +23,18 @@ pub async fn segment(env: &Env, base: i64, ending: &str, offsets: &[i64]) {
         });
         [&batch.head[..], &batch.body[..]].concat()
     });
-    let bytes = stored.collect::<Vec<_>>().concat();
+    stored.collect::<Vec<_>>().concat()
+}
+
+/// Writes a segment's file.
+pub async fn segment(env: &Env, base: i64, ending: &str, offsets: &[i64]) {
     env.create_dir_all(DIR).await.unwrap();
     let path = format!("{}{ending}", file_path(DIR, Offset(base), LOG));
-    Files::unwatched(env).write_whole(&path, bytes).await.unwrap();
+    Files::unwatched(env).write_whole(&path, batches_at(offsets)).await.unwrap();
 }
 
 /// Segments behind Kafka's cleaner: it took their ends, and all of one. The last grows.
-const CLEANED: [(i64, &[i64]); 5] =
+pub const CLEANED: [(i64, &[i64]); 5] =
     [(0, &[0, 20, 60]), (100, &[100, 130]), (200, &[]), (300, &[310, 311]), (400, &[400])];
 
 async fn cleaned(env: &Env) -> Vec<i64> {

@@ -372,7 +372,10 @@ fn a_power_cut_while_a_journal_waits_for_room_takes_nothing_stable() {
         let counters = LogMetrics::default();
         let host = LogHost::new(env.clone(), counters, TAIL_BYTES, QUEUE_BYTES, 64 << 10);
         let of = |partition| LogPlace { partition, ..place() };
-        let mut replayed = replay(&host, "data", |_, partition| Some(of(partition))).await.unwrap();
+        let mut replayed =
+            replay(&host, "data", LastStop::Unknown, |_, partition| Some(of(partition)))
+                .await
+                .unwrap();
         replayed.empty(&host.files(), 1).await.unwrap();
         let start = Start::Unclean { recovery_point: None };
         let open = async |at| {

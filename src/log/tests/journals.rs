@@ -1,7 +1,9 @@
 //! Starts that meet a journal they cannot simply replay: a full disk, one broken partition.
 use super::space::leave;
 use super::*;
+use crate::base::aligned::ALIGN_BYTES;
 use crate::base::probe::peak_bytes;
+use crate::env::OpenHow;
 use crate::io::offline::{self, Run};
 
 /// So large that no checkpoint comes while it is written.
@@ -78,7 +80,7 @@ fn on_a_full_disk_a_replay_writes_what_fits_and_the_rest_when_there_is_room() {
         let before = names(&env).await;
         leave(&held, &env, 100).await;
         for _ in 0..2 {
-            let replayed = replay(&host, "data", place_of).await.unwrap();
+            let replayed = replay(&host, "data", LastStop::Unknown, place_of).await.unwrap();
             let waiting: Vec<_> = replayed.waiting.keys().map(|(_, index)| *index).collect();
             assert_eq!((waiting, replayed.failed.len()), (vec![0, 1], 0));
         }
@@ -86,7 +88,7 @@ fn on_a_full_disk_a_replay_writes_what_fits_and_the_rest_when_there_is_room() {
         // Now for the first partition alone, which comes first, beside what is kept for the
         // metadata: a 128th of so small a disk.
         leave(&held, &env, JOURNAL_BYTES / 128 + 2_200).await;
-        let mut replayed = replay(&host, "data", place_of).await.unwrap();
+        let mut replayed = replay(&host, "data", LastStop::Unknown, place_of).await.unwrap();
         let waiting: Vec<_> = replayed.waiting.keys().map(|(_, index)| *index).collect();
         assert_eq!(waiting, [1]);
         let start = Start::Unclean { recovery_point: None };
@@ -116,7 +118,7 @@ fn a_later_replay_goes_in_steps_between_which_partitions_may_go() {
     run(&world, async move |env| {
         let host = begin(&env).await;
         leave(&held, &env, 100).await;
-        let mut replayed = replay(&host, "data", place_of).await.unwrap();
+        let mut replayed = replay(&host, "data", LastStop::Unknown, place_of).await.unwrap();
         assert_eq!(replayed.waiting.len(), 2);
         let read = held.disk_work(MachineId::FIRST).read_bytes;
         replayed.again(&host, async || place_of).await.unwrap();
@@ -153,7 +155,7 @@ fn a_partition_that_cannot_be_written_waits_in_a_kept_journal_and_the_others_ser
     let first = world.block_on(&mut shards, async move |env| {
         let host = begin(&env).await;
         env.create_dir_all(IN_THE_WAY).await.unwrap();
-        let mut replayed = replay(&host, "data", place_of).await.unwrap();
+        let mut replayed = replay(&host, "data", LastStop::Unknown, place_of).await.unwrap();
         let failed: Vec<_> = replayed.failed.keys().map(|(_, partition)| *partition).collect();
         assert_eq!(failed, [1]);
         host.bar(replayed.failed.clone());
@@ -179,7 +181,7 @@ fn a_partition_that_cannot_be_written_waits_in_a_kept_journal_and_the_others_ser
     run(&world, async move |env| {
         let host = begin(&env).await;
         env.remove_dir_all(IN_THE_WAY).await.unwrap();
-        let mut replayed = replay(&host, "data", place_of).await.unwrap();
+        let mut replayed = replay(&host, "data", LastStop::Unknown, place_of).await.unwrap();
         assert!(replayed.failed.is_empty());
         replayed.empty(&host.files(), 1).await.unwrap();
         assert_eq!(names(&env).await, ["shard-0.journal"]);
@@ -250,7 +252,7 @@ fn a_replay_holds_little_of_what_it_writes() {
         offline::block_on(Run::Real, move |env| async move {
             let host = new_host(&env);
             let place_of = |_, _| Some(place.clone());
-            let mut replayed = replay(&host, &dir, place_of).await.unwrap();
+            let mut replayed = replay(&host, &dir, LastStop::Unknown, place_of).await.unwrap();
             let batches = replayed.batches;
             replayed.empty(&host.files(), 1).await.unwrap();
             batches
@@ -260,4 +262,20 @@ fn a_replay_holds_little_of_what_it_writes() {
     let all = batches as usize * VALUE_BYTES;
     println!("{peak} bytes for {all} bytes of batches");
     assert!(peak < all / 2, "{peak} bytes for {all} bytes of batches");
+}
+
+#[test]
+fn later_blocks_are_searched_for_unless_the_last_stop_emptied_the_journal() {
+    let world = crashed(0);
+    run(&world, async move |env| {
+        let journal = env.open("data/shard-0.journal", OpenHow::ReadWrite).await.unwrap();
+        let front = 2 * ALIGN_BYTES as u64;
+        let zeroes = vec![Bytes::from(vec![0; ALIGN_BYTES])];
+        env.write_all_at(&journal, front, zeroes).await.unwrap();
+        let host = begin(&env).await;
+        let error = replay(&host, "data", LastStop::Unknown, place_of).await.err().unwrap();
+        assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
+        let replayed = replay(&host, "data", LastStop::InOrder, place_of).await.unwrap();
+        assert_eq!(replayed.batches, 0);
+    });
 }

@@ -39,7 +39,12 @@ fn rounds(journal_bytes: u64, acks: Acks) -> usize {
         let metrics = LogMetrics::default();
         let host = LogHost::new(env.clone(), metrics, TAIL_BYTES, QUEUE_BYTES, 0);
         let place_of = |_, partition| Some(LogPlace { partition, ..place() });
-        replay(&host, "data", place_of).await.unwrap().empty(&host.files(), 1).await.unwrap();
+        replay(&host, "data", LastStop::Unknown, place_of)
+            .await
+            .unwrap()
+            .empty(&host.files(), 1)
+            .await
+            .unwrap();
         for partition in 0..LOGS {
             let (place, start) =
                 (LogPlace { partition, ..place() }, Start::Unclean { recovery_point: None });

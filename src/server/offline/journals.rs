@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{OfflineError, Place, Places, rehearse};
 use crate::env::Env;
 use crate::log::checkpoint::{CheckpointLine, RECOVERY_POINTS, read_offsets, write_offsets};
-use crate::log::{Files, JournalError, LogHost, LogPlace, Replayed, Start, replay};
+use crate::log::{Files, JournalError, LastStop, LogHost, LogPlace, Replayed, Start, replay};
 use crate::model::{Offset, PartitionIndex, TopicId};
 use crate::observe::LogMetrics;
 
@@ -45,7 +45,7 @@ async fn replay_all(env: &Env, dir: &str, places: &[LogPlace]) -> Result<Replaye
     let host = LogHost::new(env.clone(), LogMetrics::default(), 0, 0, 0);
     let by_key: BTreeMap<_, _> = places.iter().map(|place| (key(place), place)).collect();
     let place_of = |id, index| by_key.get(&(id, index)).map(|place| (*place).clone());
-    let replayed = replay(&host, dir, place_of).await?;
+    let replayed = replay(&host, dir, LastStop::Unknown, place_of).await?;
     if let Some(error) = replayed.failed.values().next() {
         return Err(error.clone().into());
     }
