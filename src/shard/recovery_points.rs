@@ -338,8 +338,9 @@ impl Core {
         self.namesakes_points(topic).map_or(Ok(()), |path| Err(namesake_in(&path, topic)))
     }
 
-    /// A file with a line of this topic, in a log directory that the topic may be given: also one
-    /// that has just failed, of which the metadata does not know yet. Its next start reads the line.
+    /// A file with a line of this topic, or one that nobody could read, in a log directory that
+    /// the topic may be given: also one that has just failed, of which the metadata does not know
+    /// yet. Its next start reads the line.
     fn namesakes_points(&self, topic: &str) -> Option<String> {
         let written = self.points.written.borrow();
         let has = |lines: &Lines| {
@@ -351,7 +352,9 @@ impl Core {
         let is_online = |id| known.is_none_or(|broker| broker.is_online(id));
         let may_be_given = |dir: &&LogDirectory| dir.id.as_ref().is_ok_and(|id| is_online(*id));
         self.identity.log_dirs.iter().filter(may_be_given).find_map(|dir| {
-            let Written { points, marks } = written.get(&dir.path)?;
+            let Some(Written { points, marks }) = written.get(&dir.path) else {
+                return Some(format!("{}/{RECOVERY_POINTS}", dir.path));
+            };
             let files = [(RECOVERY_POINTS, Some(points)), (HIGH_WATERMARKS, marks.as_ref())];
             let (name, _) = files.into_iter().find(|(_, lines)| lines.is_none_or(has))?;
             Some(format!("{}/{name}", dir.path))
