@@ -119,10 +119,9 @@ impl FrameReader {
                 return frame.map(Some);
             }
             let Some(chunk) = self.chunk().await? else {
-                return if self.unread.carry.is_empty() {
-                    Ok(None)
-                } else {
-                    Err(FrameError::Truncated)
+                return match self.unread.carry.is_empty() {
+                    true => Ok(None),
+                    false => Err(FrameError::Truncated),
                 };
             };
             self.take_in(&chunk);
@@ -160,7 +159,6 @@ impl FrameReader {
     /// A frame of which a part is there.
     async fn middle(&mut self, frame_bytes: usize) -> Result<Frame, FrameError> {
         let permit = self.admit(frame_bytes).await;
-        self.unread.carry.advance(HEADER_BYTES);
         let buf = match &permit {
             Some(_) => {
                 let env = self.env.clone();
@@ -179,15 +177,27 @@ impl FrameReader {
     }
 
     async fn fill(&mut self, frame_bytes: usize) -> Result<Vec<u8>, FrameError> {
-        let mut buf = self.env.frame_buf(frame_bytes);
-        buf.extend_from_slice(&std::mem::take(&mut self.unread.carry));
+        let mut buf = self.begin(frame_bytes);
         while buf.len() < frame_bytes {
             let chunk = self.chunk().await?.ok_or(FrameError::Truncated)?;
-            let (ours, behind) = chunk.split_at((frame_bytes - buf.len()).min(chunk.len()));
-            buf.extend_from_slice(ours);
-            self.take_in(behind);
+            self.take_part(&mut buf, &chunk, frame_bytes);
         }
         Ok(buf)
+    }
+
+    /// What is there of a frame, in a buffer that can hold all of it.
+    fn begin(&mut self, frame_bytes: usize) -> Vec<u8> {
+        self.unread.carry.advance(HEADER_BYTES);
+        let mut buf = self.env.frame_buf(frame_bytes);
+        buf.extend_from_slice(&std::mem::take(&mut self.unread.carry));
+        buf
+    }
+
+    /// Takes what a chunk has of a frame; the rest of the chunk is unread.
+    fn take_part(&mut self, buf: &mut Vec<u8>, chunk: &[u8], frame_bytes: usize) {
+        let (ours, behind) = chunk.split_at((frame_bytes - buf.len()).min(chunk.len()));
+        buf.extend_from_slice(ours);
+        self.take_in(behind);
     }
 
     /// Copies a chunk behind what is left, so that a frame that is kept keeps no chunk of the ring.
@@ -227,18 +237,12 @@ impl FrameReader {
         // Admitted before it is allocated; until then this socket is not read.
         let permit = self.budget.take(frame_bytes).await;
         self.small_chunks = 0;
-        self.unread.carry.advance(HEADER_BYTES);
-        let mut buf = self.env.frame_buf(frame_bytes);
-        buf.extend_from_slice(&self.unread.carry);
-        self.unread.carry = Bytes::new();
+        let mut buf = self.begin(frame_bytes);
         if let Some(mut stream) = self.stream.take() {
             // What the kernel received before the cancel reached it comes out first.
             stream.pause();
             while let Some(chunk) = stream.next().await.transpose()? {
-                let room = frame_bytes - buf.len();
-                let (ours, behind) = chunk.split_at(room.min(chunk.len()));
-                buf.extend_from_slice(ours);
-                self.take_in(behind);
+                self.take_part(&mut buf, &chunk, frame_bytes);
             }
         }
         while buf.len() < frame_bytes {

@@ -72,9 +72,7 @@ impl LogDir {
         let files = Files::unwatched(&self.env);
         let synced = async {
             let dir = files.open(&self.path, OpenHow::Read).await?;
-            let synced = self.env.sync_file_system(&dir).await;
-            let failed = |source| DiskError::new("sync the file system of", &self.path, source);
-            synced.map_err(failed)
+            files.sync_file_system(&dir, &self.path).await
         };
         synced.await.inspect_err(|error| self.fail(error))
     }

@@ -165,6 +165,11 @@ impl Files {
         self.synced("sync", path, self.env.sync_data(file).await)
     }
 
+    /// See [`Env::sync_file_system`]; `path` is of the file.
+    pub async fn sync_file_system(&self, file: &File, path: &str) -> Result<(), DiskError> {
+        self.synced("sync the file system of", path, self.env.sync_file_system(file).await)
+    }
+
     /// See [`Env::write_durably`].
     pub async fn write_durably(
         &self,

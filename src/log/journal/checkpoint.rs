@@ -179,8 +179,7 @@ impl Journal {
         let logs: Vec<(Rc<Log>, Offset)> = upgraded.collect();
         self.write_all(&logs).await?;
         let marks: Vec<Offset> = logs.iter().map(|(log, _)| log.written_end()).collect();
-        let synced = self.env.sync_file_system(&file).await;
-        synced.map_err(|source| DiskError::new("sync the file system of", &self.path, source))?;
+        self.files.sync_file_system(&file, &self.path).await?;
         for ((log, _), end) in logs.iter().zip(marks) {
             log.end_checkpoint(end);
         }
